@@ -1,0 +1,2 @@
+//! The command `doorstep`.
+fn main() {}
