@@ -1,1 +1,11 @@
-//! Skeleton.
+//! Doorstep's core: records, codes, validation, merging, conflict rules, sync state machines and sealing.
+//!
+//! It knows no clock, randomness, socket, file, thread or SQL: time, random bytes and keys are passed in,
+//! storage is a trait, and sync takes frames and gives frames back. The same code therefore runs on phones,
+//! in the mini-program (wasm32), on the server and under a simulator.
+
+pub mod crypto;
+pub mod ids;
+pub mod rights;
+pub mod time;
+pub mod value;

@@ -1,0 +1,148 @@
+//! Who may do what: roles, permissions and the one matrix that ties them. Knows no user, area tree or database:
+//! a host asks `Role::may` and checks the area itself.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! named {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $code:literal, $label:literal;)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum $name { $($(#[$vdoc])* #[serde(rename = $code)] $variant,)* }
+
+        impl $name {
+            /// Every variant, in the order of declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+            /// The stable code used in data and APIs.
+            #[must_use]
+            pub fn code(self) -> &'static str { match self { $(Self::$variant => $code),* } }
+            /// The Chinese label that people read.
+            #[must_use]
+            pub fn label(self) -> &'static str { match self { $(Self::$variant => $label),* } }
+        }
+
+        impl FromStr for $name {
+            type Err = crate::ids::IdError;
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                match text { $($code => Ok(Self::$variant),)* _ => Err(crate::ids::IdError { what: stringify!($name) }) }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str(self.code()) }
+        }
+    };
+}
+
+named!(
+    /// What a user is in an area. The three administrators are kept apart (GB/T 22239, level 3).
+    Role {
+        /// Goes door to door and records.
+        Collector = "collector", "采集员";
+        /// Decides conflicts and claims in an area.
+        Supervisor = "supervisor", "主管";
+        /// Manages areas, users and devices below.
+        AreaAdministrator = "area_administrator", "区划管理员";
+        /// Grants roles, revokes devices, sets security rules; reads no personal data.
+        SecurityAdministrator = "security_administrator", "安全管理员";
+        /// Reads the audit log; changes nothing.
+        Auditor = "auditor", "审计员";
+        /// The server itself: imports and decisions.
+        Server = "server", "系统";
+    }
+);
+
+named!(
+    /// One thing a request may do.
+    Permission {
+        /// See residents, houses, residences, visits.
+        ReadRegister = "register.read", "查看人房信息";
+        /// Write them.
+        WriteRegister = "register.write", "采集人房信息";
+        /// See masked values in clear, with a stated purpose, logged.
+        RevealSecrets = "register.reveal", "查看完整证件号码";
+        /// Take files of the register out.
+        ExportRegister = "register.export", "导出人房信息";
+        /// Load registers from files.
+        ImportRegister = "register.import", "导入人房信息";
+        /// Erase a person for good.
+        EraseRecords = "register.erase", "彻底删除";
+        /// See the conflict queue.
+        ReadConflicts = "conflicts.read", "查看待裁决事项";
+        /// Decide in it.
+        DecideConflicts = "conflicts.decide", "裁决冲突";
+        /// See the area tree.
+        ReadAreas = "areas.read", "查看区划";
+        /// Change it.
+        ManageAreas = "areas.manage", "管理区划";
+        /// See users, their grants and why.
+        ReadUsers = "users.read", "查看用户";
+        /// Create and lock users.
+        ManageUsers = "users.manage", "管理用户";
+        /// Give and take roles below one's own level.
+        GrantRoles = "grants.manage", "授权";
+        /// See devices.
+        ReadDevices = "devices.read", "查看设备";
+        /// Revoke and wipe devices.
+        ManageDevices = "devices.manage", "管理设备";
+        /// Read and verify the audit log.
+        ReadAudit = "audit.read", "查看审计日志";
+        /// Hold a device's copy of an area and send changes.
+        Sync = "sync", "设备同步";
+    }
+);
+
+impl Role {
+    /// Whether the role carries the permission (within the area of its grant and below).
+    #[must_use]
+    pub fn may(self, permission: Permission) -> bool {
+        use Permission as P;
+        match self {
+            Self::Server => true,
+            Self::Collector => matches!(
+                permission,
+                P::ReadRegister | P::WriteRegister | P::RevealSecrets | P::ReadAreas | P::Sync
+            ),
+            Self::Supervisor => matches!(
+                permission,
+                P::ReadRegister
+                    | P::WriteRegister
+                    | P::RevealSecrets
+                    | P::ExportRegister
+                    | P::ImportRegister
+                    | P::ReadConflicts
+                    | P::DecideConflicts
+                    | P::ReadAreas
+                    | P::ReadUsers
+                    | P::ReadDevices
+                    | P::Sync
+            ),
+            Self::AreaAdministrator => matches!(
+                permission,
+                P::ReadRegister
+                    | P::ImportRegister
+                    | P::EraseRecords
+                    | P::ReadConflicts
+                    | P::ReadAreas
+                    | P::ManageAreas
+                    | P::ReadUsers
+                    | P::ManageUsers
+                    | P::GrantRoles
+                    | P::ReadDevices
+                    | P::ManageDevices
+            ),
+            Self::SecurityAdministrator => matches!(
+                permission,
+                P::ReadAreas
+                    | P::ReadUsers
+                    | P::ManageUsers
+                    | P::GrantRoles
+                    | P::ReadDevices
+                    | P::ManageDevices
+            ),
+            Self::Auditor => matches!(permission, P::ReadAreas | P::ReadUsers | P::ReadAudit),
+        }
+    }
+}
