@@ -5,6 +5,7 @@
 //! in the mini-program (wasm32), on the server and under a simulator.
 
 pub mod crypto;
+pub mod identity;
 pub mod ids;
 pub mod rights;
 pub mod time;
