@@ -4,9 +4,11 @@
 //! storage is a trait, and sync takes frames and gives frames back. The same code therefore runs on phones,
 //! in the mini-program (wasm32), on the server and under a simulator.
 
+pub mod codes;
 pub mod crypto;
 pub mod identity;
 pub mod ids;
+pub mod records;
 pub mod rights;
 pub mod time;
 pub mod value;
