@@ -5,6 +5,7 @@
 //! in the mini-program (wasm32), on the server and under a simulator.
 
 pub mod codes;
+pub mod crdt;
 pub mod crypto;
 pub mod identity;
 pub mod ids;
