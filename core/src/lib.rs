@@ -7,8 +7,10 @@
 pub mod codes;
 pub mod crdt;
 pub mod crypto;
+pub mod envelope;
 pub mod identity;
 pub mod ids;
+pub mod protocol;
 pub mod records;
 pub mod rights;
 pub mod time;
