@@ -1,1 +1,20 @@
-//! Skeleton.
+//! Doorstep's server: who may do what, the register, its merging, and what the console and phones call.
+//!
+//! Layers, downward only: `router` and `http` (HTTP, no rules) → `domains/*/routes` (extract, authorise, call
+//! once, map) → `service` (rules and transactions, no HTTP) → `store` (SQL, nothing else) → `database`.
+//! A domain calls another's service, never its store. It knows no device store and no client.
+
+pub mod app;
+pub mod clock;
+pub mod config;
+pub mod database;
+pub mod domains;
+pub mod error;
+pub mod http;
+pub mod keys;
+pub mod live;
+pub mod random;
+pub mod router;
+pub mod state;
+#[cfg(feature = "testing")]
+pub mod testing;

@@ -1,0 +1,132 @@
+//! Puts the server together, serves until told to stop, and takes it apart again.
+//! Knows no route and no rule.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::database::{Database, Ownership};
+use crate::http::metrics;
+use crate::keys::{FileKeys, KeyRing};
+use crate::live::Live;
+use crate::router;
+use crate::state::AppState;
+
+/// How long requests under way may take when the server stops.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// The server, put together but not serving yet. Commands use its state directly.
+#[derive(Debug)]
+pub struct App {
+    /// What handlers and jobs share.
+    pub state: AppState,
+    database: Database,
+    stop: watch::Sender<bool>,
+}
+
+impl App {
+    /// Opens database and keys.
+    ///
+    /// # Errors
+    /// When either can't be opened; the message says what to do.
+    pub async fn open(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        ownership: Ownership,
+    ) -> anyhow::Result<Self> {
+        let database = Database::open(&config, ownership).await?;
+        let provider = Arc::new(FileKeys::open(&config.data.join("keys"))?);
+        let (stop, stopping) = watch::channel(false);
+        let state = AppState {
+            pool: database.pool.clone(),
+            keys: Arc::new(KeyRing::new(provider, database.pool.clone())),
+            config: Arc::new(config),
+            clock,
+            live: Live::default(),
+            metrics: metrics::recorder()?,
+            stopping,
+        };
+        Ok(Self {
+            state,
+            database,
+            stop,
+        })
+    }
+
+    /// Takes the address to serve on.
+    ///
+    /// # Errors
+    /// When another program has it.
+    pub async fn bind(&self) -> anyhow::Result<TcpListener> {
+        let address = self.state.config.listen;
+        TcpListener::bind(address)
+            .await
+            .with_context(|| format!("不能使用地址 {address}：可能已被占用，请换一个 --listen"))
+    }
+
+    /// Serves until `shutdown`, then lets requests end, and closes the database.
+    ///
+    /// # Errors
+    /// When serving fails, or the private database does not stop.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()>,
+    ) -> anyhow::Result<()> {
+        let router =
+            router::build(self.state.clone()).into_make_service_with_connect_info::<SocketAddr>();
+        let state = self.state.clone();
+        let mut serving = tokio::spawn(
+            axum::serve(listener, router)
+                .with_graceful_shutdown(async move { state.stopped().await })
+                .into_future(),
+        );
+        let ended_early = tokio::select! {
+            () = shutdown => None,
+            result = &mut serving => Some(result),
+        };
+        self.stop.send_replace(true);
+        match ended_early {
+            Some(result) => result??,
+            None => match tokio::time::timeout(DRAIN, &mut serving).await {
+                Ok(result) => result??,
+                Err(_) => {
+                    tracing::warn!("requests were still under way when the server stopped");
+                    serving.abort();
+                }
+            },
+        }
+        self.close().await
+    }
+
+    /// Closes without having served: for commands.
+    ///
+    /// # Errors
+    /// When the private database does not stop.
+    pub async fn close(self) -> anyhow::Result<()> {
+        self.stop.send_replace(true);
+        self.database.close().await
+    }
+}
+
+/// Returns on SIGTERM or Ctrl-C.
+///
+/// # Errors
+/// When the signals can't be listened for.
+pub async fn termination() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! What the operator chooses. Read from the command line by server/cli; knows no file format.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A server's settings.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The data folder: keys, and with no `database_url` the private database.
+    pub data: PathBuf,
+    /// Address of a PostgreSQL; `None` starts a private one in the data folder.
+    pub database_url: Option<String>,
+    /// Connections held to the database at most.
+    pub database_connections: u32,
+    /// Where HTTP and websockets are served; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Whether `X-Forwarded-For` is believed: only behind a proxy that sets it.
+    pub behind_proxy: bool,
+    /// Longest time to answer a request (websockets apart).
+    pub request_timeout: Duration,
+    /// Largest request body in bytes, where a route sets no other.
+    pub body_limit: usize,
+    /// Rules of signing in.
+    pub sign_in: SignInRules,
+    /// Time between signatures of the audit log's head.
+    pub audit_signature_interval: Duration,
+}
+
+/// Rules of passwords and sessions (GB/T 22239, level 3).
+#[derive(Clone, Copy, Debug)]
+pub struct SignInRules {
+    /// PBKDF2-HMAC-SM3 rounds of new passwords.
+    pub password_rounds: u32,
+    /// Age after which a password must be changed.
+    pub password_lifetime: Duration,
+    /// How many former passwords may not come back.
+    pub password_history: u32,
+    /// Failures in a row that lock an account.
+    pub failures_allowed: u32,
+    /// How long it stays locked.
+    pub lockout: Duration,
+    /// Failures from one address within `lockout` that shut it out, whatever the accounts.
+    pub failures_per_address: u32,
+    /// A session without a request for so long ends.
+    pub session_idle: Duration,
+    /// A session ends after so long in any case.
+    pub session_lifetime: Duration,
+    /// A device's session ends after so long without contact.
+    pub device_session_idle: Duration,
+    /// How long a nonce waits for its answer.
+    pub challenge_lifetime: Duration,
+}
+
+const MINUTE: u64 = 60;
+const DAY: u64 = 24 * 60 * MINUTE;
+
+impl Default for SignInRules {
+    fn default() -> Self {
+        Self {
+            password_rounds: doorstep_core::crypto::password::DEFAULT_ROUNDS,
+            password_lifetime: Duration::from_secs(90 * DAY),
+            password_history: 5,
+            failures_allowed: 5,
+            lockout: Duration::from_secs(15 * MINUTE),
+            failures_per_address: 50,
+            session_idle: Duration::from_secs(30 * MINUTE),
+            session_lifetime: Duration::from_secs(12 * 60 * MINUTE),
+            device_session_idle: Duration::from_secs(30 * MINUTE),
+            challenge_lifetime: Duration::from_secs(2 * MINUTE),
+        }
+    }
+}
+
+impl Config {
+    /// The defaults for a data folder: loopback, private database.
+    #[must_use]
+    pub fn new(data: PathBuf) -> Self {
+        Self {
+            data,
+            database_url: None,
+            database_connections: 40,
+            listen: SocketAddr::from(([127, 0, 0, 1], 8600)),
+            behind_proxy: false,
+            request_timeout: Duration::from_secs(30),
+            body_limit: 1024 * 1024,
+            sign_in: SignInRules::default(),
+            audit_signature_interval: Duration::from_secs(10 * MINUTE),
+        }
+    }
+}

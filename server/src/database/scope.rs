@@ -1,0 +1,42 @@
+//! Transactions within a set of areas: the second wall. Every area-bearing table compares its rows
+//! with `doorstep.areas` (migrations/0001), so a query that forgets its WHERE still sees nothing else.
+
+use doorstep_core::ids::AreaCode;
+use sqlx::{PgPool, Postgres, Transaction};
+
+/// A transaction of the pool.
+pub type Tx = Transaction<'static, Postgres>;
+
+const SET_AREAS: &str = "SELECT set_config('doorstep.areas', $1, true)";
+
+/// Sees every area.
+const EVERYWHERE: &str = "%";
+
+/// A transaction that sees `areas` and what lies below them.
+///
+/// # Errors
+/// When the database is not there.
+pub async fn area_tx(pool: &PgPool, areas: impl IntoIterator<Item = AreaCode>) -> sqlx::Result<Tx> {
+    let patterns: Vec<String> = areas
+        .into_iter()
+        .map(|area| format!("{}%", area.prefix()))
+        .collect();
+    begin(pool, &patterns.join(",")).await
+}
+
+/// A transaction that sees everything: for sign-in, jobs and the sync engine, which check rights themselves.
+///
+/// # Errors
+/// When the database is not there.
+pub async fn system_tx(pool: &PgPool) -> sqlx::Result<Tx> {
+    begin(pool, EVERYWHERE).await
+}
+
+async fn begin(pool: &PgPool, patterns: &str) -> sqlx::Result<Tx> {
+    let mut tx = pool.begin().await?;
+    sqlx::query(SET_AREAS)
+        .bind(patterns)
+        .execute(&mut *tx)
+        .await?;
+    Ok(tx)
+}

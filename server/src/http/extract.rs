@@ -1,0 +1,106 @@
+//! Extractors whose refusals take the API's error form.
+
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+
+use crate::error::{ApiError, Kind};
+
+/// A JSON body.
+#[derive(Clone, Copy, Debug)]
+pub struct Body<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let bytes = Bytes::from_request(request, state)
+            .await
+            .map_err(body_refused)?;
+        // The message of serde_json names fields and positions; it is ours to word, so only the place is kept.
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
+            let message = match error.classify() {
+                serde_json::error::Category::Data => missing_or_wrong(&error),
+                _ => format!(
+                    "请求内容不是有效的 JSON（第 {} 行第 {} 列）",
+                    error.line(),
+                    error.column()
+                ),
+            };
+            ApiError::new(Kind::Malformed, "malformed_body", message)
+        })
+    }
+}
+
+/// Names the field that serde found missing, unknown or of a wrong type.
+fn missing_or_wrong(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let named = text.split('`').nth(1);
+    match named {
+        Some(field) if text.starts_with("missing field") => format!("缺少字段 {field}"),
+        Some(field) if text.starts_with("unknown field") => format!("没有这个字段：{field}"),
+        _ => format!(
+            "第 {} 行第 {} 列的内容类型不对",
+            error.line(),
+            error.column()
+        ),
+    }
+}
+
+fn body_refused(rejection: BytesRejection) -> ApiError {
+    if rejection.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE {
+        ApiError::new(
+            Kind::TooLarge,
+            "body_too_large",
+            "提交的内容太大，请分批提交",
+        )
+    } else {
+        ApiError::new(
+            Kind::Malformed,
+            "body_incomplete",
+            "请求内容没有传完，请重试",
+        )
+    }
+}
+
+/// Parameters of the query.
+#[derive(Clone, Copy, Debug)]
+pub struct Params<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        Query::from_request_parts(parts, state)
+            .await
+            .map(|Query(value)| Self(value))
+            .map_err(|rejection: QueryRejection| {
+                tracing::debug!(%rejection, "query refused");
+                ApiError::new(
+                    Kind::Malformed,
+                    "malformed_query",
+                    "网址中的参数不对，请检查名称和格式",
+                )
+            })
+    }
+}
+
+/// Parameters of the path. One that is no valid id names nothing, so it answers 'not found'.
+#[derive(Clone, Copy, Debug)]
+pub struct Segment<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Segment<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        Path::from_request_parts(parts, state)
+            .await
+            .map(|Path(value)| Self(value))
+            .map_err(|rejection: PathRejection| {
+                tracing::debug!(%rejection, "path refused");
+                ApiError::not_found("所请求的内容")
+            })
+    }
+}

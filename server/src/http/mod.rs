@@ -1,0 +1,13 @@
+//! HTTP itself: what requests are wrapped in, how bodies are read and answers are formed.
+//! Knows no domain.
+
+pub mod etag;
+pub mod extract;
+pub mod health;
+pub mod metrics;
+pub mod paging;
+pub mod request;
+pub mod respond;
+
+pub use extract::{Body, Params, Segment};
+pub use paging::{Page, PageParams};

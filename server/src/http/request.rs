@@ -1,0 +1,121 @@
+//! What every request is wrapped in: an id, a time limit, counters, and headers that keep browsers safe.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tracing::Instrument;
+use uuid::Uuid;
+
+use crate::error::{ApiError, Kind};
+use crate::state::AppState;
+
+/// Names a request in answers, log and audit.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Scripts only from ourselves, nothing framed, nothing posted elsewhere.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; \
+     base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
+
+tokio::task_local! {
+    static CURRENT: String;
+}
+
+/// The id of the request being answered on this task; empty outside of one.
+#[must_use]
+pub fn current_id() -> String {
+    CURRENT.try_with(Clone::clone).unwrap_or_default()
+}
+
+/// Wraps a request; outermost of all layers.
+pub async fn track(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let id = given_id(request.headers()).unwrap_or_else(|| Uuid::new_v4().simple().to_string());
+    let method = request.method().clone();
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("unknown", |path| path.as_str())
+        .to_owned();
+    let span = tracing::info_span!("request", %method, route, id);
+    let started = Instant::now();
+    let limit = state.config.request_timeout;
+    let mut response = CURRENT
+        .scope(id.clone(), async move {
+            match tokio::time::timeout(limit, next.run(request)).await {
+                Ok(response) => response,
+                Err(_) => ApiError::new(Kind::Unavailable, "timed_out", "处理超时，请稍后重试")
+                    .into_response(),
+            }
+        })
+        .instrument(span.clone())
+        .await;
+    let status = response.status().as_u16();
+    let seconds = started.elapsed().as_secs_f64();
+    span.in_scope(|| tracing::debug!(status, seconds, "answered"));
+    metrics::counter!("http_requests_total", "method" => method.to_string(), "route" => route.clone(), "status" => status.to_string())
+        .increment(1);
+    metrics::histogram!("http_request_seconds", "route" => route).record(seconds);
+    secure(response.headers_mut(), &id);
+    response
+}
+
+fn secure(headers: &mut HeaderMap, id: &str) {
+    if let Ok(value) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, value);
+    }
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(CONTENT_SECURITY_POLICY),
+    );
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    );
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+}
+
+/// A caller may name its request, in a form that can't forge log lines.
+fn given_id(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(REQUEST_ID)?.to_str().ok()?;
+    let plain = text.len() <= 64
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    (plain && !text.is_empty()).then(|| text.to_owned())
+}
+
+/// Where a request comes from: the socket's peer, or behind a proxy the last address it added.
+#[must_use]
+pub fn client_address(
+    state: &AppState,
+    headers: &HeaderMap,
+    peer: Option<&ConnectInfo<SocketAddr>>,
+) -> Option<IpAddr> {
+    let forwarded = || {
+        headers
+            .get("x-forwarded-for")?
+            .to_str()
+            .ok()?
+            .rsplit(',')
+            .next()?
+            .trim()
+            .parse()
+            .ok()
+    };
+    if state.config.behind_proxy
+        && let Some(address) = forwarded()
+    {
+        return Some(address);
+    }
+    peer.map(|ConnectInfo(address)| address.ip())
+}

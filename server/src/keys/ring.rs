@@ -1,0 +1,237 @@
+//! Area keys, wrapped by the root and shared by all nodes through the database, and the wrapping of
+//! record keys by them. Destroying a record's wrapped key makes its sealed values unreadable for good.
+
+use std::collections::HashMap;
+use std::sync::{Arc, RwLock};
+
+use doorstep_core::crypto::seal::{self, Place, SealKey};
+use doorstep_core::ids::{AreaCode, RecordId};
+use sqlx::PgPool;
+
+use super::{KeyError, KeyProvider, MacPurpose};
+use crate::error::{ApiError, ApiResult};
+use crate::random;
+
+const CURRENT: &str =
+    "SELECT version, wrapped FROM area_keys WHERE area_code = $1 ORDER BY version DESC LIMIT 1";
+const OF_VERSION: &str =
+    "SELECT version, wrapped FROM area_keys WHERE area_code = $1 AND version = $2";
+const CREATE: &str = "INSERT INTO area_keys (area_code, version, wrapped) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+
+/// The key of an area, in one version.
+#[derive(Clone)]
+pub struct AreaKey {
+    /// Version; a rotation makes the next.
+    pub version: i32,
+    key: SealKey,
+}
+
+impl std::fmt::Debug for AreaKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "AreaKey(v{})", self.version)
+    }
+}
+
+/// A record's key under its area's key, as it is stored.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct WrappedKey {
+    /// The area whose key wraps it.
+    pub area: AreaCode,
+    /// Version of the area's key.
+    pub version: i32,
+    /// The sealed key.
+    pub sealed: Vec<u8>,
+}
+
+/// The key tree in use: provider, and the area keys opened so far.
+#[derive(Debug)]
+pub struct KeyRing {
+    provider: Arc<dyn KeyProvider>,
+    pool: PgPool,
+    /// By area: the current version and every version opened.
+    open: RwLock<HashMap<(AreaCode, i32), AreaKey>>,
+    current: RwLock<HashMap<AreaCode, AreaKey>>,
+}
+
+impl KeyRing {
+    /// A ring over a provider and the database that keeps the wrapped area keys.
+    #[must_use]
+    pub fn new(provider: Arc<dyn KeyProvider>, pool: PgPool) -> Self {
+        Self {
+            provider,
+            pool,
+            open: RwLock::default(),
+            current: RwLock::default(),
+        }
+    }
+
+    /// The root's holder: keyed hashes and the server's signing pair.
+    #[must_use]
+    pub fn provider(&self) -> &dyn KeyProvider {
+        self.provider.as_ref()
+    }
+
+    /// The blind form of a search token.
+    #[must_use]
+    pub fn blind(&self, token: &str) -> i64 {
+        doorstep_core::crypto::blind::token(self.provider.mac_key(MacPurpose::BlindIndex), token)
+    }
+
+    /// The current key of an area, made on first use. Takes a connection of its own: call it before
+    /// a transaction is opened.
+    ///
+    /// # Errors
+    /// When the database or the key store fails.
+    pub async fn area_key(&self, area: AreaCode) -> ApiResult<AreaKey> {
+        if let Some(key) = self
+            .current
+            .read()
+            .unwrap_or_else(|e| e.into_inner())
+            .get(&area)
+        {
+            return Ok(key.clone());
+        }
+        let key = match self.stored(area, None).await? {
+            Some(key) => key,
+            None => {
+                let fresh: SealKey = random::bytes()?;
+                let wrapped = self
+                    .provider
+                    .wrap(place(&area, 1), &fresh)
+                    .map_err(failed)?;
+                sqlx::query(CREATE)
+                    .bind(area.as_str())
+                    .bind(1)
+                    .bind(wrapped)
+                    .execute(&self.pool)
+                    .await?;
+                // Read back: another node may have been first.
+                self.stored(area, None)
+                    .await?
+                    .ok_or_else(|| failed(KeyError::Store("area key vanished".into())))?
+            }
+        };
+        self.current
+            .write()
+            .unwrap_or_else(|e| e.into_inner())
+            .insert(area, key.clone());
+        Ok(key)
+    }
+
+    /// The key of an area in a given version.
+    ///
+    /// # Errors
+    /// When there is none, or it does not open.
+    pub async fn area_key_version(&self, area: AreaCode, version: i32) -> ApiResult<AreaKey> {
+        if let Some(key) = self
+            .open
+            .read()
+            .unwrap_or_else(|e| e.into_inner())
+            .get(&(area, version))
+        {
+            return Ok(key.clone());
+        }
+        let key = self
+            .stored(area, Some(version))
+            .await?
+            .ok_or_else(|| failed(KeyError::Store(format!("no key v{version} of area {area}"))))?;
+        self.open
+            .write()
+            .unwrap_or_else(|e| e.into_inner())
+            .insert((area, version), key.clone());
+        Ok(key)
+    }
+
+    /// A new key for a record of `area`, in clear for use now and wrapped for keeping.
+    ///
+    /// # Errors
+    /// As [`Self::area_key`].
+    pub async fn new_record_key(
+        &self,
+        record: RecordId,
+        area: AreaCode,
+    ) -> ApiResult<(SealKey, WrappedKey)> {
+        let parent = self.area_key(area).await?;
+        let key: SealKey = random::bytes()?;
+        let sealed = seal::seal(
+            &parent.key,
+            record_place(&record, parent.version),
+            random::bytes()?,
+            &key,
+        )
+        .map_err(|error| failed(error.into()))?;
+        Ok((
+            key,
+            WrappedKey {
+                area,
+                version: parent.version,
+                sealed,
+            },
+        ))
+    }
+
+    /// Opens a record's key.
+    ///
+    /// # Errors
+    /// When it was altered, belongs to another record, or its area's key is gone.
+    pub async fn record_key(&self, record: RecordId, wrapped: &WrappedKey) -> ApiResult<SealKey> {
+        let parent = self.area_key_version(wrapped.area, wrapped.version).await?;
+        let plain = seal::open(
+            &parent.key,
+            record_place(&record, wrapped.version),
+            &wrapped.sealed,
+        )
+        .map_err(|error| failed(error.into()))?;
+        plain
+            .try_into()
+            .map_err(|_| failed(KeyError::Sealed(seal::SealError)))
+    }
+
+    async fn stored(&self, area: AreaCode, version: Option<i32>) -> ApiResult<Option<AreaKey>> {
+        let row: Option<(i32, Vec<u8>)> = match version {
+            None => {
+                sqlx::query_as(CURRENT)
+                    .bind(area.as_str())
+                    .fetch_optional(&self.pool)
+                    .await?
+            }
+            Some(version) => {
+                sqlx::query_as(OF_VERSION)
+                    .bind(area.as_str())
+                    .bind(version)
+                    .fetch_optional(&self.pool)
+                    .await?
+            }
+        };
+        row.map(|(version, wrapped)| {
+            let key = self
+                .provider
+                .unwrap(place(&area, version), &wrapped)
+                .map_err(failed)?;
+            Ok(AreaKey { version, key })
+        })
+        .transpose()
+    }
+}
+
+fn place(area: &AreaCode, version: i32) -> Place<'_> {
+    Place {
+        table: "area_keys",
+        row: area.as_str().as_bytes(),
+        column: "wrapped",
+        version: version.unsigned_abs(),
+    }
+}
+
+fn record_place(record: &RecordId, version: i32) -> Place<'_> {
+    Place {
+        table: "records",
+        row: record.as_bytes(),
+        column: "key",
+        version: version.unsigned_abs(),
+    }
+}
+
+fn failed(error: KeyError) -> ApiError {
+    ApiError::internal(error)
+}

@@ -1,0 +1,193 @@
+//! A whole server in the test's process: a database of its own, a free port, a clock that the test turns.
+//! Knows no domain beyond what tests of all of them need.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::Context;
+use chrono::{DateTime, TimeZone, Utc};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::database::testing::TestDatabase;
+use crate::http::metrics;
+use crate::keys::{FileKeys, KeyRing};
+use crate::live::Live;
+use crate::router;
+use crate::state::AppState;
+
+/// A clock that stands still until it is turned.
+#[derive(Debug)]
+pub struct TestClock(Mutex<DateTime<Utc>>);
+
+impl Default for TestClock {
+    fn default() -> Self {
+        // 24 November 2026, 09:00 in Shanghai
+        Self(Mutex::new(
+            Utc.timestamp_opt(1_795_482_000, 0)
+                .single()
+                .unwrap_or_default(),
+        ))
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> DateTime<Utc> {
+        *self
+            .0
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl TestClock {
+    /// Turns it forward.
+    pub fn advance(&self, by: Duration) {
+        *self
+            .0
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner()) += by;
+    }
+}
+
+/// A server under test. Stops when it is dropped.
+#[derive(Debug)]
+pub struct TestServer {
+    /// What its handlers share; for calls past HTTP.
+    pub state: AppState,
+    /// Its time.
+    pub clock: Arc<TestClock>,
+    /// Its database; tamper with it as the owner.
+    pub database: TestDatabase,
+    /// Where it listens.
+    pub address: SocketAddr,
+    client: reqwest::Client,
+    stop: watch::Sender<bool>,
+    data: tempfile::TempDir,
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// Headers.
+    pub headers: reqwest::header::HeaderMap,
+    /// Body as JSON; `Null` when there is none, a text when it is no JSON.
+    pub body: Value,
+}
+
+impl Reply {
+    /// The error's stable code; empty when it is no error.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        self.body["error"]["code"].as_str().unwrap_or_default()
+    }
+}
+
+impl TestServer {
+    /// Starts one with default settings (and cheap passwords).
+    ///
+    /// # Errors
+    /// When no database can be had.
+    pub async fn start() -> anyhow::Result<Self> {
+        Self::start_with(|_| {}).await
+    }
+
+    /// Starts one with settings of the test's.
+    ///
+    /// # Errors
+    /// When no database can be had.
+    pub async fn start_with(adjust: impl FnOnce(&mut Config)) -> anyhow::Result<Self> {
+        let data = tempfile::tempdir()?;
+        let mut config = Config::new(data.path().to_path_buf());
+        config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        config.sign_in.password_rounds = 10;
+        adjust(&mut config);
+        let database = TestDatabase::create().await?;
+        let clock = Arc::new(TestClock::default());
+        let provider = Arc::new(FileKeys::open(&data.path().join("keys"))?);
+        let (stop, stopping) = watch::channel(false);
+        let listener = TcpListener::bind(config.listen).await?;
+        let address = listener.local_addr()?;
+        let state = AppState {
+            pool: database.pool.clone(),
+            keys: Arc::new(KeyRing::new(provider, database.pool.clone())),
+            config: Arc::new(config),
+            clock: clock.clone(),
+            live: Live::default(),
+            metrics: metrics::recorder()?,
+            stopping,
+        };
+        let serving = state.clone();
+        let service =
+            router::build(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
+        tokio::spawn(
+            axum::serve(listener, service)
+                .with_graceful_shutdown(async move { serving.stopped().await })
+                .into_future(),
+        );
+        Ok(Self {
+            state,
+            clock,
+            database,
+            address,
+            client: reqwest::Client::new(),
+            stop,
+            data,
+        })
+    }
+
+    /// The data folder.
+    #[must_use]
+    pub fn data(&self) -> &std::path::Path {
+        self.data.path()
+    }
+
+    /// One request: method, path, a token or none, a JSON body or none.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        body: Option<Value>,
+    ) -> anyhow::Result<Reply> {
+        let url = format!("http://{}{path}", self.address);
+        let mut request = self.client.request(method.parse()?, url);
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let response = request
+            .send()
+            .await
+            .with_context(|| format!("{method} {path}"))?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text().await?;
+        let body = if text.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_str(&text).unwrap_or(Value::String(text))
+        };
+        Ok(Reply {
+            status,
+            headers,
+            body,
+        })
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}
