@@ -1,3 +1,3 @@
-//! Skeleton.
+//! What the repository's tests share. Nothing that ships knows this crate.
 
 pub mod repository;

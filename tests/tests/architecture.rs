@@ -177,7 +177,9 @@ fn arrows_between_crates_go_one_way() {
     let mut broken = Vec::new();
     for krate in CRATES {
         for name in dependencies(&manifest(krate.folder), true) {
-            if name.starts_with("doorstep-") && !krate.may_know.contains(&name.as_str()) {
+            let itself = name == krate.name; // its own test support
+            if name.starts_with("doorstep-") && !itself && !krate.may_know.contains(&name.as_str())
+            {
                 broken.push(format!("{} depends on {name}", krate.name));
             }
         }
@@ -298,7 +300,8 @@ fn versions_and_lints_are_declared_once() {
                 continue;
             };
             for (name, value) in table {
-                if value.get("workspace").and_then(toml::Value::as_bool) != Some(true) {
+                let inherited = value.get("workspace").and_then(toml::Value::as_bool);
+                if inherited != Some(true) && name != krate.name {
                     broken.push(format!("{}: {name} has a version of its own", krate.name));
                 }
             }
@@ -435,7 +438,6 @@ fn no_module_is_a_drawer_for_everything() {
 fn a_lint_is_silenced_only_with_a_reason() {
     let broken: Vec<String> = rust_files()
         .iter()
-        .filter(|file| !file.path.starts_with("tests/") && !file.path.contains("/tests/"))
         .flat_map(|file| lines_with(file, &["#[allow(", "#![allow("]))
         .collect();
     hold(

@@ -1,5 +1,6 @@
-#![allow(clippy::unwrap_used, reason = "tests")]
 //! Every byte against the automerge crate, and hostile bytes against nothing but ourselves.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use automerge::transaction::{CommitOptions, Transactable};
 use automerge::{ActorId, AutoCommit, Change, ROOT, ReadDoc, ScalarValue};
