@@ -4,6 +4,7 @@
 //! storage is a trait, and sync takes frames and gives frames back. The same code therefore runs on phones,
 //! in the mini-program (wasm32), on the server and under a simulator.
 
+pub mod address;
 pub mod codes;
 pub mod crdt;
 pub mod crypto;

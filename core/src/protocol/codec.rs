@@ -80,7 +80,6 @@ pub fn unpack(bytes: &[u8]) -> Result<Vec<u8>, CodecError> {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
