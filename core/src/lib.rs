@@ -11,6 +11,7 @@ pub mod crypto;
 pub mod envelope;
 pub mod identity;
 pub mod ids;
+pub mod mask;
 pub mod protocol;
 pub mod records;
 pub mod rights;

@@ -12,8 +12,11 @@
 //! assert!(resident.field("nickname").is_none());
 //! ```
 
+pub mod import_map;
 mod parse;
+pub mod read;
 mod types;
+mod validate;
 
 use std::sync::OnceLock;
 
@@ -22,6 +25,7 @@ pub use types::{
     Authority, Field, FieldKind, Mask, Merge, RecordKind, RecordType, Rule, SearchIndex,
     Sensitivity, SetOf, Severity, split_key,
 };
+pub use validate::{FieldProblem, Mode, has_errors, validate, validate_on};
 
 const SOURCES: [(&str, &str); 4] = [
     ("resident", include_str!("resident.toml")),
