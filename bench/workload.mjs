@@ -52,7 +52,7 @@ function resident(c, index) {
     second_phone: phone(c), marital_status: c.pick(['10', '20', '30', '40']), education: c.pick(['20', '30', '40', '60']),
     political_status: c.pick(['13', '01', '03']), workplace: c.pick(WORKPLACES), occupation: c.pick(OCCUPATIONS), country: 'CHN',
     last_verified: date(c, 2025, 1), status: 'active', community_id: `C${String(index).padStart(10, '0')}`,
-    source_updated_at: `2025-11-20T0${c.below(10)}:00:00Z`, remark: Array.from({ length: 4 }, () => c.pick(REMARKS)).join(''),
+    source_updated_at: Date.UTC(2025, 10, 20, c.below(24)), remark: Array.from({ length: 4 }, () => c.pick(REMARKS)).join(''),
   }
   if (c.often(0.1)) fields.former_name = person(c)
   if (c.often(0.15)) {
