@@ -51,24 +51,38 @@ fn lines() -> Vec<Line> {
     .collect()
 }
 
-/// The names of every test and test-like function of the repository, in Rust and in JavaScript or TypeScript.
-fn test_names() -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    for file in rust_files() {
-        for line in file.text.lines() {
-            let line = line.trim_start();
-            let after = line
-                .strip_prefix("fn ")
-                .or_else(|| line.strip_prefix("async fn "));
-            if let Some(rest) = after {
-                names.insert(
+/// The names of the Rust tests in `text`: functions under an attribute such as `#[test]` or `#[tokio::test]`.
+fn rust_tests(text: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut is_test = false;
+    for line in text.lines().map(str::trim_start) {
+        let function = line
+            .strip_prefix("fn ")
+            .or_else(|| line.strip_prefix("async fn "));
+        if let Some(rest) = function {
+            if is_test {
+                names.push(
                     rest.chars()
                         .take_while(|c| c.is_alphanumeric() || *c == '_')
                         .collect(),
                 );
             }
+            is_test = false;
+        } else if line.starts_with("#[") {
+            is_test |= line.starts_with("#[test]") || line.contains("::test");
+        } else if !line.starts_with("//") {
+            is_test = false;
         }
     }
+    names
+}
+
+/// The names of every test of the repository, in Rust and in JavaScript or TypeScript.
+fn test_names() -> BTreeSet<String> {
+    let mut names: BTreeSet<String> = rust_files()
+        .iter()
+        .flat_map(|file| rust_tests(&file.text))
+        .collect();
     for file in files(|path| path.ends_with(".test.mjs") || path.ends_with(".test.ts")) {
         for opening in ["test('", "it('", "test(\"", "it(\""] {
             for (at, _) in file.text.match_indices(opening) {
@@ -249,4 +263,12 @@ fn a_place_that_does_not_exist_is_noticed() {
         );
     }
     assert!(sources.missing("file docs/functions.tsv").is_none());
+}
+
+#[test]
+fn only_tests_count_as_tests() {
+    let text = "#[test]\n#[ignore]\n/// Why.\nfn one() {}\nfn two() {}\n#[tokio::test]\nasync fn three() {}\n#[inline]\nfn four() {}\n";
+    assert_eq!(rust_tests(text), ["one", "three"]);
+    assert!(test_names().contains("only_tests_count_as_tests"));
+    assert!(test_names().contains("there are golden documents to read"));
 }
