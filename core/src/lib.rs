@@ -4,6 +4,7 @@
 //! storage is a trait, and sync takes frames and gives frames back. The same code therefore runs on phones,
 //! in the mini-program (wasm32), on the server and under a simulator.
 
+pub mod accept;
 pub mod address;
 pub mod codes;
 pub mod crdt;
@@ -12,8 +13,12 @@ pub mod envelope;
 pub mod identity;
 pub mod ids;
 pub mod mask;
+pub mod projection;
 pub mod protocol;
 pub mod records;
 pub mod rights;
+pub mod search;
+pub mod store;
+pub mod sync;
 pub mod time;
 pub mod value;

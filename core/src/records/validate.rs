@@ -38,6 +38,28 @@ pub struct FieldProblem {
     pub severity: Severity,
 }
 
+/// The codes that say a value is not even of its field's shape.
+const SHAPE: [&str; 9] = [
+    "wrong_type",
+    "too_long",
+    "unknown_field",
+    "item_json",
+    "element_key",
+    "blob_digest",
+    "reference",
+    "control_character",
+    "blank",
+];
+
+impl FieldProblem {
+    /// Whether the value is not even of its field's shape, so that no record can keep it. Other problems are for the
+    /// one who fills in the form: a server takes what a device recorded before a rule was tightened.
+    #[must_use]
+    pub fn is_shape(&self) -> bool {
+        SHAPE.contains(&self.code.as_ref())
+    }
+}
+
 /// How much of a record is at hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {

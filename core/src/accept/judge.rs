@@ -1,0 +1,350 @@
+//! One change against one record.
+
+use crate::accept::conflict::{ConflictDraft, ConflictKind};
+use crate::accept::history::History;
+use crate::crdt::{ApplyError, FlatChange, Registers};
+use crate::crypto::actor;
+use crate::crypto::sm2::PublicKey;
+use crate::ids::{AreaCode, ChangeHash, RecordId};
+use crate::projection::{AREA_KEY, TYPE_KEY, VERSION_KEY};
+use crate::protocol::frames::Refusal;
+use crate::records::{self, Merge, RecordKind, RecordType, Severity};
+use crate::rights::Role;
+use crate::value::{Fields, Value};
+
+/// A record as the host loaded it; for a new one, empty.
+#[derive(Clone, Debug)]
+pub struct Hold {
+    /// Its id.
+    pub id: RecordId,
+    /// Its declared type; empty for a record not seen before.
+    pub record_type: String,
+    /// Its epoch.
+    pub epoch: u32,
+    /// The areas whose devices hold it; empty for a record not seen before.
+    pub areas: Vec<AreaCode>,
+    /// What it holds.
+    pub registers: Registers,
+}
+
+/// Who made a change, as the host has authenticated it.
+#[derive(Clone, Debug)]
+pub struct Author<'a> {
+    /// The device's key.
+    pub key: &'a PublicKey,
+    /// The user's roles with the areas they cover, at the time of judging.
+    pub grants: &'a [(Role, AreaCode)],
+}
+
+/// What comes out for one change.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Judged {
+    /// Merged into the hold; these must be decided, and these keys were written concurrently and merged by rule.
+    Accepted {
+        /// To decide.
+        conflicts: Vec<ConflictDraft>,
+        /// Merged by rule 'latest', noted in the history.
+        noted: Vec<String>,
+    },
+    /// The record has it already.
+    Duplicate,
+    /// It builds on changes that are not here yet.
+    Waiting,
+    /// The record's history is needed to judge it; call again with it.
+    NeedsHistory,
+    /// Kept for a supervisor, not merged.
+    Refused(Refusal),
+    /// Not made by whom it says: dropped, counted, an alarm. Nothing of it is kept.
+    Forged(&'static str),
+}
+
+/// Judges a change and, when it is accepted, merges it into the hold.
+pub fn judge(
+    hold: &mut Hold,
+    record_type: &str,
+    epoch: u32,
+    change: &FlatChange,
+    hash: ChangeHash,
+    author: &Author<'_>,
+    history: &impl History,
+) -> Judged {
+    if change.actor != actor::derive(author.key, hold.id, epoch) {
+        return Judged::Forged("actor");
+    }
+    if hold.registers.heads().contains(&hash) || history.knows(&hash) {
+        return Judged::Duplicate;
+    }
+    let linear = change.deps == hold.registers.heads();
+    if !linear && !history.is_loaded() {
+        return Judged::NeedsHistory;
+    }
+    let known = |dep: &ChangeHash| hold.registers.heads().contains(dep) || history.knows(dep);
+    if !change.deps.iter().all(known) {
+        return Judged::Waiting;
+    }
+    if epoch != hold.epoch {
+        return refuse(
+            "old_epoch",
+            None,
+            "这份档案已被重建，您的修改已转给主管核对。",
+        );
+    }
+    if let Some(refusal) = check_shape(hold, record_type, change, author) {
+        return Judged::Refused(refusal);
+    }
+    let before = hold.registers.clone();
+    match hold
+        .registers
+        .apply(change, hash, |op, key| history.has_put(op, key))
+    {
+        Ok(_) if linear => Judged::Accepted {
+            conflicts: vec![],
+            noted: vec![],
+        },
+        Ok(concurrent) => {
+            let (conflicts, noted) = sort_out(hold, &before, change, hash, concurrent, history);
+            Judged::Accepted { conflicts, noted }
+        }
+        Err(ApplyError::UnknownPredecessor) if !history.is_loaded() => Judged::NeedsHistory,
+        Err(ApplyError::SequenceReused) => Judged::Refused(refusal(
+            ApplyError::SequenceReused.code(),
+            None,
+            "同一序号收到两份不同的修改，已暂存并通知安全管理员核查。",
+        )),
+        Err(error) => Judged::Refused(refusal(
+            error.code(),
+            None,
+            "这条修改与档案的历史对不上，已转给主管核对。",
+        )),
+    }
+}
+
+fn check_shape(
+    hold: &mut Hold,
+    record_type: &str,
+    change: &FlatChange,
+    author: &Author<'_>,
+) -> Option<Refusal> {
+    let new = hold.registers.is_empty();
+    let declared = match records::record_type(record_type) {
+        Some(declared) if declared.kind == RecordKind::Record => declared,
+        _ => {
+            return Some(refusal(
+                "unknown_type",
+                None,
+                "这种档案还没有登记，请更新应用。",
+            ));
+        }
+    };
+    if new {
+        if let Some(refusal) = check_beginning(hold, declared, change) {
+            return Some(refusal);
+        }
+    } else if hold.record_type != record_type {
+        return Some(refusal(
+            "wrong_type",
+            None,
+            "档案类型对不上，已转给主管核对。",
+        ));
+    }
+    let covered = |(role, area): &(Role, AreaCode)| {
+        (hold.areas.iter().any(|held| area.contains(held))).then_some(*role)
+    };
+    let roles: Vec<Role> = author.grants.iter().filter_map(covered).collect();
+    if roles.is_empty() {
+        return Some(refusal(
+            "out_of_scope",
+            None,
+            "这份档案已不在您的负责区域，修改已转给主管处理。",
+        ));
+    }
+    check_fields(declared, change, &roles, new)
+}
+
+/// The first change of a record says what it is and where it was made, and nothing else may say so later.
+fn check_beginning(hold: &mut Hold, declared: &RecordType, change: &FlatChange) -> Option<Refusal> {
+    let put = |key: &str| {
+        change
+            .ops
+            .iter()
+            .find(|op| op.key == key)
+            .map(|op| &op.value)
+    };
+    let area: Option<AreaCode> = put(AREA_KEY)
+        .and_then(Value::as_text)
+        .and_then(|text| text.parse().ok());
+    let (Some(area), Some(kind)) = (area, put(TYPE_KEY).and_then(Value::as_text)) else {
+        return Some(refusal(
+            "no_beginning",
+            None,
+            "新档案缺少类型或所在区划，请更新应用后重新上传。",
+        ));
+    };
+    if kind != declared.name {
+        return Some(refusal(
+            "wrong_type",
+            None,
+            "档案类型对不上，已转给主管核对。",
+        ));
+    }
+    hold.record_type = declared.name.clone();
+    hold.areas = vec![area];
+    None
+}
+
+fn check_fields(
+    declared: &RecordType,
+    change: &FlatChange,
+    roles: &[Role],
+    new: bool,
+) -> Option<Refusal> {
+    let mut fields = Fields::new();
+    for op in &change.ops {
+        if [TYPE_KEY, VERSION_KEY, AREA_KEY].contains(&op.key.as_str()) {
+            if !new {
+                return Some(refusal(
+                    "reserved_field",
+                    Some(&op.key),
+                    "档案的类型和区划不能直接修改。",
+                ));
+            }
+            continue;
+        }
+        let Some(field) = declared.field(&op.key) else {
+            return Some(refusal(
+                "unknown_field",
+                Some(&op.key),
+                "这个项目还没有登记，请更新应用。",
+            ));
+        };
+        if !roles
+            .iter()
+            .any(|role| *role == Role::Server || field.writers.contains(role))
+        {
+            let message = format!("您没有填写「{}」的权限，修改已转给主管处理。", field.label);
+            return Some(refusal("field_not_writable", Some(&op.key), &message));
+        }
+        fields.insert(op.key.clone(), op.value.clone());
+    }
+    // Deliberately not the whole validation: a device that was offline while a rule was tightened must not lose what
+    // it recorded. What is not even of the field's shape can't be kept in the record.
+    let problems = records::validate(declared, &fields, records::Mode::Partial);
+    let shape = problems
+        .into_iter()
+        .find(|problem| problem.severity == Severity::Error && problem.is_shape());
+    shape.map(|problem| refusal(&problem.code, Some(&problem.path), &problem.message))
+}
+
+/// Sorts what a concurrent change left: reviewed fields to decide, the others noted.
+fn sort_out(
+    hold: &Hold,
+    before: &Registers,
+    change: &FlatChange,
+    hash: ChangeHash,
+    concurrent: Vec<crate::crdt::Concurrent>,
+    history: &impl History,
+) -> (Vec<ConflictDraft>, Vec<String>) {
+    let declared = records::record_type(&hold.record_type);
+    let mut conflicts = Vec::new();
+    let mut noted = Vec::new();
+    for found in concurrent.into_iter().filter(|found| found.differ) {
+        let merge = declared
+            .and_then(|declared| declared.field(&found.key))
+            .map(|field| field.merge);
+        if merge == Some(Merge::Review) && found.key != "status" {
+            let base = base_of(change, &found.key, history, before);
+            conflicts.push(ConflictDraft {
+                kind: ConflictKind::Field,
+                key: found.key,
+                values: found.values,
+                base,
+            });
+        } else {
+            noted.push(found.key);
+        }
+    }
+    if let Some(draft) = update_against_cancel(hold, before, change, hash, history) {
+        conflicts.push(draft);
+    }
+    (conflicts, noted)
+}
+
+/// What the key held before either wrote it: the first predecessor the change names.
+fn base_of(
+    change: &FlatChange,
+    key: &str,
+    history: &impl History,
+    before: &Registers,
+) -> Option<Value> {
+    let pred = change.ops.iter().find(|op| op.key == key)?.pred.first()?;
+    let held = before
+        .all(key)
+        .into_iter()
+        .find(|held| held.op == *pred)
+        .map(|held| held.value.clone());
+    held.or_else(|| history.value_of(*pred, key))
+}
+
+/// Someone cancelled the record without knowing of an edit, or edited it without knowing of the cancellation.
+fn update_against_cancel(
+    hold: &Hold,
+    before: &Registers,
+    change: &FlatChange,
+    hash: ChangeHash,
+    history: &impl History,
+) -> Option<ConflictDraft> {
+    let is_cancel = |value: &Value| value.as_text() == Some("cancelled");
+    let cancels = change
+        .ops
+        .iter()
+        .any(|op| op.key == "status" && is_cancel(&op.value));
+    let held_cancel = before
+        .all("status")
+        .into_iter()
+        .find(|held| is_cancel(&held.value))
+        .cloned();
+    let conflict = match &held_cancel {
+        Some(held) => !cancels && !history.builds_on(&change.deps, &held.change),
+        None => cancels && change.deps != before.heads(),
+    };
+    if !conflict {
+        return None;
+    }
+    let cancelling = hold
+        .registers
+        .all("status")
+        .into_iter()
+        .find(|held| is_cancel(&held.value))
+        .cloned();
+    let edited = hold
+        .registers
+        .keys()
+        .filter_map(|key| hold.registers.winner(key))
+        .filter(|held| {
+            if cancels {
+                held.change != hash
+            } else {
+                held.change == hash
+            }
+        })
+        .max_by_key(|held| held.op)
+        .cloned();
+    Some(ConflictDraft {
+        kind: ConflictKind::UpdateCancelled,
+        key: "status".to_owned(),
+        values: cancelling.into_iter().chain(edited).collect(),
+        base: Some("active".into()),
+    })
+}
+
+fn refuse(code: &str, field: Option<&str>, message: &str) -> Judged {
+    Judged::Refused(refusal(code, field, message))
+}
+
+fn refusal(code: &str, field: Option<&str>, message: &str) -> Refusal {
+    Refusal {
+        code: code.to_owned(),
+        field: field.map(str::to_owned),
+        message: message.to_owned(),
+    }
+}

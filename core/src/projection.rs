@@ -1,0 +1,73 @@
+//! What lists, search, filters and links read of a record, derived from its registers and its declaration.
+//! The server and every device derive the same. Knows no storage and no reader's rights.
+
+use std::collections::BTreeSet;
+use std::str::FromStr;
+
+use crate::crdt::Registers;
+use crate::ids::{AreaCode, RecordId};
+use crate::records::{self, FieldKind};
+use crate::search;
+use crate::value::{Fields, Value};
+
+/// The key that holds a record's type, put by its first change.
+pub const TYPE_KEY: &str = "_type";
+/// The key that holds the version of the declaration.
+pub const VERSION_KEY: &str = "_v";
+/// The key that holds the area the record was made in.
+pub const AREA_KEY: &str = "_area";
+
+/// See the module.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Projection {
+    /// The winning values, reserved keys and tombstones left out.
+    pub fields: Fields,
+    /// Whether `status` says cancelled (注销).
+    pub cancelled: bool,
+    /// What the record is found by (`search::tokens`).
+    pub tokens: BTreeSet<String>,
+    /// The records it refers to, by field.
+    pub links: Vec<(String, RecordId)>,
+}
+
+/// Derives the projection.
+#[must_use]
+pub fn project(record_type: &str, registers: &Registers) -> Projection {
+    let fields: Fields = registers
+        .fields()
+        .into_iter()
+        .filter(|(key, _)| !key.starts_with('_'))
+        .collect();
+    let cancelled = fields.get("status").and_then(Value::as_text) == Some("cancelled");
+    let tokens = search::tokens(record_type, &fields);
+    let mut links = Vec::new();
+    if let Some(declared) = records::record_type(record_type) {
+        for (key, value) in &fields {
+            let reference = declared
+                .field(key)
+                .is_some_and(|field| matches!(field.kind, FieldKind::Reference(_)));
+            if reference
+                && let Some(id) = value
+                    .as_text()
+                    .and_then(|text| RecordId::from_str(text).ok())
+            {
+                links.push((key.clone(), id));
+            }
+        }
+    }
+    Projection {
+        fields,
+        cancelled,
+        tokens,
+        links,
+    }
+}
+
+/// The area a record says it was made in.
+#[must_use]
+pub fn area_of(registers: &Registers) -> Option<AreaCode> {
+    registers
+        .get(AREA_KEY)
+        .and_then(Value::as_text)
+        .and_then(|text| text.parse().ok())
+}

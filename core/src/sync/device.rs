@@ -1,0 +1,359 @@
+//! The device's end of a connection.
+
+use crate::crypto::sm2::KeyPair;
+use crate::envelope::{Envelope, MAX_BODY, MAX_ITEMS, VERSION};
+use crate::ids::{DeviceId, RecordId, ScopeId, UserId};
+use crate::protocol::frames::{
+    Batch, BundleOffer, Bye, Cursor, Down, Heads, Hello, Outcome, Present, Purged, Up,
+};
+use crate::protocol::{self, digest::ScopeDigest};
+use crate::store::{DeviceStore, SavedEnvelope, WriteBatch};
+use crate::sync::{DeviceError, incoming, replay};
+use crate::time::Timestamp;
+
+/// How many envelopes may be under way unanswered.
+const WINDOW: usize = 4;
+/// How many items go into one envelope.
+const ITEMS_PER_ENVELOPE: usize = 200;
+
+/// Who a device is and who is signed in on it.
+#[derive(Clone)]
+pub struct Identity {
+    /// The device.
+    pub device: DeviceId,
+    /// The user.
+    pub user: UserId,
+    /// The device's signing key.
+    pub key: KeyPair,
+}
+
+/// What the host must do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Send this frame.
+    Send(Up),
+    /// Fetch a bundle over HTTP (by ranges, resumable) and hand it to `DeviceSession::bundle`.
+    Fetch(ScopeId, BundleOffer),
+    /// These records changed: lists and open forms read them again.
+    Changed(Vec<RecordId>),
+    /// An envelope was answered: how many items were accepted (or here already) and how many refused.
+    Answered {
+        /// Accepted or duplicate.
+        accepted: usize,
+        /// Refused; the store's `refused` says why.
+        refused: usize,
+    },
+    /// Who else has which record open.
+    Present(Vec<Present>),
+    /// Everything was wiped on the server's order.
+    Wiped,
+    /// The server ends the connection.
+    Bye(Bye),
+}
+
+/// One connection's state.
+pub struct DeviceSession {
+    who: Identity,
+    token: Vec<u8>,
+    welcomed: bool,
+    /// Scopes whose repair was asked for and not yet checked again.
+    repairing: Vec<ScopeId>,
+    /// Scopes that wait for a bundle: their batches come after it.
+    fetching: Vec<(ScopeId, BundleOffer)>,
+    sent: Vec<u64>,
+    ends: Vec<(ScopeId, Cursor)>,
+}
+
+impl DeviceSession {
+    /// A session before its first frame.
+    #[must_use]
+    pub fn new(who: Identity, token: Vec<u8>) -> Self {
+        Self {
+            who,
+            token,
+            welcomed: false,
+            repairing: Vec::new(),
+            fetching: Vec::new(),
+            sent: Vec::new(),
+            ends: Vec::new(),
+        }
+    }
+
+    /// The first frame.
+    ///
+    /// # Errors
+    /// The storage's.
+    pub fn hello<S: DeviceStore>(&self, store: &S) -> Result<Up, DeviceError<S::Error>> {
+        Ok(Up::Hello(Hello {
+            version: protocol::VERSION,
+            token: self.token.clone(),
+            device: self.who.device,
+            scopes: store.scopes()?,
+        }))
+    }
+
+    /// Whether the server has answered, nothing is queued or unanswered, and every scope is at the end it was told.
+    ///
+    /// # Errors
+    /// The storage's.
+    pub fn settled<S: DeviceStore>(&self, store: &S) -> Result<bool, DeviceError<S::Error>> {
+        if !self.welcomed
+            || !self.fetching.is_empty()
+            || !self.repairing.is_empty()
+            || store.unsent()?.items > 0
+        {
+            return Ok(false);
+        }
+        let scopes = store.scopes()?;
+        Ok(self.ends.iter().all(|(scope, end)| {
+            scopes
+                .iter()
+                .any(|(held, at)| held == scope && at.seq >= end.seq)
+        }))
+    }
+
+    /// Seals and gives the next envelope, while the window is open and something is queued.
+    ///
+    /// # Errors
+    /// The storage's.
+    pub fn push<S: DeviceStore>(
+        &mut self,
+        store: &mut S,
+        now: Timestamp,
+    ) -> Result<Option<Up>, DeviceError<S::Error>> {
+        if !self.welcomed || self.sent.len() >= WINDOW {
+            return Ok(None);
+        }
+        let saved = store.envelopes()?;
+        if let Some(envelope) = saved
+            .into_iter()
+            .find(|envelope| !self.sent.contains(&envelope.seq))
+        {
+            self.sent.push(envelope.seq);
+            return Ok(Some(Up::Push(envelope.signed)));
+        }
+        let mut queued = store.queued(ITEMS_PER_ENVELOPE.min(MAX_ITEMS))?;
+        let mut bytes = 0;
+        let fitting = queued.iter().take_while(|queued| {
+            bytes += 64 + protocol::codec::to_bytes(&queued.item).len();
+            bytes < MAX_BODY - 1024
+        });
+        let fitting = fitting.count().max(1);
+        queued.truncate(fitting);
+        if queued.is_empty() {
+            return Ok(None);
+        }
+        let seq = store.last_envelope()? + 1;
+        let items = queued.iter().map(|queued| queued.id).collect();
+        let envelope = Envelope {
+            version: VERSION,
+            device: self.who.device,
+            user: self.who.user,
+            seq,
+            time: now,
+            items: queued.into_iter().map(|queued| queued.item).collect(),
+        };
+        let signed = envelope.seal(&self.who.key);
+        let saved = SavedEnvelope {
+            seq,
+            signed: signed.clone(),
+            items,
+        };
+        store.commit(WriteBatch {
+            envelope: Some(saved),
+            ..WriteBatch::default()
+        })?;
+        self.sent.push(seq);
+        Ok(Some(Up::Push(signed)))
+    }
+
+    /// Takes a frame.
+    ///
+    /// # Errors
+    /// `Protocol` when the server says what makes no sense here; the storage's. Nothing of the frame is kept then.
+    pub fn receive<S: DeviceStore>(
+        &mut self,
+        store: &mut S,
+        frame: Down,
+        now: Timestamp,
+    ) -> Result<Vec<Action>, DeviceError<S::Error>> {
+        match frame {
+            Down::Welcome(welcome) => {
+                self.welcomed = true;
+                let mut actions = Vec::new();
+                for scope in welcome.dropped {
+                    actions.extend(drop_scope(store, scope)?);
+                }
+                self.ends = welcome
+                    .scopes
+                    .iter()
+                    .map(|state| (state.scope, state.end))
+                    .collect();
+                for state in welcome.scopes {
+                    if let Some(offer) = state.bundle {
+                        self.fetching.push((state.scope, offer.clone()));
+                        actions.push(Action::Fetch(state.scope, offer));
+                    }
+                }
+                Ok(actions)
+            }
+            Down::Batch(batch) => self.batch(store, &batch),
+            Down::Checkpoint(scope, end) => self.checkpoint(store, scope, end),
+            Down::Pushed(pushed) => {
+                self.sent.retain(|seq| *seq != pushed.seq);
+                let refused = pushed
+                    .outcomes
+                    .iter()
+                    .filter(|outcome| matches!(outcome, Outcome::Refused(_)))
+                    .count();
+                let accepted = pushed
+                    .outcomes
+                    .iter()
+                    .filter(|outcome| matches!(outcome, Outcome::Accepted | Outcome::Duplicate))
+                    .count();
+                let changed = replay::settle(store, &self.who, pushed, now)?;
+                Ok(vec![
+                    Action::Answered { accepted, refused },
+                    Action::Changed(changed),
+                ])
+            }
+            Down::Presence(present) => Ok(vec![Action::Present(present)]),
+            Down::Wipe => {
+                store.wipe()?;
+                Ok(vec![Action::Wiped])
+            }
+            Down::Bye(bye) => Ok(vec![Action::Bye(bye)]),
+        }
+    }
+
+    /// Takes a fetched bundle, whose digest the host has checked.
+    ///
+    /// # Errors
+    /// `Protocol` when it is not what was offered; the storage's.
+    pub fn bundle<S: DeviceStore>(
+        &mut self,
+        store: &mut S,
+        scope: ScopeId,
+        file: &[u8],
+    ) -> Result<Vec<Action>, DeviceError<S::Error>> {
+        let at = self
+            .fetching
+            .iter()
+            .position(|(fetching, _)| *fetching == scope);
+        let (_, offer) = self
+            .fetching
+            .remove(at.ok_or(DeviceError::Protocol("bundle not asked for"))?);
+        let mut rest = file;
+        let mut changed = Vec::new();
+        while !rest.is_empty() {
+            let (length, tail) = rest
+                .split_at_checked(4)
+                .ok_or(DeviceError::Protocol("bundle cut short"))?;
+            let length = u32::from_be_bytes(length.try_into().unwrap_or_default()) as usize;
+            let (frame, tail) = tail
+                .split_at_checked(length)
+                .ok_or(DeviceError::Protocol("bundle cut short"))?;
+            rest = tail;
+            let Ok(Down::Batch(batch)) = Down::decode(frame) else {
+                return Err(DeviceError::Protocol("bundle holds no batch"));
+            };
+            // Until the last batch is kept the cursor stays at zero: a crash fetches the bundle again.
+            let to = if rest.is_empty() { offer.cursor.seq } else { 0 };
+            changed.extend(incoming::apply(store, &self.who, scope, to, &batch)?.changed);
+        }
+        Ok(vec![
+            Action::Changed(changed),
+            Action::Send(Up::Stored(scope, offer.cursor.seq)),
+        ])
+    }
+
+    fn batch<S: DeviceStore>(
+        &mut self,
+        store: &mut S,
+        batch: &Batch,
+    ) -> Result<Vec<Action>, DeviceError<S::Error>> {
+        let at = cursor_of(store, batch.scope)?;
+        if batch.from > at.seq {
+            return Err(DeviceError::Protocol("log entries skipped"));
+        }
+        if batch.to <= at.seq && batch.from != batch.to {
+            return Ok(Vec::new()); // delivered twice
+        }
+        let done = incoming::apply(store, &self.who, batch.scope, batch.to, batch)?;
+        let mut actions = vec![Action::Changed(done.changed)];
+        if !done.left.is_empty() {
+            actions.push(Action::Send(Up::Purged(Purged {
+                scope: batch.scope,
+                records: done.left,
+            })));
+        }
+        actions.push(Action::Send(Up::Stored(batch.scope, batch.to)));
+        Ok(actions)
+    }
+
+    fn checkpoint<S: DeviceStore>(
+        &mut self,
+        store: &mut S,
+        scope: ScopeId,
+        end: Cursor,
+    ) -> Result<Vec<Action>, DeviceError<S::Error>> {
+        let at = cursor_of(store, scope)?;
+        if at == end || at.seq > end.seq {
+            self.repairing.retain(|repairing| *repairing != scope);
+            return Ok(Vec::new());
+        }
+        if at.seq < end.seq {
+            return Err(DeviceError::Protocol("checkpoint beyond the log"));
+        }
+        if !self.repairing.contains(&scope) {
+            self.repairing.push(scope);
+        }
+        let members = store.members(&scope)?;
+        let records = members.into_iter().filter(|(_, heads)| !heads.is_empty());
+        let records = records
+            .map(|(id, heads)| (id, ScopeDigest::of_record(id, &heads)))
+            .collect();
+        Ok(vec![Action::Send(Up::Heads(Heads {
+            scope,
+            seq: at.seq,
+            records,
+        }))])
+    }
+}
+
+fn cursor_of<S: DeviceStore>(store: &S, scope: ScopeId) -> Result<Cursor, DeviceError<S::Error>> {
+    let found = store.scopes()?.into_iter().find(|(held, _)| *held == scope);
+    Ok(found.map(|(_, cursor)| cursor).unwrap_or_default())
+}
+
+/// Forgets a scope: its records go unless another scope holds them. What was not sent stays queued and goes up; the
+/// server keeps it for the supervisor.
+fn drop_scope<S: DeviceStore>(
+    store: &mut S,
+    scope: ScopeId,
+) -> Result<Vec<Action>, DeviceError<S::Error>> {
+    let mut purge = Vec::new();
+    let mut records = Vec::new();
+    let mut changed = Vec::new();
+    for (id, _) in store.members(&scope)? {
+        changed.push(id);
+        if store.scopes_of(id)?.iter().all(|held| *held == scope) {
+            purge.push(id);
+        } else if let Some(record) = store.record(id)? {
+            records.push(incoming::leave(record, scope));
+        }
+    }
+    store.commit(WriteBatch {
+        records,
+        purge,
+        drop_scopes: vec![scope],
+        ..WriteBatch::default()
+    })?;
+    Ok(vec![
+        Action::Changed(changed),
+        Action::Send(Up::Purged(Purged {
+            scope,
+            records: Vec::new(),
+        })),
+    ])
+}

@@ -1,0 +1,278 @@
+//! What a collector does, offline or not: a new record, an edit, an event. Each is queued and merged at once.
+
+use crate::crdt::Registers;
+use crate::crypto::actor;
+use crate::envelope::{ChangeItem, EventItem, Item};
+use crate::ids::{AreaCode, ChangeHash, EventId, RecordId, ScopeId};
+use crate::projection::{AREA_KEY, TYPE_KEY, VERSION_KEY, project};
+use crate::protocol::frames::EventEntry;
+use crate::records::{self, Mode, RecordKind, Severity};
+use crate::store::{DeviceStore, RecordWrite, StoredChange, StoredRecord, WriteBatch};
+use crate::sync::{DeviceError, Identity};
+use crate::time::Timestamp;
+use crate::value::{Fields, Value};
+
+/// Makes a new record in an area and queues it.
+///
+/// # Errors
+/// `Invalid` with every wrong field; `NoSuchType`; the storage's.
+pub fn create<S: DeviceStore>(
+    store: &mut S,
+    who: &Identity,
+    id: RecordId,
+    record_type: &str,
+    area: AreaCode,
+    mut fields: Fields,
+    now: Timestamp,
+) -> Result<ChangeHash, DeviceError<S::Error>> {
+    let declared = records::record_type(record_type)
+        .filter(|declared| declared.kind == RecordKind::Record)
+        .ok_or(DeviceError::NoSuchType)?;
+    check(declared, &fields, Mode::Whole)?;
+    fields.insert(TYPE_KEY.to_owned(), record_type.into());
+    fields.insert(VERSION_KEY.to_owned(), i64::from(declared.version).into());
+    fields.insert(AREA_KEY.to_owned(), area.as_str().into());
+    let record = StoredRecord {
+        id,
+        record_type: record_type.to_owned(),
+        area,
+        epoch: 0,
+        registers: Registers::default(),
+        confirmed: Vec::new(),
+    };
+    put(store, who, record, &fields, now, vec![ScopeId::Area(area)])
+}
+
+/// Edits a record and queues the change. Values equal to those held are left out; an edit that changes nothing
+/// gives `None`.
+///
+/// # Errors
+/// `NoSuchRecord`; `Invalid` with every wrong field; the storage's.
+pub fn update<S: DeviceStore>(
+    store: &mut S,
+    who: &Identity,
+    id: RecordId,
+    fields: &Fields,
+    now: Timestamp,
+) -> Result<Option<ChangeHash>, DeviceError<S::Error>> {
+    let record = store.record(id)?.ok_or(DeviceError::NoSuchRecord)?;
+    let declared = records::record_type(&record.record_type).ok_or(DeviceError::NoSuchType)?;
+    check(declared, fields, Mode::Partial)?;
+    let changed: Fields = fields
+        .iter()
+        .filter(|(key, value)| match record.registers.all(key).as_slice() {
+            [] => !value.is_null(),
+            [held] => held.value != **value,
+            _ => true,
+        })
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    if changed.is_empty() {
+        return Ok(None);
+    }
+    put(store, who, record, &changed, now, Vec::new()).map(Some)
+}
+
+/// Records an event, such as a visit, and queues it.
+///
+/// # Errors
+/// `Invalid` with every wrong field; `NoSuchType`; the storage's.
+pub fn record_event<S: DeviceStore>(
+    store: &mut S,
+    who: &Identity,
+    id: EventId,
+    event_type: &str,
+    area: AreaCode,
+    fields: Fields,
+    now: Timestamp,
+) -> Result<(), DeviceError<S::Error>> {
+    let declared = records::record_type(event_type)
+        .filter(|declared| declared.kind == RecordKind::Event)
+        .ok_or(DeviceError::NoSuchType)?;
+    check(declared, &fields, Mode::Whole)?;
+    let event_type = event_type.to_owned();
+    let entry = EventEntry {
+        id,
+        event_type: event_type.clone(),
+        area,
+        user: who.user,
+        fields: fields.clone(),
+    };
+    let item = Item::Event(EventItem {
+        id,
+        event_type,
+        area,
+        fields,
+    });
+    let batch = WriteBatch {
+        events: vec![entry],
+        queue: vec![(item, None, now)],
+        ..WriteBatch::default()
+    };
+    Ok(store.commit(batch)?)
+}
+
+fn check<E: std::error::Error + Send + Sync + 'static>(
+    declared: &records::RecordType,
+    fields: &Fields,
+    mode: Mode,
+) -> Result<(), DeviceError<E>> {
+    let problems = records::validate(declared, fields, mode);
+    if problems
+        .iter()
+        .any(|problem| problem.severity == Severity::Error)
+    {
+        return Err(DeviceError::Invalid(problems));
+    }
+    Ok(())
+}
+
+fn put<S: DeviceStore>(
+    store: &mut S,
+    who: &Identity,
+    mut record: StoredRecord,
+    fields: &Fields,
+    now: Timestamp,
+    join: Vec<ScopeId>,
+) -> Result<ChangeHash, DeviceError<S::Error>> {
+    let (write, item, hash) = change_of(who, &mut record, fields, now);
+    let write = RecordWrite { join, ..write };
+    store.commit(WriteBatch {
+        records: vec![write],
+        queue: vec![(item, Some(hash), now)],
+        ..WriteBatch::default()
+    })?;
+    Ok(hash)
+}
+
+/// The change that puts these values on top of the record, applied to it.
+pub(super) fn change_of(
+    who: &Identity,
+    record: &mut StoredRecord,
+    fields: &Fields,
+    now: Timestamp,
+) -> (RecordWrite, Item, ChangeHash) {
+    let actor = actor::derive(&who.key.public(), record.id, record.epoch);
+    let (change, bytes, hash) = record.registers.change(actor, now.0, fields);
+    // A change made on top of everything held always applies.
+    let applied = record.registers.apply(&change, hash, |_, _| true);
+    debug_assert!(applied.is_ok());
+    let write = RecordWrite {
+        projection: project(&record.record_type, &record.registers),
+        record: record.clone(),
+        add: vec![StoredChange {
+            hash,
+            bytes: bytes.clone(),
+            confirmed: false,
+        }],
+        confirm: Vec::new(),
+        remove: Vec::new(),
+        join: Vec::new(),
+        leave: Vec::new(),
+    };
+    let item = Item::Change(ChangeItem {
+        record: record.id,
+        record_type: record.record_type.clone(),
+        epoch: record.epoch,
+        bytes,
+    });
+    (write, item, hash)
+}
+
+/// Puts back what the outbox holds and the records do not: after a crash between the two, or when the records' file
+/// was lost. Gives the records mended.
+///
+/// # Errors
+/// The storage's.
+pub fn recover<S: DeviceStore>(store: &mut S) -> Result<Vec<RecordId>, DeviceError<S::Error>> {
+    let mut mended = Vec::new();
+    for queued in store.outbox()? {
+        match queued.item {
+            Item::Change(item) => {
+                if recover_change(store, &item)? {
+                    mended.push(item.record);
+                }
+            }
+            Item::Event(item) => {
+                if !store
+                    .events_about(item.id.into())?
+                    .iter()
+                    .any(|event| event.id == item.id)
+                {
+                    let entry = EventEntry {
+                        id: item.id,
+                        event_type: item.event_type,
+                        area: item.area,
+                        user: crate::ids::UserId::from_bytes([0; 16]),
+                        fields: item.fields,
+                    };
+                    store.commit(WriteBatch {
+                        events: vec![entry],
+                        ..WriteBatch::default()
+                    })?;
+                }
+            }
+        }
+    }
+    Ok(mended)
+}
+
+fn recover_change<S: DeviceStore>(
+    store: &mut S,
+    item: &ChangeItem,
+) -> Result<bool, DeviceError<S::Error>> {
+    let Ok((change, hash)) = crate::crdt::chunk::decode(&item.bytes) else {
+        return Ok(false);
+    };
+    if store
+        .changes(item.record)?
+        .iter()
+        .any(|known| known.hash == hash)
+    {
+        return Ok(false);
+    }
+    let mut record = match store.record(item.record)? {
+        Some(record) => record,
+        None => {
+            let text = change
+                .ops
+                .iter()
+                .find(|op| op.key == AREA_KEY)
+                .and_then(|op| match &op.value {
+                    Value::Text(text) => text.parse().ok(),
+                    _ => None,
+                });
+            let Some(area) = text else { return Ok(false) };
+            StoredRecord {
+                id: item.record,
+                record_type: item.record_type.clone(),
+                area,
+                epoch: item.epoch,
+                registers: Registers::default(),
+                confirmed: Vec::new(),
+            }
+        }
+    };
+    if record.registers.apply(&change, hash, |_, _| true).is_err() {
+        return Ok(false); // built on what the server still has to send again; it goes up as it is
+    }
+    let join = vec![ScopeId::Area(record.area)];
+    let write = RecordWrite {
+        projection: project(&record.record_type, &record.registers),
+        record,
+        add: vec![StoredChange {
+            hash,
+            bytes: item.bytes.clone(),
+            confirmed: false,
+        }],
+        confirm: Vec::new(),
+        remove: Vec::new(),
+        join,
+        leave: Vec::new(),
+    };
+    store.commit(WriteBatch {
+        records: vec![write],
+        ..WriteBatch::default()
+    })?;
+    Ok(true)
+}

@@ -1,0 +1,313 @@
+//! Entries of a scope's log, taken into a device's storage: one batch, one write.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::crdt::{Registers, chunk};
+use crate::ids::{ChangeHash, RecordId, ScopeId};
+use crate::projection::{self, project};
+use crate::protocol::digest::{ScopeDigest, heads_after};
+use crate::protocol::frames::{Batch, Cursor, Entry, PutEntry, WholeEntry};
+use crate::store::{DeviceStore, RecordWrite, StoredChange, StoredRecord, WriteBatch};
+use crate::sync::{DeviceError, Identity};
+
+/// What a batch did.
+pub(super) struct Done {
+    /// Records whose values may differ now.
+    pub(super) changed: Vec<RecordId>,
+    /// Records that left the scope.
+    pub(super) left: Vec<RecordId>,
+}
+
+/// A record while a batch is taken in.
+struct Open {
+    record: StoredRecord,
+    add: Vec<StoredChange>,
+    confirm: Vec<ChangeHash>,
+    /// Every change the device has of it, with its bytes; read when first needed.
+    known: Vec<StoredChange>,
+    old_heads: Vec<ChangeHash>,
+    join: bool,
+}
+
+/// Takes the entries of a batch and moves the scope's cursor to `to`.
+pub(super) fn apply<S: DeviceStore>(
+    store: &mut S,
+    _who: &Identity,
+    scope: ScopeId,
+    to: u64,
+    batch: &Batch,
+) -> Result<Done, DeviceError<S::Error>> {
+    let entries = batch
+        .entries()
+        .map_err(|_| DeviceError::Protocol("batch can't be read"))?;
+    let mut open: BTreeMap<RecordId, Open> = BTreeMap::new();
+    let mut write = WriteBatch::default();
+    let mut gone: BTreeSet<RecordId> = BTreeSet::new();
+    let mut erased: BTreeSet<RecordId> = BTreeSet::new();
+    for entry in entries {
+        match entry {
+            Entry::Put(put) => {
+                gone.remove(&put.record);
+                take_put(store, &mut open, put)?;
+            }
+            Entry::Whole(whole) => {
+                gone.remove(&whole.record);
+                take_whole(store, &mut open, whole)?;
+            }
+            Entry::Own(record, hash) => take_own(store, &mut open, record, hash)?,
+            Entry::State(state) => write.states.push((scope, state)),
+            Entry::Event(event) => write.events.push(event),
+            Entry::Leave(record) => {
+                open.remove(&record);
+                gone.insert(record);
+            }
+            Entry::Erase(record) => {
+                open.remove(&record);
+                gone.insert(record);
+                erased.insert(record);
+            }
+        }
+    }
+    let mut digests: BTreeMap<ScopeId, ScopeDigest> = store
+        .scopes()?
+        .into_iter()
+        .map(|(scope, cursor)| (scope, cursor.digest))
+        .collect();
+    digests.entry(scope).or_default();
+    let mut done = Done {
+        changed: Vec::new(),
+        left: Vec::new(),
+    };
+    for (id, open) in open {
+        done.changed.push(id);
+        let mut scopes = store.scopes_of(id)?;
+        let member = scopes.contains(&scope);
+        for held in &scopes {
+            if let Some(digest) = digests.get_mut(held) {
+                *digest = digest.minus(part(id, &open.old_heads));
+            }
+        }
+        if !member {
+            scopes.push(scope);
+        }
+        for held in &scopes {
+            if let Some(digest) = digests.get_mut(held) {
+                *digest = digest.plus(part(id, &open.record.confirmed));
+            }
+        }
+        write.records.push(RecordWrite {
+            projection: project(&open.record.record_type, &open.record.registers),
+            record: open.record,
+            add: open.add,
+            confirm: open.confirm,
+            remove: Vec::new(),
+            join: if member && !open.join {
+                Vec::new()
+            } else {
+                vec![scope]
+            },
+            leave: Vec::new(),
+        });
+    }
+    for id in gone {
+        done.changed.push(id);
+        done.left.push(id);
+        let Some(record) = store.record(id)? else {
+            continue;
+        };
+        let scopes = store.scopes_of(id)?;
+        let leaving = |held: &ScopeId| *held == scope || erased.contains(&id);
+        for held in scopes.iter().filter(|held| leaving(held)) {
+            if let Some(digest) = digests.get_mut(held) {
+                *digest = digest.minus(part(id, &record.confirmed));
+            }
+        }
+        if scopes.iter().all(leaving) {
+            write.purge.push(id);
+        } else {
+            write.records.push(leave(record, scope));
+        }
+    }
+    let seqs: BTreeMap<ScopeId, u64> = store
+        .scopes()?
+        .into_iter()
+        .map(|(scope, at)| (scope, at.seq))
+        .collect();
+    write.cursors = digests
+        .into_iter()
+        .map(|(held, digest)| {
+            let seq = if held == scope {
+                to
+            } else {
+                seqs.get(&held).copied().unwrap_or(0)
+            };
+            (held, Cursor { seq, digest })
+        })
+        .collect();
+    store.commit(write)?;
+    Ok(done)
+}
+
+/// What a record adds to a digest; one the server has not confirmed adds nothing.
+fn part(id: RecordId, heads: &[ChangeHash]) -> ScopeDigest {
+    if heads.is_empty() {
+        ScopeDigest::default()
+    } else {
+        ScopeDigest::of_record(id, heads)
+    }
+}
+
+/// The write that takes a record out of a scope and keeps it for the others.
+pub(super) fn leave(record: StoredRecord, scope: ScopeId) -> RecordWrite {
+    RecordWrite {
+        projection: project(&record.record_type, &record.registers),
+        record,
+        add: Vec::new(),
+        confirm: Vec::new(),
+        remove: Vec::new(),
+        join: Vec::new(),
+        leave: vec![scope],
+    }
+}
+
+fn open_record<'a, S: DeviceStore>(
+    store: &S,
+    open: &'a mut BTreeMap<RecordId, Open>,
+    id: RecordId,
+    made: impl FnOnce() -> Option<StoredRecord>,
+) -> Result<Option<&'a mut Open>, DeviceError<S::Error>> {
+    use std::collections::btree_map::Entry as Slot;
+    match open.entry(id) {
+        Slot::Occupied(slot) => Ok(Some(slot.into_mut())),
+        Slot::Vacant(slot) => {
+            let stored = store.record(id)?;
+            let known = if stored.is_some() {
+                store.changes(id)?
+            } else {
+                Vec::new()
+            };
+            let join = stored.is_none();
+            let Some(record) = stored.or_else(made) else {
+                return Ok(None);
+            };
+            let old_heads = record.confirmed.clone();
+            Ok(Some(slot.insert(Open {
+                record,
+                add: Vec::new(),
+                confirm: Vec::new(),
+                known,
+                old_heads,
+                join,
+            })))
+        }
+    }
+}
+
+fn take_put<S: DeviceStore>(
+    store: &S,
+    open: &mut BTreeMap<RecordId, Open>,
+    put: PutEntry,
+) -> Result<(), DeviceError<S::Error>> {
+    let (change, hash) =
+        chunk::decode(&put.bytes).map_err(|_| DeviceError::Protocol("change can't be read"))?;
+    let made = || {
+        let mut registers = Registers::default();
+        registers.apply(&change, hash, |_, _| true).ok()?;
+        Some(StoredRecord {
+            id: put.record,
+            record_type: put.record_type.clone(),
+            area: projection::area_of(&registers)?,
+            epoch: put.epoch,
+            registers: Registers::default(),
+            confirmed: Vec::new(),
+        })
+    };
+    let Some(open) = open_record(store, open, put.record, made)? else {
+        return Ok(()); // its beginning is missing; the checkpoint will differ and repair it
+    };
+    open.confirm_change(hash, &change.deps);
+    if !open.knows(&hash) {
+        if open
+            .record
+            .registers
+            .apply(&change, hash, |_, _| true)
+            .is_err()
+        {
+            return Ok(());
+        }
+        let stored = StoredChange {
+            hash,
+            bytes: put.bytes,
+            confirmed: true,
+        };
+        open.known.push(stored.clone());
+        open.add.push(stored);
+    }
+    Ok(())
+}
+
+fn take_own<S: DeviceStore>(
+    store: &S,
+    open: &mut BTreeMap<RecordId, Open>,
+    record: RecordId,
+    hash: ChangeHash,
+) -> Result<(), DeviceError<S::Error>> {
+    let Some(open) = open_record(store, open, record, || None)? else {
+        return Ok(());
+    };
+    let bytes = open
+        .known
+        .iter()
+        .find(|known| known.hash == hash)
+        .map(|known| known.bytes.clone());
+    let Some(bytes) = bytes else { return Ok(()) };
+    let (change, _) =
+        chunk::decode(&bytes).map_err(|_| DeviceError::Protocol("change can't be read"))?;
+    open.confirm_change(hash, &change.deps);
+    open.confirm.push(hash);
+    Ok(())
+}
+
+fn take_whole<S: DeviceStore>(
+    store: &S,
+    open: &mut BTreeMap<RecordId, Open>,
+    whole: WholeEntry,
+) -> Result<(), DeviceError<S::Error>> {
+    for bytes in whole.changes {
+        take_put(
+            store,
+            open,
+            PutEntry {
+                record: whole.record,
+                record_type: whole.record_type.clone(),
+                epoch: whole.epoch,
+                bytes: bytes.into_vec(),
+            },
+        )?;
+    }
+    Ok(())
+}
+
+impl Open {
+    fn knows(&self, hash: &ChangeHash) -> bool {
+        self.known.iter().any(|known| known.hash == *hash)
+    }
+
+    /// Moves the confirmed heads over a change, once.
+    fn confirm_change(&mut self, hash: ChangeHash, deps: &[ChangeHash]) {
+        let already = self
+            .known
+            .iter()
+            .any(|known| known.hash == hash && known.confirmed);
+        if already {
+            return;
+        }
+        self.record.confirmed = heads_after(&self.record.confirmed, deps, hash);
+        for known in &mut self.known {
+            if known.hash == hash {
+                known.confirmed = true;
+                self.confirm.push(hash);
+            }
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! An envelope's answer. What was refused is taken out of the record, and what the collector did after it is made
+//! again on top of what the server has, so that one refusal loses nothing else.
+
+use std::collections::BTreeMap;
+
+use crate::crdt::{Registers, chunk};
+use crate::envelope::Item;
+use crate::ids::{ChangeHash, RecordId};
+use crate::projection::project;
+use crate::protocol::frames::{Outcome, Pushed};
+use crate::store::{DeviceStore, OutboxItem, RecordWrite, RefusedItem, StoredChange, WriteBatch};
+use crate::sync::{DeviceError, Identity, edit};
+use crate::time::Timestamp;
+use crate::value::Fields;
+
+/// The code of a refusal that only says an earlier change was refused: such a change is made again.
+pub(crate) const BUILDS_ON_REFUSED: &str = "builds_on_refused";
+
+/// Takes the answer to an envelope; gives the records that changed.
+pub(super) fn settle<S: DeviceStore>(
+    store: &mut S,
+    who: &Identity,
+    pushed: Pushed,
+    now: Timestamp,
+) -> Result<Vec<RecordId>, DeviceError<S::Error>> {
+    let Some(saved) = store
+        .envelopes()?
+        .into_iter()
+        .find(|saved| saved.seq == pushed.seq)
+    else {
+        return Ok(Vec::new());
+    };
+    let outbox = store.outbox()?;
+    let item = |id: u64| outbox.iter().find(|item| item.id == id);
+    let mut batch = WriteBatch {
+        answered: vec![pushed.seq],
+        ..WriteBatch::default()
+    };
+    let mut mend: BTreeMap<RecordId, Vec<ChangeHash>> = BTreeMap::new();
+    if let Some(refusal) = pushed.refused {
+        for found in saved.items.iter().filter_map(|id| item(*id)) {
+            refuse(&mut batch, &mut mend, found, refusal.clone(), now);
+        }
+    }
+    for (id, outcome) in saved.items.iter().zip(pushed.outcomes) {
+        let Some(found) = item(*id) else { continue };
+        match outcome {
+            Outcome::Accepted | Outcome::Duplicate => batch.unqueue.push(*id),
+            Outcome::Waiting => {} // no longer in an envelope, so it goes up again
+            Outcome::Refused(refusal) if refusal.code == BUILDS_ON_REFUSED => {
+                if let Item::Change(change) = &found.item {
+                    mend.entry(change.record).or_default();
+                }
+            }
+            Outcome::Refused(refusal) => refuse(&mut batch, &mut mend, found, refusal, now),
+        }
+    }
+    let changed = mend.keys().copied().collect();
+    for (record, refused) in mend {
+        let waiting: Vec<&OutboxItem> = outbox
+            .iter()
+            .filter(|item| matches!(&item.item, Item::Change(change) if change.record == record))
+            .filter(|item| !batch.unqueue.contains(&item.id))
+            .collect();
+        if !rebuild(store, who, record, &refused, &waiting, &mut batch, now)? {
+            // The record itself was refused: the server keeps it for a supervisor, with every edit that came after
+            // it. What is still to be answered goes up and is kept there in the same way.
+            let kept = waiting
+                .iter()
+                .map(|item| item.id)
+                .filter(|id| saved.items.contains(id));
+            batch.unqueue.extend(kept);
+            batch.purge.push(record);
+        }
+    }
+    store.commit(batch)?;
+    Ok(changed)
+}
+
+fn refuse(
+    batch: &mut WriteBatch,
+    mend: &mut BTreeMap<RecordId, Vec<ChangeHash>>,
+    found: &OutboxItem,
+    refusal: crate::protocol::frames::Refusal,
+    now: Timestamp,
+) {
+    batch.unqueue.push(found.id);
+    if let (Item::Change(change), Some(hash)) = (&found.item, found.hash) {
+        mend.entry(change.record).or_default().push(hash);
+    }
+    batch.refused.push(RefusedItem {
+        item: found.item.clone(),
+        refusal,
+        at: now,
+    });
+}
+
+/// Rebuilds a record from what the server is known to have, then makes its still unanswered edits again. Gives false
+/// when the server has nothing of the record.
+fn rebuild<S: DeviceStore>(
+    store: &S,
+    who: &Identity,
+    id: RecordId,
+    refused: &[ChangeHash],
+    waiting: &[&OutboxItem],
+    batch: &mut WriteBatch,
+    now: Timestamp,
+) -> Result<bool, DeviceError<S::Error>> {
+    let Some(mut record) = store.record(id)? else {
+        return Ok(false);
+    };
+    let pending: Vec<ChangeHash> = waiting
+        .iter()
+        .filter_map(|item| item.hash)
+        .chain(refused.iter().copied())
+        .collect();
+    record.registers = Registers::default();
+    for known in store
+        .changes(id)?
+        .into_iter()
+        .filter(|known| !pending.contains(&known.hash))
+    {
+        if let Ok((change, hash)) = chunk::decode(&known.bytes) {
+            // What the server has applies in the order it came; what was built on a refusal does not apply.
+            let _ = record.registers.apply(&change, hash, |_, _| true);
+        }
+    }
+    if record.registers.is_empty() {
+        return Ok(false);
+    }
+    let mut add: Vec<StoredChange> = Vec::new();
+    for item in waiting {
+        batch.unqueue.push(item.id);
+        let Item::Change(change) = &item.item else {
+            continue;
+        };
+        let Ok((change, _)) = chunk::decode(&change.bytes) else {
+            continue;
+        };
+        let puts: Fields = change
+            .ops
+            .into_iter()
+            .map(|op| (op.key, op.value))
+            .collect();
+        let (write, again, hash) = edit::change_of(who, &mut record, &puts, now);
+        add.extend(write.add);
+        batch.queue.push((again, Some(hash), item.made_at));
+    }
+    batch.records.push(RecordWrite {
+        projection: project(&record.record_type, &record.registers),
+        record,
+        add,
+        confirm: Vec::new(),
+        remove: pending,
+        join: Vec::new(),
+        leave: Vec::new(),
+    });
+    Ok(true)
+}

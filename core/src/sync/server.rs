@@ -1,0 +1,205 @@
+//! The server's end of a connection: what a device may say when, what it is told at the start, and how far ahead of
+//! its storage it is sent. Knows no database: the host looks things up and gives the answers back.
+
+use std::collections::BTreeMap;
+
+use crate::envelope::SignedEnvelope;
+use crate::ids::{RecordId, ScopeId};
+use crate::protocol;
+use crate::protocol::frames::{
+    BundleOffer, Bye, Cursor, Heads, Hello, Purged, ScopeState, Unsent, Up, Welcome,
+};
+use crate::time::Timestamp;
+
+/// How many log entries of a scope may be sent beyond what the device says it has stored.
+pub const WINDOW_ENTRIES: u64 = 20_000;
+/// How many entries a device may be behind before a bundle is cheaper than the log.
+pub const BUNDLE_BEHIND: u64 = 2_000;
+
+/// What the host must do with a frame.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Demand {
+    /// Check token, device and rights, then call `welcome`, or end the connection.
+    SignIn(Hello),
+    /// Judge and commit an envelope, then answer with `Down::Pushed`.
+    Accept(SignedEnvelope),
+    /// Note a confirmed purge.
+    Purged(Purged),
+    /// Compare with the scope's records and send the difference.
+    Repair(Heads),
+    /// Tell others who has which record open.
+    Presence(Option<RecordId>),
+    /// Note what the device has not sent yet.
+    Unsent(Unsent),
+    /// The window of this scope has opened: send on from its cursor.
+    Resume(ScopeId),
+    /// Send this and close.
+    End(Bye),
+}
+
+/// A scope the user may hold now.
+#[derive(Clone, Debug)]
+pub struct Allowed {
+    /// Which scope.
+    pub scope: ScopeId,
+    /// Its log's end.
+    pub end: Cursor,
+    /// The newest bundle, where there is one.
+    pub bundle: Option<BundleOffer>,
+}
+
+/// One connection's state.
+#[derive(Debug, Default)]
+pub struct ServerSession {
+    greeted: bool,
+    welcomed: bool,
+    scopes: BTreeMap<ScopeId, Position>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Position {
+    sent: u64,
+    stored: u64,
+}
+
+impl ServerSession {
+    /// A session before its first frame.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes a frame's bytes.
+    pub fn receive(&mut self, bytes: &[u8]) -> Demand {
+        let Ok(frame) = Up::decode(bytes) else {
+            return Demand::End(protocol_error("数据无法识别，请更新应用后重试。"));
+        };
+        match frame {
+            Up::Hello(hello) if !self.greeted => {
+                self.greeted = true;
+                if hello.version == protocol::VERSION {
+                    Demand::SignIn(hello)
+                } else {
+                    Demand::End(Bye {
+                        code: "version".to_owned(),
+                        message: "应用版本过旧，请更新后再同步；未上传的数据仍保留在手机上。"
+                            .to_owned(),
+                        retry_after_ms: None,
+                    })
+                }
+            }
+            _ if !self.welcomed => Demand::End(protocol_error("连接顺序有误，请重新连接。")),
+            Up::Hello(_) => Demand::End(protocol_error("连接顺序有误，请重新连接。")),
+            Up::Push(envelope) => Demand::Accept(envelope),
+            Up::Purged(purged) => Demand::Purged(purged),
+            Up::Heads(heads) => Demand::Repair(heads),
+            Up::Presence(record) => Demand::Presence(record),
+            Up::Unsent(unsent) => Demand::Unsent(unsent),
+            Up::Stored(scope, seq) => {
+                if let Some(at) = self.scopes.get_mut(&scope) {
+                    at.stored = at.stored.max(seq.min(at.sent));
+                }
+                Demand::Resume(scope)
+            }
+        }
+    }
+
+    /// Answers `Hello` and opens the logs: gives the frame's body and, for each scope, the entry after which to send.
+    pub fn welcome(
+        &mut self,
+        hello: &Hello,
+        allowed: &[Allowed],
+        next_envelope: u64,
+        time: Timestamp,
+    ) -> (Welcome, Vec<(ScopeId, u64)>) {
+        self.welcomed = true;
+        let mut scopes = Vec::new();
+        let mut from = Vec::new();
+        for state in allowed {
+            let held = hello
+                .scopes
+                .iter()
+                .find(|(scope, _)| *scope == state.scope)
+                .map(|(_, at)| *at);
+            let at = held.unwrap_or_default();
+            let behind = state.end.seq.saturating_sub(at.seq);
+            let bundle = state.bundle.clone().filter(|offer| {
+                offer.cursor.seq > at.seq && (at.seq == 0 || behind > BUNDLE_BEHIND)
+            });
+            let start = bundle
+                .as_ref()
+                .map_or(at.seq.min(state.end.seq), |offer| offer.cursor.seq);
+            self.scopes.insert(
+                state.scope,
+                Position {
+                    sent: start,
+                    stored: start,
+                },
+            );
+            if held != Some(state.end) {
+                scopes.push(ScopeState {
+                    scope: state.scope,
+                    end: state.end,
+                    bundle,
+                });
+            }
+            from.push((state.scope, start));
+        }
+        let dropped = hello.scopes.iter().map(|(scope, _)| *scope);
+        let dropped = dropped
+            .filter(|scope| allowed.iter().all(|state| state.scope != *scope))
+            .collect();
+        (
+            Welcome {
+                time,
+                next_envelope,
+                scopes,
+                dropped,
+            },
+            from,
+        )
+    }
+
+    /// Whether the connection is past its `Welcome`.
+    #[must_use]
+    pub fn is_welcomed(&self) -> bool {
+        self.welcomed
+    }
+
+    /// The scopes this connection follows.
+    pub fn scopes(&self) -> impl Iterator<Item = ScopeId> + '_ {
+        self.scopes.keys().copied()
+    }
+
+    /// Follows a scope that came with a new right, from its log's beginning.
+    pub fn follow(&mut self, scope: ScopeId) {
+        self.scopes.entry(scope).or_default();
+    }
+
+    /// Follows a scope no longer.
+    pub fn unfollow(&mut self, scope: ScopeId) {
+        self.scopes.remove(&scope);
+    }
+
+    /// The entry after which to send, while the device keeps up; `None` when it must store first, or follows not.
+    #[must_use]
+    pub fn next_after(&self, scope: ScopeId) -> Option<u64> {
+        let at = self.scopes.get(&scope)?;
+        (at.sent - at.stored < WINDOW_ENTRIES).then_some(at.sent)
+    }
+
+    /// Notes that entries up to `to` were sent.
+    pub fn sent(&mut self, scope: ScopeId, to: u64) {
+        if let Some(at) = self.scopes.get_mut(&scope) {
+            at.sent = at.sent.max(to);
+        }
+    }
+}
+
+fn protocol_error(message: &str) -> Bye {
+    Bye {
+        code: "protocol".to_owned(),
+        message: message.to_owned(),
+        retry_after_ms: None,
+    }
+}
