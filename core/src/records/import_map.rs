@@ -242,7 +242,8 @@ impl Mapping {
             head: head
                 .or_else(|| field.map(|f| f.label.clone()))
                 .unwrap_or_default(),
-            path: problem.path,
+            // Without the element of a set, which is what the cell says.
+            path: super::split_key(&problem.path).0.to_owned(),
             code: problem.code,
             message: problem.message,
             severity: problem.severity,
@@ -300,13 +301,11 @@ impl Mapping {
             return;
         };
         let mut register = Fields::from([("address".to_owned(), register_at.clone())]);
-        if lives_at
+        let same = lives_at
             .as_ref()
-            .is_none_or(|lives_at| same_place(lives_at, &register_at))
-        {
-            if let Some(area) = living.get("area_code") {
-                register.insert("area_code".to_owned(), area.clone());
-            }
+            .is_none_or(|lives_at| same_place(lives_at, &register_at));
+        if let (true, Some(area)) = (same, living.get("area_code")) {
+            register.insert("area_code".to_owned(), area.clone());
         }
         row.residences.push(tie("register", register));
     }
