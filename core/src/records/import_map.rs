@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::read::{narrow, read};
 use super::types::{Field, RecordType, Severity};
 use super::validate::{FieldProblem, Mode, validate};
+use crate::address;
 use crate::identity::certificate::RESIDENT_ID;
 use crate::identity::id_number::IdNumber;
 use crate::value::{Fields, Value};
@@ -301,11 +302,21 @@ impl Mapping {
             return;
         };
         let mut register = Fields::from([("address".to_owned(), register_at.clone())]);
-        let same = lives_at
+        if lives_at
             .as_ref()
-            .is_none_or(|lives_at| same_place(lives_at, &register_at));
-        if let (true, Some(area)) = (same, living.get("area_code")) {
-            register.insert("area_code".to_owned(), area.clone());
+            .is_none_or(|lives_at| same_place(lives_at, &register_at))
+        {
+            if let Some(area) = living.get("area_code") {
+                register.insert("area_code".to_owned(), area.clone());
+            }
+        } else {
+            let problem = FieldProblem {
+                path: "register_address".to_owned(),
+                code: Cow::Borrowed("register_elsewhere"),
+                message: "登记为户籍人口（人户一致），但户籍地址与居住地址不是同一处，请核对是否人在户不在。".to_owned(),
+                severity: Severity::Warning,
+            };
+            row.problems.push(self.place(self.record, problem, false));
         }
         row.residences.push(tie("register", register));
     }
@@ -338,9 +349,7 @@ fn fill_from_number(fields: &mut Fields) {
 
 fn same_place(a: &Value, b: &Value) -> bool {
     match (a.as_text(), b.as_text()) {
-        (Some(a), Some(b)) => narrow(a)
-            .split_whitespace()
-            .eq(narrow(b).split_whitespace()),
+        (Some(a), Some(b)) => address::parse(a).key() == address::parse(b).key(),
         _ => false,
     }
 }

@@ -5,7 +5,7 @@
 
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
 
-use super::types::{Field, FieldKind, SetOf};
+use super::types::{Field, FieldKind, RecordType, SetOf};
 use super::validate::assumed_kind;
 use crate::codes;
 use crate::identity::{certificate, phone};
@@ -107,6 +107,56 @@ pub fn read(
         }
     };
     Ok(Fields::from([(field.name.clone(), value)]))
+}
+
+/// Brings the numbers among `fields` (certificates, telephones) to their normal form, in items too; what
+/// fails its check stays as it is, for [`validate`](super::validate()) to point out.
+///
+/// Call it before a change is made, so that equal numbers are equal text.
+pub fn normalise(rt: &RecordType, fields: &mut Fields) {
+    let mut changed = numbers(fields, |key| rt.field(key));
+    for (key, value) in fields.iter() {
+        let (Some(FieldKind::Items(inner)), Value::Text(json)) =
+            (rt.field(key).map(|f| &f.kind), value)
+        else {
+            continue;
+        };
+        let Ok(mut item) = serde_json::from_str::<Fields>(json) else {
+            continue;
+        };
+        let inside = numbers(&item, |name| inner.iter().find(|f| f.name == name));
+        if inside.is_empty() {
+            continue;
+        }
+        item.extend(inside);
+        if let Ok(json) = serde_json::to_string(&item) {
+            changed.insert(key.clone(), Value::from(json));
+        }
+    }
+    fields.extend(changed);
+}
+
+fn numbers<'a>(fields: &Fields, field_of: impl Fn(&str) -> Option<&'a Field>) -> Fields {
+    let mut changed = Fields::new();
+    for (key, value) in fields {
+        let (Some(field), Some(text)) = (field_of(key), value.as_text()) else {
+            continue;
+        };
+        if !matches!(field.kind, FieldKind::IdNumber | FieldKind::Phone) || text.trim().is_empty() {
+            continue;
+        }
+        let kind = field
+            .kind_field
+            .as_ref()
+            .and_then(|k| fields.get(k))
+            .and_then(Value::as_text);
+        if let Ok(read) = read(field, text, kind)
+            && read.get(key) != Some(value)
+        {
+            changed.extend(read);
+        }
+    }
+    changed
 }
 
 /// Full-width letters, digits, signs and blanks as half-width ones; ideographs stay as they are, since a
@@ -339,6 +389,33 @@ mod tests {
             keys,
             ["tags/elderly_alone", "tags/volunteer", "tags/种花／养鸟"]
         );
+    }
+
+    #[test]
+    fn numbers_come_to_their_normal_form_in_items_too() {
+        let rt = record_type("resident").unwrap();
+        let mut fields = Fields::from([
+            ("name".to_owned(), Value::from("Ａ")),
+            ("phone".to_owned(), Value::from("133 2962 0436")),
+            ("id_number".to_owned(), Value::from("11010519491231002x")),
+            ("second_phone".to_owned(), Value::Null),
+            (
+                "guardians/g".to_owned(),
+                Value::from(r#"{"name":"王五","phone":"１３３２９６２０４３６"}"#),
+            ),
+        ]);
+        normalise(rt, &mut fields);
+        assert_eq!(fields["name"], Value::from("Ａ"), "names stay as written");
+        assert_eq!(fields["phone"], Value::from("13329620436"));
+        assert_eq!(fields["id_number"], Value::from("11010519491231002X"));
+        assert_eq!(fields["second_phone"], Value::Null);
+        assert_eq!(
+            fields["guardians/g"],
+            Value::from(r#"{"name":"王五","phone":"13329620436"}"#)
+        );
+        let once = fields.clone();
+        normalise(rt, &mut fields);
+        assert_eq!(fields, once);
     }
 
     #[test]

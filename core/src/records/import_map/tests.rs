@@ -36,7 +36,7 @@ fn codes(row: &Row) -> Vec<(&str, &str)> {
 #[test]
 fn who_lives_where_they_are_registered_has_two_ties() {
     let row = convert(
-        "C0000002599,贺曦斌,居民身份证,310112198312027107,女,01,1983-12-02,15725314119,厦门中路66弄1号楼1301,厦门中路66弄1号楼1301,310101002001,人户一致,02,10,10,13,,,20260718111224",
+        "C0000002599,贺曦斌,居民身份证,310112198312027107,女,01,1983-12-02,15725314119,厦门中路66弄1号1301室,厦门中路66弄1号楼1301,310101002001,人户一致,02,10,10,13,,,20260718111224",
     );
     assert_eq!(codes(&row), []);
     assert_eq!(text(&row.fields, "population_kind"), "01");
@@ -54,6 +54,19 @@ fn who_lives_where_they_are_registered_has_two_ties() {
     assert_eq!(text(register, "kind"), "register");
     assert_eq!(text(register, "area_code"), "310101002001");
     assert!(!register.contains_key("main"));
+}
+
+#[test]
+fn a_register_address_elsewhere_is_pointed_out() {
+    let row = convert(
+        "C0000002327,朱宝,居民身份证,310109194303163709,女,01,1943-03-16,17161521449,上海市静安区某路88号,顺昌东路920弄50号楼1403,310101002001,人户一致,02,20,60,13,,,20260618065833",
+    );
+    assert_eq!(codes(&row), [("户籍地址", "register_elsewhere")]);
+    assert!(row.importable());
+    assert!(
+        !row.residences[1].contains_key("area_code"),
+        "which committee that is isn't told"
+    );
 }
 
 #[test]
