@@ -150,7 +150,9 @@ impl Mapping {
         let ties = (rt.name == "resident")
             .then(|| super::record_type("residence"))
             .flatten();
-        let fields = rt.fields.iter().chain(ties.iter().flat_map(|t| &t.fields));
+        let fields = rt
+            .offered()
+            .chain(ties.into_iter().flat_map(RecordType::offered));
         fields
             .filter_map(|f| f.import.first().map(String::as_str))
             .collect()

@@ -75,6 +75,8 @@ pub(super) struct Written {
     import: Vec<String>,
     #[serde(default)]
     feed: Vec<String>,
+    #[serde(default)]
+    retired: bool,
 }
 
 /// Reads a declaration and checks it: names, labels, purposes, code tables, merge rules, cross-field rules.
@@ -165,6 +167,9 @@ fn convert(
     if many != matches!(one.merge, Merge::Union | Merge::Append) && !at.contains('.') {
         return Err(fail("集合与列表按 union 或 append 合并，其他字段不能"));
     }
+    if one.retired && one.required {
+        return Err(fail("停用的字段不能是必填"));
+    }
     let number = matches!(kind, FieldKind::IdNumber);
     if number != (one.kind_field.is_some() || one.certificate.is_some()) {
         return Err(fail(
@@ -204,6 +209,7 @@ fn convert(
         search: one.search,
         import: one.import,
         feed: one.feed,
+        retired: one.retired,
     })
 }
 
@@ -353,5 +359,16 @@ mod tests {
             declared("name = \"a\"\nlabel = \"甲\"\ntype = \"text\"\npurpose = \"p\"\ncolour = 1"),
             Err(DeclarationError::Syntax(_))
         ));
+    }
+
+    #[test]
+    fn a_retired_field_is_understood_and_no_longer_offered() {
+        let field =
+            "name = \"a\"\nlabel = \"甲\"\ntype = \"text\"\npurpose = \"p\"\nretired = true";
+        let rt = declared(field).unwrap();
+        assert!(rt.field("a").is_some());
+        assert_eq!(rt.offered().count(), 0);
+        let error = declared(&format!("{field}\nrequired = true")).unwrap_err();
+        assert!(error.to_string().contains("停用"));
     }
 }

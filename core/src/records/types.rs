@@ -90,6 +90,8 @@ pub struct Field {
     pub import: Vec<String>,
     /// Columns of the exchange with the police, as `FEED.column`.
     pub feed: Vec<String>,
+    /// No longer offered by forms and templates; still understood, since old phones write it.
+    pub retired: bool,
 }
 
 /// What a value is, and in which scalar it is kept.
@@ -328,6 +330,11 @@ impl RecordType {
     #[must_use]
     pub fn named(&self, name: &str) -> Option<&Field> {
         self.by_name.get(name).and_then(|i| self.fields.get(*i))
+    }
+
+    /// The fields that forms and templates offer.
+    pub fn offered(&self) -> impl Iterator<Item = &Field> {
+        self.fields.iter().filter(|f| !f.retired)
     }
 
     /// The fields whose concurrent values a person must decide.

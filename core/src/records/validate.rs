@@ -4,17 +4,18 @@
 //! Knows the declaration and what numbers and dates look like; it does not know who writes, what the
 //! record held before, or (unless told) what day it is. A message never repeats a value.
 
+mod rules;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 use serde::Serialize;
 
-use super::types::{Field, FieldKind, RecordType, Rule, SetOf, Severity, split_key};
+use super::types::{Field, FieldKind, RecordType, SetOf, Severity, split_key};
 use super::{RESERVED, read};
 use crate::codes;
 use crate::identity::certificate::{self, RESIDENT_ID};
-use crate::identity::id_number::{IdNumber, cross_check};
 use crate::identity::phone;
 use crate::value::Value;
 
@@ -435,94 +436,6 @@ impl Check<'_> {
         }
         check.required(inner);
         self.problems.append(&mut check.problems);
-    }
-
-    fn rule(&mut self, rt: &RecordType, rule: &Rule) {
-        match rule {
-            Rule::NotBefore {
-                field,
-                other,
-                code,
-                message,
-                severity,
-            } => {
-                let date = |name: &str| self.text(name).and_then(read::iso_date);
-                if let (Some(later), Some(earlier)) = (date(field), date(other))
-                    && later < earlier
-                {
-                    self.add(*severity, field, code.clone(), message.clone());
-                }
-            }
-            Rule::RequiredWhen {
-                field,
-                when,
-                is,
-                code,
-                message,
-                severity,
-            } => {
-                if self.fields.get(when) == Some(is) && !self.filled(field) {
-                    self.add(*severity, field, code.clone(), message.clone());
-                }
-            }
-            Rule::AnyOf {
-                fields,
-                code,
-                message,
-            } => {
-                let path = fields.first().map_or("", String::as_str);
-                if self.mode != Mode::Partial && !fields.iter().any(|f| self.filled(f)) {
-                    self.add(Severity::Error, path, code.clone(), message.clone());
-                }
-            }
-            Rule::Together {
-                fields,
-                code,
-                message,
-            } => {
-                let filled = fields.iter().filter(|f| self.filled(f)).count();
-                let missing = fields.iter().find(|f| !self.filled(f));
-                if let (Some(path), true) = (missing, filled > 0) {
-                    self.add(Severity::Error, path, code.clone(), message.clone());
-                }
-            }
-            Rule::NumberMatches {
-                number,
-                birth_date,
-                sex,
-            } => self.number_matches(rt, number, birth_date, sex),
-        }
-    }
-
-    fn filled(&self, name: &str) -> bool {
-        self.fields
-            .get(name)
-            .is_some_and(|v| !v.is_null() && v.as_text().is_none_or(|t| !t.trim().is_empty()))
-    }
-
-    fn number_matches(&mut self, rt: &RecordType, number: &str, birth_date: &str, sex: &str) {
-        let (Some(field), Some(text)) = (rt.named(number), self.text(number)) else {
-            return;
-        };
-        if self.certificate_kind(field, text) != RESIDENT_ID {
-            return;
-        }
-        let Ok(parsed) = IdNumber::parse(text) else {
-            return;
-        };
-        let birth = self.text(birth_date).and_then(read::iso_date);
-        for (path, code, problem) in cross_check(&parsed, birth, None)
-            .into_iter()
-            .map(|p| (birth_date, "id_birth_mismatch", p))
-            .chain(
-                cross_check(&parsed, None, self.text(sex))
-                    .into_iter()
-                    .map(|p| (sex, "id_sex_mismatch", p)),
-            )
-            .collect::<Vec<_>>()
-        {
-            self.add(Severity::Warning, path, code, problem.message);
-        }
     }
 }
 
