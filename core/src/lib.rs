@@ -6,6 +6,7 @@
 
 pub mod accept;
 pub mod address;
+pub mod blob;
 pub mod codes;
 pub mod crdt;
 pub mod crypto;

@@ -36,6 +36,8 @@ pub enum Action {
     Fetch(ScopeId, BundleOffer),
     /// These records changed: lists and open forms read them again.
     Changed(Vec<RecordId>),
+    /// State under these keys came, changed or was withdrawn: messages, tasks, outcomes, rights.
+    States(Vec<String>),
     /// An envelope was answered: how many items were accepted (or here already) and how many refused.
     Answered {
         /// Accepted or duplicate.
@@ -60,6 +62,8 @@ pub struct DeviceSession {
     repairing: Vec<ScopeId>,
     /// Scopes that wait for a bundle: their batches come after it.
     fetching: Vec<(ScopeId, BundleOffer)>,
+    /// What came for those scopes meanwhile, in order. The server's window bounds it.
+    held: Vec<(ScopeId, Down)>,
     sent: Vec<u64>,
     ends: Vec<(ScopeId, Cursor)>,
 }
@@ -74,6 +78,7 @@ impl DeviceSession {
             welcomed: false,
             repairing: Vec::new(),
             fetching: Vec::new(),
+            held: Vec::new(),
             sent: Vec::new(),
             ends: Vec::new(),
         }
@@ -177,6 +182,17 @@ impl DeviceSession {
         frame: Down,
         now: Timestamp,
     ) -> Result<Vec<Action>, DeviceError<S::Error>> {
+        let of = match &frame {
+            Down::Batch(batch) => Some(batch.scope),
+            Down::Checkpoint(scope, _) => Some(*scope),
+            _ => None,
+        };
+        if let Some(scope) = of
+            && self.fetching.iter().any(|(fetching, _)| *fetching == scope)
+        {
+            self.held.push((scope, frame));
+            return Ok(Vec::new());
+        }
         match frame {
             Down::Welcome(welcome) => {
                 self.welcomed = true;
@@ -226,7 +242,7 @@ impl DeviceSession {
         }
     }
 
-    /// Takes a fetched bundle, whose digest the host has checked.
+    /// Takes a fetched bundle, whose digest the host has checked, and then what came for its scope meanwhile.
     ///
     /// # Errors
     /// `Protocol` when it is not what was offered; the storage's.
@@ -235,6 +251,7 @@ impl DeviceSession {
         store: &mut S,
         scope: ScopeId,
         file: &[u8],
+        now: Timestamp,
     ) -> Result<Vec<Action>, DeviceError<S::Error>> {
         let at = self
             .fetching
@@ -244,7 +261,7 @@ impl DeviceSession {
             .fetching
             .remove(at.ok_or(DeviceError::Protocol("bundle not asked for"))?);
         let mut rest = file;
-        let mut changed = Vec::new();
+        let (mut changed, mut states) = (Vec::new(), Vec::new());
         while !rest.is_empty() {
             let (length, tail) = rest
                 .split_at_checked(4)
@@ -259,12 +276,22 @@ impl DeviceSession {
             };
             // Until the last batch is kept the cursor stays at zero: a crash fetches the bundle again.
             let to = if rest.is_empty() { offer.cursor.seq } else { 0 };
-            changed.extend(incoming::apply(store, &self.who, scope, to, &batch)?.changed);
+            let done = incoming::apply(store, &self.who, scope, to, &batch)?;
+            changed.extend(done.changed);
+            states.extend(done.states);
         }
-        Ok(vec![
+        let mut actions = vec![
             Action::Changed(changed),
+            Action::States(states),
             Action::Send(Up::Stored(scope, offer.cursor.seq)),
-        ])
+        ];
+        let held = std::mem::take(&mut self.held).into_iter();
+        let (ours, others): (Vec<_>, Vec<_>) = held.partition(|(of, _)| *of == scope);
+        self.held = others;
+        for (_, frame) in ours {
+            actions.extend(self.receive(store, frame, now)?);
+        }
+        Ok(actions)
     }
 
     fn batch<S: DeviceStore>(
@@ -280,7 +307,7 @@ impl DeviceSession {
             return Ok(Vec::new()); // delivered twice
         }
         let done = incoming::apply(store, &self.who, batch.scope, batch.to, batch)?;
-        let mut actions = vec![Action::Changed(done.changed)];
+        let mut actions = vec![Action::Changed(done.changed), Action::States(done.states)];
         if !done.left.is_empty() {
             actions.push(Action::Send(Up::Purged(Purged {
                 scope: batch.scope,

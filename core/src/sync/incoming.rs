@@ -16,6 +16,8 @@ pub(super) struct Done {
     pub(super) changed: Vec<RecordId>,
     /// Records that left the scope.
     pub(super) left: Vec<RecordId>,
+    /// Keys of state that came or was withdrawn.
+    pub(super) states: Vec<String>,
 }
 
 /// A record while a batch is taken in.
@@ -77,6 +79,11 @@ pub(super) fn apply<S: DeviceStore>(
     let mut done = Done {
         changed: Vec::new(),
         left: Vec::new(),
+        states: write
+            .states
+            .iter()
+            .map(|(_, state)| state.key.clone())
+            .collect(),
     };
     for (id, open) in open {
         done.changed.push(id);
