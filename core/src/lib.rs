@@ -14,6 +14,7 @@ pub mod envelope;
 pub mod identity;
 pub mod ids;
 pub mod mask;
+pub mod names;
 pub mod projection;
 pub mod protocol;
 pub mod records;

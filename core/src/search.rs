@@ -1,14 +1,53 @@
-//! What a record is found by, and what typed words look for: one place for devices and server.
-//! Knows no index: a device builds full text on the tokens, the server keeps only their HMACs.
+//! What a record is found by and what a typed text looks for, in one place.
+//!
+//! A record is found by *tokens*; a query is a row of *terms* that must all hit, and a term hits if the
+//! record has any of its tokens. Tokens compare by equality alone, so the server can keep nothing but
+//! their HMACs, and a device can keep them in any index. What people type the beginning of (pinyin) is
+//! therefore stored as every beginning. Tokens are personal data: never log them.
+//!
+//! Knows record declarations, names, addresses and numbers; knows no store and no rights.
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//! use doorstep_core::search;
+//! let fields = BTreeMap::from([("name".to_owned(), "叶海思".into())]);
+//! let tokens = search::tokens("resident", &fields);
+//! for text in ["叶海", "海思", "yehai", "yhs", "YE"] {
+//!     assert!(search::query(text).matches(&tokens), "{text}");
+//! }
+//! assert!(!search::query("叶思").matches(&tokens));
+//! ```
+//!
+//! | token | from | example |
+//! |---|---|---|
+//! | `n:` | one and two neighbouring characters of a name | `n:叶` `n:叶海` |
+//! | `p:` | beginnings of the reading, whole and without the surname | `p:yeh` `p:haisi` |
+//! | `i:` | beginnings of its initials | `i:yh` |
+//! | `id:` | a certificate number, whole | `id:11010519491231002X` |
+//! | `d:` | its last four and six | `d:002X` |
+//! | `t:` | a phone number: whole, last four | `t:13800138000` `t:8000` |
+//! | `a:` | two neighbouring characters of a road, village, estate or text | `a:陕西` |
+//! | `l:` `s:` `h:` `b:` `u:` `g:` `m:` | lane, lane within, number, building, unit, group, room | `l:12` `m:301` |
+//! | `k:` `kb:` | the place and the building as one text | |
+//! | `c:` | a code, whole | `c:C0000001184` |
+//! | `-:` | nothing: only a query that means nothing asks for it | |
+
+mod query;
+mod tokens;
 
 use std::collections::BTreeSet;
 
-use crate::value::{Fields, Value};
+pub use query::query;
+pub use tokens::{tokens, tokens_of};
 
-/// Typed words: every term must be found, each by any of its tokens.
+/// How many letters of a reading can be typed before more no longer narrow the search.
+const LONGEST_PREFIX: usize = 10;
+
+/// Typed words: every term must be found, each by any of its tokens. A blank text has no terms and so
+/// finds everything, as lists want it; a text that means nothing has one that no record holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
-    /// The terms; each holds the tokens of which one must be there.
+    /// The terms; each holds the tokens of which one must be there, never none.
     pub terms: Vec<BTreeSet<String>>,
 }
 
@@ -22,24 +61,31 @@ impl Query {
     }
 }
 
-/// What a record of this type with these values is found by.
-#[must_use]
-pub fn tokens(_record_type: &str, fields: &Fields) -> BTreeSet<String> {
-    fields
-        .values()
-        .filter_map(Value::as_text)
-        .flat_map(str::split_whitespace)
-        .map(str::to_lowercase)
-        .collect()
+/// Lower-case letters and digits of a reading, cut to what is stored of it.
+fn prefix(letters: &str) -> &str {
+    &letters[..letters.len().min(LONGEST_PREFIX)]
 }
 
-/// What typed words look for.
-#[must_use]
-pub fn query(text: &str) -> Query {
-    Query {
-        terms: text
-            .split_whitespace()
-            .map(|word| BTreeSet::from([word.to_lowercase()]))
-            .collect(),
+/// Pairs of neighbouring characters; a single character stands for itself. Punctuation separates.
+fn pairs(text: &str) -> Vec<String> {
+    let mut pairs = Vec::new();
+    for part in text.split(|c: char| !c.is_alphanumeric()) {
+        let chars: Vec<char> = part.chars().collect();
+        match chars.as_slice() {
+            [] => {}
+            [one] => pairs.push(one.to_string()),
+            more => pairs.extend(more.windows(2).map(|pair| pair.iter().collect::<String>())),
+        }
     }
+    pairs
+}
+
+/// The last `count` characters of a number in plain form, if it has more.
+fn tail(number: &str, count: usize) -> Option<&str> {
+    number
+        .is_ascii()
+        .then(|| number.len().checked_sub(count))
+        .flatten()
+        .filter(|at| *at > 0)
+        .map(|at| &number[at..])
 }
