@@ -30,6 +30,7 @@ pub struct Registers {
     heads: Vec<ChangeHash>,
     max_op: u64,
     seqs: BTreeMap<Actor, u64>,
+    /// The values of each key, by operation ascending: the last one wins.
     held: BTreeMap<String, Vec<Held>>,
 }
 
@@ -114,19 +115,14 @@ impl Registers {
     /// The winning value of a key with its origin.
     #[must_use]
     pub fn winner(&self, key: &str) -> Option<&Held> {
-        self.held.get(key)?.iter().max_by_key(|held| held.op)
+        self.held.get(key)?.last()
     }
 
     /// All values of a key, the winner first.
     #[must_use]
     pub fn all(&self, key: &str) -> Vec<&Held> {
-        let mut values: Vec<&Held> = self
-            .held
-            .get(key)
-            .map(|held| held.iter().collect())
-            .unwrap_or_default();
-        values.sort_by_key(|held| std::cmp::Reverse(held.op));
-        values
+        let held = self.held.get(key).into_iter().flatten();
+        held.rev().collect()
     }
 
     /// Every key that was ever put.
@@ -160,11 +156,17 @@ impl Registers {
         for (index, put) in change.ops.iter().enumerate() {
             let held = self.held.entry(put.key.clone()).or_default();
             held.retain(|value| !put.pred.contains(&value.op));
-            held.push(Held {
-                op: change.op_id(index),
-                value: put.value.clone(),
-                change: hash,
-            });
+            let op = change.op_id(index);
+            // Kept ascending, so that the order of arrival never shows.
+            let at = held.partition_point(|value| value.op < op);
+            held.insert(
+                at,
+                Held {
+                    op,
+                    value: put.value.clone(),
+                    change: hash,
+                },
+            );
         }
         self.heads.retain(|head| !change.deps.contains(head));
         self.heads.push(hash);

@@ -91,13 +91,11 @@ impl Document {
     /// # Errors
     /// The library's, or that it holds anything but scalars of a flat document.
     pub fn seen(&mut self) -> anyhow::Result<Seen> {
-        let mut seen = Seen::default();
-        seen.heads = self
-            .0
-            .get_heads()
-            .iter()
-            .map(|hash| ChangeHash(hash.0))
-            .collect();
+        let heads = self.0.get_heads().into_iter();
+        let mut seen = Seen {
+            heads: heads.map(|hash| ChangeHash(hash.0)).collect(),
+            ..Seen::default()
+        };
         seen.heads.sort_unstable();
         for key in self.0.keys(ROOT).collect::<Vec<_>>() {
             if let Some((winner, _)) = self.0.get(ROOT, key.as_str())? {
