@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::crdt::Registers;
 use crate::ids::{AreaCode, RecordId};
 use crate::records::{self, FieldKind};
@@ -18,7 +20,7 @@ pub const VERSION_KEY: &str = "_v";
 pub const AREA_KEY: &str = "_area";
 
 /// See the module.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Projection {
     /// The winning values, reserved keys and tombstones left out.
     pub fields: Fields,

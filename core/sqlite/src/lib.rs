@@ -1,1 +1,21 @@
-//! Skeleton.
+//! The device store on SQLite (SQLCipher), encrypted at rest: `doorstep_core::store::DeviceStore` for phones and the
+//! command line. Knows no network, no rule of records and not who signed in; the key comes from the host.
+//!
+//! Each user has a folder of their own with two files:
+//!
+//! - `outbox.db`: what was made here and not answered yet, the envelopes under way, and what was refused.
+//! - `register.db`: records, changes, states, events, cursors. All of it can be fetched again.
+//!
+//! A batch that writes both is committed in the outbox first, together with its other half, the register's; that commit
+//! decides. If a crash comes between the two, the half is taken from the outbox when the store is opened again. So a
+//! batch is in both files or in neither, and a register that is damaged or lost takes nothing unsent with it.
+
+mod error;
+mod file;
+mod list;
+mod outbox;
+mod register;
+mod store;
+
+pub use error::{OpenError, StoreError};
+pub use store::{Salvaged, SqliteStore};

@@ -93,6 +93,10 @@ impl DeviceStore for MemoryStore {
             .collect())
     }
 
+    fn event(&self, id: EventId) -> Result<Option<EventEntry>, Infallible> {
+        Ok(self.events.get(&id).cloned())
+    }
+
     fn events_about(&self, record: RecordId) -> Result<Vec<EventEntry>, Infallible> {
         let id = Value::Text(record.to_string());
         let found = self
@@ -218,6 +222,9 @@ impl DeviceStore for MemoryStore {
         for scope in batch.drop_scopes {
             self.cursors.remove(&scope);
             self.states.retain(|_, (of, _)| *of != scope);
+            for row in self.rows.values_mut() {
+                row.scopes.remove(&scope);
+            }
             if let ScopeId::Area(area) = scope {
                 self.events.retain(|_, event| event.area != area);
             }
@@ -236,5 +243,13 @@ impl DeviceStore for MemoryStore {
     fn wipe(&mut self) -> Result<(), Infallible> {
         *self = Self::default();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_store_keeps_the_contract() {
+        crate::store::contract::all(super::MemoryStore::default);
     }
 }

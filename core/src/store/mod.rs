@@ -1,18 +1,22 @@
 //! What a device must keep, as a trait. Every write is one `WriteBatch`, and a batch is kept whole or not at all.
 //! Knows no encoding of the storage and no rule of records: projections come ready made from `projection`.
 
+#[cfg(any(test, feature = "testing"))]
+pub mod contract;
 pub mod memory;
+
+use serde::{Deserialize, Serialize};
 
 use crate::crdt::Registers;
 use crate::envelope::{Item, SignedEnvelope};
-use crate::ids::{AreaCode, ChangeHash, RecordId, ScopeId};
+use crate::ids::{AreaCode, ChangeHash, EventId, RecordId, ScopeId};
 use crate::projection::Projection;
 use crate::protocol::frames::{Cursor, EventEntry, Refusal, StateEntry, Unsent};
 use crate::time::Timestamp;
 use crate::value::Fields;
 
 /// A record as a device keeps it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredRecord {
     /// Its id.
     pub id: RecordId,
@@ -29,18 +33,19 @@ pub struct StoredRecord {
 }
 
 /// One change of a record.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredChange {
     /// Its hash.
     pub hash: ChangeHash,
     /// The Automerge chunk.
+    #[serde(with = "serde_bytes")]
     pub bytes: Vec<u8>,
     /// Whether it came from the server or was accepted by it.
     pub confirmed: bool,
 }
 
 /// A write to one record.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RecordWrite {
     /// The record as it is afterwards.
     pub record: StoredRecord,
@@ -106,7 +111,8 @@ pub struct WriteBatch {
     pub states: Vec<(ScopeId, StateEntry)>,
     /// Cursors moved.
     pub cursors: Vec<(ScopeId, Cursor)>,
-    /// Scopes to forget; their records are in `purge` unless another scope holds them.
+    /// Scopes to forget, with their cursors, states and memberships, and an area's events. Their records are in
+    /// `purge` unless another scope holds them.
     pub drop_scopes: Vec<ScopeId>,
     /// Items to queue, in order; the store gives the ids.
     pub queue: Vec<(Item, Option<ChangeHash>, Timestamp)>,
@@ -190,6 +196,11 @@ pub trait DeviceStore {
     /// # Errors
     /// The storage's.
     fn states(&self, prefix: &str) -> Result<Vec<StateEntry>, Self::Error>;
+    /// One event.
+    ///
+    /// # Errors
+    /// The storage's.
+    fn event(&self, id: EventId) -> Result<Option<EventEntry>, Self::Error>;
     /// The events whose fields refer to a record, newest first.
     ///
     /// # Errors
@@ -225,7 +236,7 @@ pub trait DeviceStore {
     /// # Errors
     /// The storage's.
     fn refused(&self) -> Result<Vec<RefusedItem>, Self::Error>;
-    /// Lists and searches.
+    /// Lists and searches; by id, so in the order in which records were made.
     ///
     /// # Errors
     /// The storage's.

@@ -179,12 +179,15 @@ pub(super) fn change_of(
     (write, item, hash)
 }
 
-/// Puts back what the outbox holds and the records do not: after a crash between the two, or when the records' file
-/// was lost. Gives the records mended.
+/// Puts back what the outbox holds and the records do not: when the records' file was lost, or a store keeps the two
+/// apart and crashed in between. Gives the records mended.
 ///
 /// # Errors
 /// The storage's.
-pub fn recover<S: DeviceStore>(store: &mut S) -> Result<Vec<RecordId>, DeviceError<S::Error>> {
+pub fn recover<S: DeviceStore>(
+    store: &mut S,
+    who: &Identity,
+) -> Result<Vec<RecordId>, DeviceError<S::Error>> {
     let mut mended = Vec::new();
     for queued in store.outbox()? {
         match queued.item {
@@ -194,16 +197,12 @@ pub fn recover<S: DeviceStore>(store: &mut S) -> Result<Vec<RecordId>, DeviceErr
                 }
             }
             Item::Event(item) => {
-                if !store
-                    .events_about(item.id.into())?
-                    .iter()
-                    .any(|event| event.id == item.id)
-                {
+                if store.event(item.id)?.is_none() {
                     let entry = EventEntry {
                         id: item.id,
                         event_type: item.event_type,
                         area: item.area,
-                        user: crate::ids::UserId::from_bytes([0; 16]),
+                        user: who.user,
                         fields: item.fields,
                     };
                     store.commit(WriteBatch {

@@ -1,0 +1,309 @@
+//! The two files as one store: opening, committing, salvaging, wiping. Knows the order of the commits, and leaves the
+//! tables to `register` and `outbox`.
+
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+
+use doorstep_core::ids::{ChangeHash, EventId, RecordId, ScopeId, UserId};
+use doorstep_core::protocol::codec;
+use doorstep_core::protocol::frames::{Cursor, EventEntry, StateEntry, Unsent};
+use doorstep_core::store::{
+    DeviceStore, ListQuery, Listed, OutboxItem, RefusedItem, SavedEnvelope, StoredChange,
+    StoredRecord, WriteBatch,
+};
+use rusqlite::Connection;
+
+use crate::error::{OpenError, StoreError, is_damage};
+use crate::file::{self, FileError, Opened};
+use crate::register::Half;
+use crate::{list, outbox, register};
+
+const REGISTER: &str = "register.db";
+const OUTBOX: &str = "outbox.db";
+
+/// A user's store on this device. One process, one thread at a time.
+#[derive(Debug)]
+pub struct SqliteStore {
+    folder: PathBuf,
+    register: Connection,
+    outbox: Connection,
+    /// The outbox has committed a batch whose other half the register could not take (its disk was full, say).
+    behind: Cell<bool>,
+    wiped: bool,
+}
+
+/// What salvaging did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Salvaged {
+    /// Where the damaged register was set aside, still encrypted; `None` when it was whole.
+    pub set_aside: Option<PathBuf>,
+}
+
+impl SqliteStore {
+    /// Opens a user's store under the app's data folder, or makes it. The user's files lie in `users/<uuid>/`, so that
+    /// users of one phone are kept apart. After opening, call `doorstep_core::sync::edit::recover`.
+    ///
+    /// # Errors
+    /// See `OpenError`; nothing is changed then.
+    pub fn open(dir: &Path, key: [u8; 32], user: UserId) -> Result<Self, OpenError> {
+        let folder = folder_of(dir, user);
+        std::fs::create_dir_all(&folder)?;
+        let outbox = file::open(&folder.join(OUTBOX), &key, outbox::STEPS);
+        let register = file::open(&folder.join(REGISTER), &key, register::STEPS);
+        let (outbox, register) = match (outbox, register) {
+            (Ok(outbox), Ok(register)) => (outbox, register),
+            (outbox, register) => return Err(why_not(&folder, outbox, register)),
+        };
+        let store = Self {
+            folder,
+            register: register.connection,
+            outbox: outbox.connection,
+            behind: Cell::new(false),
+            wiped: false,
+        };
+        match store.catch_up() {
+            Ok(()) => Ok(store),
+            Err(StoreError::Sqlite(error)) if !is_damage(&error) => Err(OpenError::Sqlite(error)),
+            Err(_) => Err(OpenError::RegisterDamaged),
+        }
+    }
+
+    /// Opens a store whose register may be damaged: a damaged one is set aside, still encrypted, and an empty one takes
+    /// its place. The outbox stays as it is. Then `doorstep_core::sync::edit::recover` puts back what was not sent, and
+    /// the next sync fetches the rest.
+    ///
+    /// # Errors
+    /// See `OpenError`.
+    pub fn salvage(dir: &Path, key: [u8; 32], user: UserId) -> Result<(Self, Salvaged), OpenError> {
+        match Self::open(dir, key, user) {
+            Ok(store) => match store.check() {
+                Ok(true) => return Ok((store, Salvaged { set_aside: None })),
+                Err(StoreError::Sqlite(error)) if !is_damage(&error) => {
+                    return Err(OpenError::Sqlite(error));
+                }
+                _ => {}
+            },
+            Err(OpenError::RegisterDamaged) => {}
+            Err(error) => return Err(error),
+        }
+        let set_aside = Some(set_aside(&folder_of(dir, user))?);
+        Ok((Self::open(dir, key, user)?, Salvaged { set_aside }))
+    }
+
+    /// Reads every page of the register. Takes a second or so for a full one: for a phone at rest, and before and after
+    /// trouble.
+    ///
+    /// # Errors
+    /// SQLite's; damage is an answer, not an error.
+    pub fn check(&self) -> Result<bool, StoreError> {
+        Ok(file::is_whole(&self.register)?)
+    }
+
+    /// The folder of this user's files.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Takes the half that the outbox holds and the register does not.
+    fn catch_up(&self) -> Result<(), StoreError> {
+        let Some((number, bytes)) = outbox::half(&self.outbox)? else {
+            return self.take(&Half::default(), 0);
+        };
+        match register::taken(&self.register)? {
+            // A register that was only made now has nothing to build on: the half is not for it, the items are.
+            None => self.take(&Half::default(), number),
+            Some(taken) if taken < number => self.take(&register::unpack(&bytes, "half")?, number),
+            Some(_) => {
+                self.behind.set(false);
+                Ok(())
+            }
+        }
+    }
+
+    fn take(&self, half: &Half, number: i64) -> Result<(), StoreError> {
+        let transaction = self.register.unchecked_transaction()?;
+        register::write(&transaction, half, Some(number))?;
+        transaction.commit()?;
+        self.behind.set(false);
+        Ok(())
+    }
+
+    /// Nothing is read from a register that is behind.
+    fn register(&self) -> Result<&Connection, StoreError> {
+        if self.behind.get() {
+            self.catch_up()?;
+        }
+        Ok(&self.register)
+    }
+}
+
+impl DeviceStore for SqliteStore {
+    type Error = StoreError;
+
+    fn record(&self, id: RecordId) -> Result<Option<StoredRecord>, StoreError> {
+        register::record(self.register()?, id)
+    }
+
+    fn changes(&self, id: RecordId) -> Result<Vec<StoredChange>, StoreError> {
+        register::changes(self.register()?, id)
+    }
+
+    fn scopes_of(&self, id: RecordId) -> Result<Vec<ScopeId>, StoreError> {
+        register::scopes_of(self.register()?, id)
+    }
+
+    fn scopes(&self) -> Result<Vec<(ScopeId, Cursor)>, StoreError> {
+        register::scopes(self.register()?)
+    }
+
+    fn members(&self, scope: &ScopeId) -> Result<Vec<(RecordId, Vec<ChangeHash>)>, StoreError> {
+        register::members(self.register()?, scope)
+    }
+
+    fn state(&self, key: &str) -> Result<Option<String>, StoreError> {
+        register::state(self.register()?, key)
+    }
+
+    fn states(&self, prefix: &str) -> Result<Vec<StateEntry>, StoreError> {
+        register::states(self.register()?, prefix)
+    }
+
+    fn event(&self, id: EventId) -> Result<Option<EventEntry>, StoreError> {
+        register::event(self.register()?, id)
+    }
+
+    fn events_about(&self, record: RecordId) -> Result<Vec<EventEntry>, StoreError> {
+        register::events_about(self.register()?, record)
+    }
+
+    fn queued(&self, limit: usize) -> Result<Vec<OutboxItem>, StoreError> {
+        outbox::queued(&self.outbox, limit)
+    }
+
+    fn outbox(&self) -> Result<Vec<OutboxItem>, StoreError> {
+        outbox::outbox(&self.outbox)
+    }
+
+    fn unsent(&self) -> Result<Unsent, StoreError> {
+        outbox::unsent(&self.outbox)
+    }
+
+    fn envelopes(&self) -> Result<Vec<SavedEnvelope>, StoreError> {
+        outbox::envelopes(&self.outbox)
+    }
+
+    fn last_envelope(&self) -> Result<u64, StoreError> {
+        outbox::last_envelope(&self.outbox)
+    }
+
+    fn refused(&self) -> Result<Vec<RefusedItem>, StoreError> {
+        outbox::refused(&self.outbox)
+    }
+
+    fn list(&self, query: &ListQuery) -> Result<Vec<Listed>, StoreError> {
+        list::list(self.register()?, query)
+    }
+
+    fn count(&self, record_type: Option<&str>) -> Result<u64, StoreError> {
+        list::count(self.register()?, record_type)
+    }
+
+    fn commit(&mut self, mut batch: WriteBatch) -> Result<(), StoreError> {
+        if self.wiped {
+            return Err(StoreError::Wiped);
+        }
+        if self.behind.get() {
+            self.catch_up()?;
+            return Err(StoreError::Stale);
+        }
+        let half = Half::take(&mut batch);
+        let both = outbox::concerns(&batch) && !half.is_empty();
+        let forgets = half.forgets();
+        let mut number = None;
+        // The register's half is written first and committed last: what can fail there fails before anything is kept.
+        let in_register = self.register.unchecked_transaction()?;
+        if both {
+            number = Some(outbox::half_number(&self.outbox)? + 1);
+        }
+        register::write(&in_register, &half, number)?;
+        if outbox::concerns(&batch) {
+            let in_outbox = self.outbox.unchecked_transaction()?;
+            let bytes = number.map(|number| (number, codec::to_bytes(&half)));
+            let bytes = bytes.as_ref().map(|(number, bytes)| (*number, &bytes[..]));
+            outbox::write(&in_outbox, &batch, bytes)?;
+            in_outbox.commit()?;
+        }
+        if let Err(error) = in_register.commit() {
+            // Alone, nothing was kept. With the outbox's half kept, the batch is: it is shown as soon as it can be.
+            self.behind.set(both);
+            return Err(error.into());
+        }
+        if forgets {
+            // The batch is kept whether or not this succeeds; the next half overwrites the rest.
+            let _ = outbox::forget_half(&self.outbox);
+        }
+        Ok(())
+    }
+
+    fn wipe(&mut self) -> Result<(), StoreError> {
+        // Closing comes before deleting: SQLite would write its log back into the file.
+        self.wiped = true;
+        self.behind.set(false);
+        self.register = file::empty(register::STEPS)?;
+        self.outbox = file::empty(outbox::STEPS)?;
+        std::fs::remove_dir_all(&self.folder)?;
+        Ok(())
+    }
+}
+
+/// Says what it means that not both files opened, and takes away one that was only made now.
+fn why_not(
+    folder: &Path,
+    outbox: Result<Opened, FileError>,
+    register: Result<Opened, FileError>,
+) -> OpenError {
+    let mut old = false;
+    for (name, opened) in [(OUTBOX, &outbox), (REGISTER, &register)] {
+        match opened {
+            Ok(opened) if opened.new => {
+                for file in file::with_side_files(&folder.join(name)) {
+                    let _ = std::fs::remove_file(file);
+                }
+            }
+            Ok(_) => old = true,
+            Err(_) => {}
+        }
+    }
+    match (outbox, register) {
+        (Err(FileError::Other(error)), _) | (_, Err(FileError::Other(error))) => error,
+        // A file that was there before and opens shows that the key is right.
+        (Err(FileError::Unreadable), _) if old => OpenError::OutboxDamaged,
+        (_, Err(FileError::Unreadable)) if old => OpenError::RegisterDamaged,
+        _ => OpenError::WrongKey,
+    }
+}
+
+fn folder_of(dir: &Path, user: UserId) -> PathBuf {
+    dir.join("users").join(user.to_string())
+}
+
+/// Moves the register's files out of the way, under the first number that is free.
+fn set_aside(folder: &Path) -> Result<PathBuf, OpenError> {
+    let mut number = 1;
+    let kept = loop {
+        let name = folder.join(format!("register.damaged-{number}.db"));
+        if !name.exists() {
+            break name;
+        }
+        number += 1;
+    };
+    let from = file::with_side_files(&folder.join(REGISTER));
+    let to = file::with_side_files(&kept);
+    for (from, to) in from.iter().zip(&to) {
+        if from.exists() {
+            std::fs::rename(from, to)?;
+        }
+    }
+    Ok(kept)
+}
