@@ -1,7 +1,10 @@
 //! One change against one record.
 
+use std::collections::BTreeSet;
+
 use crate::accept::conflict::{ConflictDraft, ConflictKind};
 use crate::accept::history::History;
+use crate::crdt::registers::Held;
 use crate::crdt::{ApplyError, FlatChange, Registers};
 use crate::crypto::actor;
 use crate::crypto::sm2::PublicKey;
@@ -13,7 +16,7 @@ use crate::rights::Role;
 use crate::value::{Fields, Value};
 
 /// A record as the host loaded it; for a new one, empty.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hold {
     /// Its id.
     pub id: RecordId,
@@ -58,7 +61,7 @@ pub enum Judged {
     Forged(&'static str),
 }
 
-/// Judges a change and, when it is accepted, merges it into the hold.
+/// Judges a change and, when it is accepted, merges it into the hold; otherwise the hold stays as it is.
 pub fn judge(
     hold: &mut Hold,
     record_type: &str,
@@ -74,6 +77,14 @@ pub fn judge(
     if hold.registers.heads().contains(&hash) || history.knows(&hash) {
         return Judged::Duplicate;
     }
+    // Before its dependencies: what an old epoch builds on never comes again.
+    if epoch != hold.epoch {
+        return refuse(
+            "old_epoch",
+            None,
+            "这份档案已被重建，您的修改已转给主管核对。",
+        );
+    }
     let linear = change.deps == hold.registers.heads();
     if !linear && !history.is_loaded() {
         return Judged::NeedsHistory;
@@ -82,114 +93,99 @@ pub fn judge(
     if !change.deps.iter().all(known) {
         return Judged::Waiting;
     }
-    if epoch != hold.epoch {
-        return refuse(
-            "old_epoch",
-            None,
-            "这份档案已被重建，您的修改已转给主管核对。",
-        );
-    }
-    if let Some(refusal) = check_shape(hold, record_type, change, author) {
-        return Judged::Refused(refusal);
+    let areas = match check_shape(hold, record_type, change, author) {
+        Ok(areas) => areas,
+        Err(refusal) => return Judged::Refused(refusal),
+    };
+    if !linear && let Err(error) = history.follows(change) {
+        return Judged::Refused(not_following(error));
     }
     let before = hold.registers.clone();
-    match hold
-        .registers
-        .apply(change, hash, |op, key| history.has_put(op, key))
-    {
-        Ok(_) if linear => Judged::Accepted {
-            conflicts: vec![],
-            noted: vec![],
-        },
+    // A change on top of everything sees everything; of another, `follows` has said that it saw what it replaces.
+    match hold.registers.apply(change, hash, |_, _| !linear) {
         Ok(concurrent) => {
+            record_type.clone_into(&mut hold.record_type);
+            hold.areas = areas;
+            if linear {
+                return Judged::Accepted {
+                    conflicts: vec![],
+                    noted: vec![],
+                };
+            }
             let (conflicts, noted) = sort_out(hold, &before, change, hash, concurrent, history);
             Judged::Accepted { conflicts, noted }
         }
-        Err(ApplyError::UnknownPredecessor) if !history.is_loaded() => Judged::NeedsHistory,
-        Err(ApplyError::SequenceReused) => Judged::Refused(refusal(
-            ApplyError::SequenceReused.code(),
-            None,
-            "同一序号收到两份不同的修改，已暂存并通知安全管理员核查。",
-        )),
-        Err(error) => Judged::Refused(refusal(
-            error.code(),
-            None,
-            "这条修改与档案的历史对不上，已转给主管核对。",
-        )),
+        Err(error) => Judged::Refused(not_following(error)),
     }
 }
 
+/// The refusal of a change that does not follow from the record's history.
+fn not_following(error: ApplyError) -> Refusal {
+    let message = match error {
+        ApplyError::SequenceReused => "同一序号收到两份不同的修改，已暂存并通知安全管理员核查。",
+        _ => "这条修改与档案的历史对不上，已转给主管核对。",
+    };
+    refusal(error.code(), None, message)
+}
+
+/// Checks type, rights and values; gives the areas of the record, which a beginning names itself.
 fn check_shape(
-    hold: &mut Hold,
+    hold: &Hold,
     record_type: &str,
     change: &FlatChange,
     author: &Author<'_>,
-) -> Option<Refusal> {
+) -> Result<Vec<AreaCode>, Refusal> {
     let new = hold.registers.is_empty();
-    let declared = match records::record_type(record_type) {
-        Some(declared) if declared.kind == RecordKind::Record => declared,
-        _ => {
-            return Some(refusal(
-                "unknown_type",
-                None,
-                "这种档案还没有登记，请更新应用。",
-            ));
-        }
+    let declared = records::record_type(record_type)
+        .filter(|declared| declared.kind == RecordKind::Record)
+        .ok_or_else(|| refusal("unknown_type", None, "这种档案还没有登记，请更新应用。"))?;
+    let areas = if new {
+        vec![check_beginning(declared, change)?]
+    } else if hold.record_type == record_type {
+        hold.areas.clone()
+    } else {
+        return Err(wrong_type());
     };
-    if new {
-        if let Some(refusal) = check_beginning(hold, declared, change) {
-            return Some(refusal);
-        }
-    } else if hold.record_type != record_type {
-        return Some(refusal(
-            "wrong_type",
-            None,
-            "档案类型对不上，已转给主管核对。",
-        ));
-    }
     let covered = |(role, area): &(Role, AreaCode)| {
-        (hold.areas.iter().any(|held| area.contains(held))).then_some(*role)
+        (areas.iter().any(|held| area.contains(held))).then_some(*role)
     };
     let roles: Vec<Role> = author.grants.iter().filter_map(covered).collect();
     if roles.is_empty() {
-        return Some(refusal(
+        return Err(refusal(
             "out_of_scope",
             None,
             "这份档案已不在您的负责区域，修改已转给主管处理。",
         ));
     }
-    check_fields(declared, change, &roles, new)
+    match check_fields(declared, change, &roles, new) {
+        Some(refusal) => Err(refusal),
+        None => Ok(areas),
+    }
 }
 
 /// The first change of a record says what it is and where it was made, and nothing else may say so later.
-fn check_beginning(hold: &mut Hold, declared: &RecordType, change: &FlatChange) -> Option<Refusal> {
+fn check_beginning(declared: &RecordType, change: &FlatChange) -> Result<AreaCode, Refusal> {
     let put = |key: &str| {
-        change
-            .ops
-            .iter()
-            .find(|op| op.key == key)
-            .map(|op| &op.value)
+        let op = change.ops.iter().find(|op| op.key == key)?;
+        op.value.as_text()
     };
-    let area: Option<AreaCode> = put(AREA_KEY)
-        .and_then(Value::as_text)
-        .and_then(|text| text.parse().ok());
-    let (Some(area), Some(kind)) = (area, put(TYPE_KEY).and_then(Value::as_text)) else {
-        return Some(refusal(
+    let area = put(AREA_KEY).and_then(|text| text.parse().ok());
+    let (Some(area), Some(kind)) = (area, put(TYPE_KEY)) else {
+        return Err(refusal(
             "no_beginning",
             None,
             "新档案缺少类型或所在区划，请更新应用后重新上传。",
         ));
     };
-    if kind != declared.name {
-        return Some(refusal(
-            "wrong_type",
-            None,
-            "档案类型对不上，已转给主管核对。",
-        ));
+    if kind == declared.name {
+        Ok(area)
+    } else {
+        Err(wrong_type())
     }
-    hold.record_type = declared.name.clone();
-    hold.areas = vec![area];
-    None
+}
+
+fn wrong_type() -> Refusal {
+    refusal("wrong_type", None, "档案类型对不上，已转给主管核对。")
 }
 
 fn check_fields(
@@ -199,7 +195,16 @@ fn check_fields(
     new: bool,
 ) -> Option<Refusal> {
     let mut fields = Fields::new();
+    let mut keys = BTreeSet::new();
     for op in &change.ops {
+        // Two values of one change side by side would look like two people's, and only the last would be checked.
+        if !keys.insert(&op.key) {
+            return Some(refusal(
+                "key_twice",
+                Some(&op.key),
+                "同一次修改里同一项目写了两次，请更新应用后重新填写。",
+            ));
+        }
         if [TYPE_KEY, VERSION_KEY, AREA_KEY].contains(&op.key.as_str()) {
             if !new {
                 return Some(refusal(
@@ -316,17 +321,16 @@ fn update_against_cancel(
         .into_iter()
         .find(|held| is_cancel(&held.value))
         .cloned();
+    // What stands against the cancellation: this edit, or the newest of those that the canceller did not know.
+    let rival = |held: &&Held| match cancels {
+        true => held.change != hash && !history.builds_on(&change.deps, &held.change),
+        false => held.change == hash,
+    };
     let edited = hold
         .registers
         .keys()
         .filter_map(|key| hold.registers.winner(key))
-        .filter(|held| {
-            if cancels {
-                held.change != hash
-            } else {
-                held.change == hash
-            }
-        })
+        .filter(rival)
         .max_by_key(|held| held.op)
         .cloned();
     Some(ConflictDraft {

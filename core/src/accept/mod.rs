@@ -11,3 +11,6 @@ mod judge;
 pub use conflict::{ConflictDraft, ConflictKind};
 pub use history::{History, NoHistory};
 pub use judge::{Author, Hold, Judged, judge};
+
+#[cfg(test)]
+mod tests;
