@@ -45,6 +45,12 @@ macro_rules! uuid_id {
             }
         }
 
+        impl From<Uuid> for $name {
+            fn from(id: Uuid) -> Self {
+                Self(id)
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 self.0.fmt(f)
@@ -189,6 +195,13 @@ impl FromStr for AreaCode {
         } else {
             Err(IdError { what: "area code" })
         }
+    }
+}
+
+impl TryFrom<String> for AreaCode {
+    type Error = IdError;
+    fn try_from(text: String) -> Result<Self, IdError> {
+        text.parse()
     }
 }
 

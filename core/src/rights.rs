@@ -30,6 +30,11 @@ macro_rules! named {
             }
         }
 
+        impl TryFrom<String> for $name {
+            type Error = crate::ids::IdError;
+            fn try_from(text: String) -> Result<Self, Self::Error> { text.parse() }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str(self.code()) }
         }
@@ -143,6 +148,76 @@ impl Role {
                     | P::ManageDevices
             ),
             Self::Auditor => matches!(permission, P::ReadAreas | P::ReadUsers | P::ReadAudit),
+        }
+    }
+
+    /// Whether a holder of this role gives and takes `role` (within their area; see `is_administrator` for the level).
+    #[must_use]
+    pub fn may_grant(self, role: Self) -> bool {
+        match self {
+            Self::Server => role != Self::Server,
+            Self::AreaAdministrator => matches!(
+                role,
+                Self::Collector | Self::Supervisor | Self::AreaAdministrator
+            ),
+            Self::SecurityAdministrator => {
+                matches!(role, Self::SecurityAdministrator | Self::Auditor)
+            }
+            Self::Collector | Self::Supervisor | Self::Auditor => false,
+        }
+    }
+
+    /// Whether the role administers: it is given only at levels below the giver's own.
+    #[must_use]
+    pub fn is_administrator(self) -> bool {
+        matches!(
+            self,
+            Self::AreaAdministrator | Self::SecurityAdministrator | Self::Auditor | Self::Server
+        )
+    }
+
+    /// Whether nobody may hold both: who guards rights or reads the audit does nothing else.
+    #[must_use]
+    pub fn kept_apart(self, other: Self) -> bool {
+        let alone = |role| matches!(role, Self::SecurityAdministrator | Self::Auditor);
+        self != other && (alone(self) || alone(other))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_guards_rights_reads_no_register_and_who_audits_changes_nothing() {
+        for permission in [
+            Permission::ReadRegister,
+            Permission::RevealSecrets,
+            Permission::ExportRegister,
+            Permission::ReadAudit,
+        ] {
+            assert!(!Role::SecurityAdministrator.may(permission), "{permission}");
+        }
+        for permission in Permission::ALL {
+            let reads = permission.code().ends_with(".read");
+            assert!(reads || !Role::Auditor.may(*permission), "{permission}");
+        }
+    }
+
+    #[test]
+    fn the_three_administrators_never_meet_in_one_user() {
+        use Role::{AreaAdministrator, Auditor, Collector, SecurityAdministrator, Supervisor};
+        for (one, other) in [
+            (AreaAdministrator, SecurityAdministrator),
+            (AreaAdministrator, Auditor),
+            (SecurityAdministrator, Auditor),
+            (Auditor, Collector),
+        ] {
+            assert!(one.kept_apart(other) && other.kept_apart(one));
+        }
+        assert!(!Collector.kept_apart(Supervisor) && !Auditor.kept_apart(Auditor));
+        for role in Role::ALL {
+            assert!(!role.may_grant(Role::Server));
         }
     }
 }

@@ -13,9 +13,7 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::database::{Database, Ownership};
-use crate::http::metrics;
-use crate::keys::{FileKeys, KeyRing};
-use crate::live::Live;
+use crate::jobs;
 use crate::router;
 use crate::state::AppState;
 
@@ -42,17 +40,8 @@ impl App {
         ownership: Ownership,
     ) -> anyhow::Result<Self> {
         let database = Database::open(&config, ownership).await?;
-        let provider = Arc::new(FileKeys::open(&config.data.join("keys"))?);
         let (stop, stopping) = watch::channel(false);
-        let state = AppState {
-            pool: database.pool.clone(),
-            keys: Arc::new(KeyRing::new(provider, database.pool.clone())),
-            config: Arc::new(config),
-            clock,
-            live: Live::default(),
-            metrics: metrics::recorder()?,
-            stopping,
-        };
+        let state = AppState::assemble(config, clock, database.pool.clone(), stopping)?;
         Ok(Self {
             state,
             database,
@@ -88,6 +77,7 @@ impl App {
                 .with_graceful_shutdown(async move { state.stopped().await })
                 .into_future(),
         );
+        let jobs = jobs::start(&self.state);
         let ended_early = tokio::select! {
             () = shutdown => None,
             result = &mut serving => Some(result),
@@ -103,6 +93,7 @@ impl App {
                 }
             },
         }
+        jobs.await.ok();
         self.close().await
     }
 

@@ -11,6 +11,7 @@ pub mod database;
 pub mod domains;
 pub mod error;
 pub mod http;
+pub mod jobs;
 pub mod keys;
 pub mod live;
 pub mod random;

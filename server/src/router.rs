@@ -1,12 +1,13 @@
 //! The whole table of routes, and what all requests pass through. Every route says in its declaration
 //! (`x-access`) who may call it; one that doesn't fails the build of the router's test.
 
+use std::sync::Arc;
+
 use axum::extract::DefaultBodyLimit;
 use axum::http::header;
 use axum::middleware;
 use axum::response::IntoResponse;
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use utoipa::OpenApi;
@@ -14,7 +15,13 @@ use utoipa::openapi::OpenApi as Document;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::domains::areas::routes as areas;
+use crate::domains::audit::routes as audit;
+use crate::domains::auth::routes as auth;
+use crate::domains::devices::routes as devices;
+use crate::domains::users::routes as users;
 use crate::error::{ApiError, Kind};
+use crate::http::guard::{self, Rules};
 use crate::http::{health, metrics, request, respond};
 use crate::state::AppState;
 
@@ -36,6 +43,49 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(metrics::show_metrics))
+        .routes(routes!(show_description))
+        // Signing in, and what callers ask about themselves
+        .routes(routes!(auth::sign_in))
+        .routes(routes!(auth::sign_out))
+        .routes(routes!(auth::issue_challenge))
+        .routes(routes!(auth::show_me))
+        .routes(routes!(auth::explain_right))
+        .routes(routes!(auth::change_password))
+        .routes(routes!(auth::list_sessions))
+        .routes(routes!(auth::end_session))
+        .routes(routes!(auth::begin_second_factor))
+        .routes(routes!(auth::confirm_second_factor))
+        .routes(routes!(auth::remove_second_factor))
+        // Users and what they are granted
+        .routes(routes!(users::create_user, users::list_users))
+        .routes(routes!(users::show_user, users::update_user))
+        .routes(routes!(users::reset_password))
+        .routes(routes!(users::unlock_user))
+        .routes(routes!(users::list_grants, users::grant_role))
+        .routes(routes!(users::list_rights))
+        .routes(routes!(users::revoke_grant))
+        .routes(routes!(users::list_roles))
+        // Devices
+        .routes(routes!(devices::enrol_device, devices::list_devices))
+        .routes(routes!(devices::sign_in_device))
+        .routes(routes!(devices::show_device))
+        .routes(routes!(devices::revoke_device))
+        .routes(routes!(devices::order_wipe))
+        // Areas
+        .routes(routes!(areas::import_areas))
+        .routes(routes!(areas::list_areas))
+        .routes(routes!(areas::show_area_tree))
+        .routes(routes!(areas::list_area_versions))
+        .routes(routes!(areas::diff_areas))
+        .routes(routes!(areas::show_area))
+        // The audit log
+        .routes(routes!(audit::search_audit))
+        .routes(routes!(audit::export_audit))
+        .routes(routes!(audit::verify_audit))
+        .routes(routes!(
+            audit::list_audit_signatures,
+            audit::sign_audit_head
+        ))
 }
 
 /// The API's description (OpenAPI 3.1).
@@ -44,15 +94,25 @@ pub fn description() -> Document {
     routes().into_openapi()
 }
 
+/// This description.
+#[utoipa::path(get, path = "/api/openapi.json", tag = "operations", operation_id = "show_description",
+    extensions(("x-access" = json!("public"))),
+    responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json")))]
+async fn show_description(Extension(document): Extension<Arc<Document>>) -> Json<Arc<Document>> {
+    Json(document)
+}
+
 /// The router that a server runs.
 pub fn build(state: AppState) -> Router {
     let (router, document) = routes().split_for_parts();
     let body_limit = state.config.body_limit;
+    let rules = Rules::of(&document);
     router
-        .route(
-            "/api/openapi.json",
-            get(move || async move { Json(document) }),
-        )
+        .route_layer(middleware::from_fn_with_state(
+            (state.clone(), rules),
+            guard::guard,
+        ))
+        .layer(Extension(Arc::new(document)))
         .fallback(|| async { ApiError::not_found("这个地址") })
         .method_not_allowed_fallback(|| async {
             ApiError::new(

@@ -8,7 +8,9 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::keys::KeyRing;
+use crate::domains::audit::AuditWriter;
+use crate::http::metrics;
+use crate::keys::{FileKeys, KeyRing};
 use crate::live::Live;
 
 /// The server's shared parts; cheap to clone.
@@ -24,6 +26,8 @@ pub struct AppState {
     pub keys: Arc<KeyRing>,
     /// Notices to parts with open connections.
     pub live: Live,
+    /// Writes the audit records of reads.
+    pub audit: AuditWriter,
     /// What `/metrics` shows.
     pub metrics: PrometheusHandle,
     /// Turns true when the server begins to stop.
@@ -31,6 +35,29 @@ pub struct AppState {
 }
 
 impl AppState {
+    /// Puts the parts together: keys from the data folder, the audit writer started.
+    ///
+    /// # Errors
+    /// When the keys can't be opened.
+    pub fn assemble(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        pool: PgPool,
+        stopping: watch::Receiver<bool>,
+    ) -> anyhow::Result<Self> {
+        let provider = Arc::new(FileKeys::open(&config.data.join("keys"))?);
+        Ok(Self {
+            keys: Arc::new(KeyRing::new(provider, pool.clone())),
+            audit: AuditWriter::start(pool.clone()),
+            config: Arc::new(config),
+            live: Live::default(),
+            metrics: metrics::recorder()?,
+            pool,
+            clock,
+            stopping,
+        })
+    }
+
     /// Returns when the server begins to stop: for loops and open sockets.
     pub async fn stopped(&self) {
         let mut stopping = self.stopping.clone();

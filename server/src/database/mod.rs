@@ -19,7 +19,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection};
 
 pub use embedded::{Durability, Embedded};
-pub use scope::{Tx, area_tx, system_tx};
+pub use scope::{Tx, area_tx, narrow, system_tx};
 
 use crate::config::Config;
 

@@ -2,7 +2,7 @@
 //! with `doorstep.areas` (migrations/0001), so a query that forgets its WHERE still sees nothing else.
 
 use doorstep_core::ids::AreaCode;
-use sqlx::{PgPool, Postgres, Transaction};
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
 /// A transaction of the pool.
 pub type Tx = Transaction<'static, Postgres>;
@@ -17,11 +17,22 @@ const EVERYWHERE: &str = "%";
 /// # Errors
 /// When the database is not there.
 pub async fn area_tx(pool: &PgPool, areas: impl IntoIterator<Item = AreaCode>) -> sqlx::Result<Tx> {
-    let patterns: Vec<String> = areas
-        .into_iter()
-        .map(|area| format!("{}%", area.prefix()))
-        .collect();
-    begin(pool, &patterns.join(",")).await
+    begin(pool, &patterns(areas)).await
+}
+
+/// Lets a transaction that began with wider sight see `areas` and what lies below them from now on.
+///
+/// # Errors
+/// When the database is not there.
+pub async fn narrow(
+    tx: &mut PgConnection,
+    areas: impl IntoIterator<Item = AreaCode>,
+) -> sqlx::Result<()> {
+    sqlx::query(SET_AREAS)
+        .bind(patterns(areas))
+        .execute(tx)
+        .await?;
+    Ok(())
 }
 
 /// A transaction that sees everything: for sign-in, jobs and the sync engine, which check rights themselves.
@@ -30,6 +41,14 @@ pub async fn area_tx(pool: &PgPool, areas: impl IntoIterator<Item = AreaCode>) -
 /// When the database is not there.
 pub async fn system_tx(pool: &PgPool) -> sqlx::Result<Tx> {
     begin(pool, EVERYWHERE).await
+}
+
+fn patterns(areas: impl IntoIterator<Item = AreaCode>) -> String {
+    let patterns: Vec<String> = areas
+        .into_iter()
+        .map(|area| format!("{}%", area.prefix()))
+        .collect();
+    patterns.join(",")
 }
 
 async fn begin(pool: &PgPool, patterns: &str) -> sqlx::Result<Tx> {

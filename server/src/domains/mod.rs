@@ -1,2 +1,8 @@
 //! The business of the server, one folder a domain: routes, service, store, model and sql.
 //! A domain calls another's service, never its store.
+
+pub mod areas;
+pub mod audit;
+pub mod auth;
+pub mod devices;
+pub mod users;

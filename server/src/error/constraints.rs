@@ -35,13 +35,43 @@ const fn rule(
 }
 
 /// Every mapped constraint.
-pub const CONSTRAINTS: &[Constraint] = &[rule(
-    "area_keys_pkey",
-    Kind::Conflict,
-    "key_exists",
-    "",
-    "这个区划的密钥刚由另一个节点建立，请重试",
-)];
+pub const CONSTRAINTS: &[Constraint] = &[
+    rule(
+        "users_login_key",
+        Kind::Conflict,
+        "login_taken",
+        "login",
+        "这个登录名已被使用，请换一个",
+    ),
+    rule(
+        "users_area_code_fkey",
+        Kind::Invalid,
+        "unknown_area",
+        "area",
+        "没有这个区划，请从区划树中选择",
+    ),
+    rule(
+        "grants_area_code_fkey",
+        Kind::Invalid,
+        "unknown_area",
+        "area",
+        "没有这个区划，请从区划树中选择",
+    ),
+    rule(
+        "devices_public_key_key",
+        Kind::Conflict,
+        "key_in_use",
+        "public_key",
+        "这台设备已登记过，请直接登录",
+    ),
+    rule(
+        "area_keys_pkey",
+        Kind::Conflict,
+        "key_exists",
+        "",
+        "这个区划的密钥刚由另一个节点建立，请重试",
+    ),
+];
 
 pub(super) fn find(name: &str) -> Option<&'static Constraint> {
     CONSTRAINTS

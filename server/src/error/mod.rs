@@ -197,7 +197,7 @@ fn from_database(error: &dyn sqlx::error::DatabaseError) -> ApiError {
             again
         }
         // Insufficient privilege: row-level security refused the row.
-        "42501" => ApiError::forbidden(),
+        "42501" if error.message().contains("row-level security") => ApiError::forbidden(),
         // The detail of a database message may hold values of the row; its first line and state don't.
         _ => ApiError::internal(anyhow::anyhow!(
             "database error {state}: {}",

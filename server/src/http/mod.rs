@@ -3,6 +3,7 @@
 
 pub mod etag;
 pub mod extract;
+pub mod guard;
 pub mod health;
 pub mod metrics;
 pub mod paging;

@@ -32,6 +32,36 @@ impl std::fmt::Debug for AreaKey {
     }
 }
 
+impl AreaKey {
+    /// Seals a value that stands in `column` of a table's row.
+    ///
+    /// # Errors
+    /// When the operating system has no randomness.
+    pub fn seal(&self, table: &str, row: &[u8], column: &str, plain: &[u8]) -> ApiResult<Vec<u8>> {
+        let place = Place {
+            table,
+            row,
+            column,
+            version: self.version.unsigned_abs(),
+        };
+        seal::seal(&self.key, place, random::bytes()?, plain).map_err(|error| failed(error.into()))
+    }
+
+    /// Opens what `seal` made for the same place.
+    ///
+    /// # Errors
+    /// When it was altered or moved.
+    pub fn open(&self, table: &str, row: &[u8], column: &str, sealed: &[u8]) -> ApiResult<Vec<u8>> {
+        let place = Place {
+            table,
+            row,
+            column,
+            version: self.version.unsigned_abs(),
+        };
+        seal::open(&self.key, place, sealed).map_err(|error| failed(error.into()))
+    }
+}
+
 /// A record's key under its area's key, as it is stored.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct WrappedKey {

@@ -1,12 +1,16 @@
 //! A whole server in the test's process: a database of its own, a free port, a clock that the test turns.
 //! Knows no domain beyond what tests of all of them need.
 
+pub mod city;
+
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context;
 use chrono::{DateTime, TimeZone, Utc};
+use doorstep_core::rights::Role;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -14,11 +18,10 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::database::testing::TestDatabase;
-use crate::http::metrics;
-use crate::keys::{FileKeys, KeyRing};
-use crate::live::Live;
 use crate::router;
 use crate::state::AppState;
+
+pub use city::{Person, TestDevice};
 
 /// A clock that stands still until it is turned.
 #[derive(Debug)]
@@ -66,6 +69,7 @@ pub struct TestServer {
     /// Where it listens.
     pub address: SocketAddr,
     client: reqwest::Client,
+    administrators: BTreeMap<Role, Person>,
     stop: watch::Sender<bool>,
     data: tempfile::TempDir,
 }
@@ -110,19 +114,10 @@ impl TestServer {
         adjust(&mut config);
         let database = TestDatabase::create().await?;
         let clock = Arc::new(TestClock::default());
-        let provider = Arc::new(FileKeys::open(&data.path().join("keys"))?);
         let (stop, stopping) = watch::channel(false);
         let listener = TcpListener::bind(config.listen).await?;
         let address = listener.local_addr()?;
-        let state = AppState {
-            pool: database.pool.clone(),
-            keys: Arc::new(KeyRing::new(provider, database.pool.clone())),
-            config: Arc::new(config),
-            clock: clock.clone(),
-            live: Live::default(),
-            metrics: metrics::recorder()?,
-            stopping,
-        };
+        let state = AppState::assemble(config, clock.clone(), database.pool.clone(), stopping)?;
         let serving = state.clone();
         let service =
             router::build(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
@@ -137,6 +132,7 @@ impl TestServer {
             database,
             address,
             client: reqwest::Client::new(),
+            administrators: BTreeMap::new(),
             stop,
             data,
         })

@@ -1,0 +1,15 @@
+//! The audit log: what was done, by whom, where and with what outcome, as a chain of SM3 hashes with signed heads.
+//! An entry of a write is part of the write's transaction; a read is written down before it is answered.
+//! Knows no personal data: entries name things by id and code.
+
+mod chain;
+mod model;
+pub mod routes;
+pub mod service;
+mod store;
+mod writer;
+
+pub use chain::{Fault, Verdict};
+pub use model::{Entry, Outcome, Trail};
+pub use service::{record, sign_head, verify};
+pub use writer::AuditWriter;

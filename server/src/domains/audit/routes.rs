@@ -1,0 +1,286 @@
+//! The audit log over HTTP, for auditors.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use super::chain::{EntryRow, Verdict};
+use super::service;
+use super::store::Filter;
+use crate::domains::auth::Actor;
+use crate::error::{ApiError, ApiResult, Problems};
+use crate::http::{Page, PageParams, Params};
+use crate::state::AppState;
+
+/// Entries in one export at most.
+const EXPORT_LIMIT: i64 = 100_000;
+
+/// An entry of the log.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AuditEntryView {
+    /// Its number; gap-free.
+    pub seq: i64,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Who; none for the server itself or a user not known.
+    pub user: Option<Uuid>,
+    /// On which device.
+    pub device: Option<Uuid>,
+    /// What: an operation's name.
+    pub action: String,
+    /// `done`, `refused` or `failed`.
+    pub outcome: String,
+    /// Which area it concerns.
+    pub area: Option<String>,
+    /// What it was done to.
+    pub subject_kind: Option<String>,
+    /// Its id.
+    pub subject_id: Option<String>,
+    /// More about it.
+    pub detail: serde_json::Value,
+    /// Names the request in the server's log.
+    pub request_id: String,
+    /// From which address.
+    pub address: Option<String>,
+    /// SM3 of the entry and the one before, hexadecimal.
+    pub hash: String,
+}
+
+impl From<EntryRow> for AuditEntryView {
+    fn from(row: EntryRow) -> Self {
+        Self {
+            seq: row.seq,
+            at: row.at,
+            user: row.user_id,
+            device: row.device_id,
+            action: row.action,
+            outcome: row.outcome,
+            area: row.area_code,
+            subject_kind: row.subject_kind,
+            subject_id: row.subject_id,
+            detail: serde_json::from_str(&row.detail).unwrap_or_default(),
+            request_id: row.request_id,
+            address: row.address,
+            hash: hex::encode(row.hash),
+        }
+    }
+}
+
+/// What to look for; all given ones must fit.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct AuditQuery {
+    /// By this user.
+    pub user: Option<Uuid>,
+    /// Operation's name.
+    pub action: Option<String>,
+    /// `done`, `refused` or `failed`.
+    pub outcome: Option<String>,
+    /// Id of what it was done to.
+    pub subject: Option<String>,
+    /// Not before (RFC 3339).
+    pub from: Option<String>,
+    /// Before (RFC 3339).
+    pub until: Option<String>,
+    /// Items at most.
+    pub limit: Option<u32>,
+    /// Where the page before ended.
+    pub cursor: Option<String>,
+}
+
+impl AuditQuery {
+    fn paging(&self) -> PageParams {
+        PageParams {
+            limit: self.limit,
+            cursor: self.cursor.clone(),
+        }
+    }
+
+    fn filter(self, before: Option<i64>, rows: i64) -> ApiResult<Filter> {
+        let mut problems = Problems::default();
+        let mut time = |path: &str, text: &Option<String>| {
+            let at = text.as_deref().and_then(service::instant);
+            problems.require(
+                text.is_some() == at.is_some(),
+                path,
+                "time",
+                "时间格式应为 2026-11-24T09:00:00+08:00",
+            );
+            at
+        };
+        let (from, until) = (time("from", &self.from), time("until", &self.until));
+        problems.finish()?;
+        let Self {
+            user,
+            action,
+            outcome,
+            subject,
+            ..
+        } = self;
+        Ok(Filter {
+            user,
+            action,
+            outcome,
+            subject,
+            from,
+            until,
+            before,
+            rows,
+        })
+    }
+}
+
+/// Entries of the auditor's areas, newest first.
+#[utoipa::path(get, path = "/api/audit", tag = "audit", operation_id = "search_audit", params(AuditQuery),
+    extensions(("x-access" = json!("audit.read"))),
+    responses((status = 200, body = Page<AuditEntryView>)))]
+pub async fn search_audit(
+    State(state): State<AppState>,
+    actor: Actor,
+    Params(query): Params<AuditQuery>,
+) -> ApiResult<Json<Page<AuditEntryView>>> {
+    let paging = query.paging();
+    let filter = query.filter(paging.after()?, paging.rows())?;
+    let rows = service::search(&state, &actor, &filter).await?;
+    Ok(Json(paging.page(
+        rows,
+        |row| row.seq,
+        AuditEntryView::from,
+    )?))
+}
+
+/// The same as a CSV file, up to 100,000 entries.
+#[utoipa::path(get, path = "/api/audit/export", tag = "audit", operation_id = "export_audit", params(AuditQuery),
+    extensions(("x-access" = json!("audit.read"))),
+    responses((status = 200, description = "CSV, UTF-8 with a byte order mark", content_type = "text/csv", body = String)))]
+pub async fn export_audit(
+    State(state): State<AppState>,
+    actor: Actor,
+    Params(query): Params<AuditQuery>,
+) -> ApiResult<Response> {
+    let filter = query.filter(None, EXPORT_LIMIT)?;
+    let rows = service::search(&state, &actor, &filter).await?;
+    actor
+        .trail
+        .note_detail(serde_json::json!({ "entries": rows.len() }));
+    // Spreadsheets need the mark to read Chinese right.
+    let mut file = csv::Writer::from_writer(vec![0xEF, 0xBB, 0xBF]);
+    let heads = [
+        "序号",
+        "时间",
+        "用户",
+        "设备",
+        "操作",
+        "结果",
+        "区划",
+        "对象类型",
+        "对象",
+        "说明",
+        "请求编号",
+        "来源地址",
+        "摘要",
+    ];
+    file.write_record(heads).map_err(ApiError::internal)?;
+    for row in rows {
+        let text = |value: Option<String>| value.unwrap_or_default();
+        file.write_record([
+            row.seq.to_string(),
+            row.at.to_rfc3339(),
+            text(row.user_id.map(|id| id.to_string())),
+            text(row.device_id.map(|id| id.to_string())),
+            row.action,
+            row.outcome,
+            text(row.area_code),
+            text(row.subject_kind),
+            text(row.subject_id),
+            row.detail,
+            row.request_id,
+            text(row.address),
+            hex::encode(row.hash),
+        ])
+        .map_err(ApiError::internal)?;
+    }
+    let bytes = file
+        .into_inner()
+        .map_err(|error| ApiError::internal(anyhow::anyhow!("{error}")))?;
+    let headers = [
+        (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
+        (
+            header::CONTENT_DISPOSITION,
+            "attachment; filename=\"audit.csv\"",
+        ),
+    ];
+    Ok((headers, bytes).into_response())
+}
+
+/// Checks the whole log; names the first altered, missing or reordered entry.
+#[utoipa::path(get, path = "/api/audit/verify", tag = "audit", operation_id = "verify_audit",
+    extensions(("x-access" = json!("audit.read"))),
+    responses((status = 200, body = Verdict)))]
+pub async fn verify_audit(State(state): State<AppState>, actor: Actor) -> ApiResult<Json<Verdict>> {
+    service::require_whole_city(&actor)?;
+    Ok(Json(service::verify(&state).await?))
+}
+
+/// A signed head of the log. Keep it elsewhere: who rewrites the log can't rewrite it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SignatureView {
+    /// The entry that was the last.
+    pub seq: i64,
+    /// Its hash, hexadecimal.
+    pub hash: String,
+    /// When it was signed.
+    pub signed_at: DateTime<Utc>,
+    /// The server's SM2 key, base64 (65 bytes).
+    pub public_key: String,
+    /// SM2 signature, base64 (64 bytes).
+    pub signature: String,
+}
+
+/// Every signed head, oldest first.
+#[utoipa::path(get, path = "/api/audit/signatures", tag = "audit", operation_id = "list_audit_signatures",
+    extensions(("x-access" = json!("audit.read"))),
+    responses((status = 200, body = [SignatureView])))]
+pub async fn list_audit_signatures(
+    State(state): State<AppState>,
+    actor: Actor,
+) -> ApiResult<Json<Vec<SignatureView>>> {
+    service::require_whole_city(&actor)?;
+    let rows = service::signatures(&state).await?;
+    let view = |row: super::store::SignatureRow| SignatureView {
+        seq: row.seq,
+        hash: hex::encode(row.hash),
+        signed_at: row.signed_at,
+        public_key: STANDARD.encode(row.public_key),
+        signature: STANDARD.encode(row.signature),
+    };
+    Ok(Json(rows.into_iter().map(view).collect()))
+}
+
+/// What signing the head gave.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SignedView {
+    /// The entry that is signed now.
+    pub seq: i64,
+}
+
+/// Signs the log's present head now.
+#[utoipa::path(post, path = "/api/audit/signatures", tag = "audit", operation_id = "sign_audit_head",
+    extensions(("x-access" = json!("audit.read"))),
+    responses((status = 200, body = SignedView)))]
+pub async fn sign_audit_head(
+    State(state): State<AppState>,
+    actor: Actor,
+) -> ApiResult<Json<SignedView>> {
+    service::require_whole_city(&actor)?;
+    Ok(Json(SignedView {
+        seq: service::sign_head(&state).await?,
+    }))
+}

@@ -1,0 +1,70 @@
+//! Writes the entries of reads. They come many at a time, so those that wait share a transaction;
+//! each reader is answered only after the commit.
+
+use sqlx::PgPool;
+use tokio::sync::{mpsc, oneshot};
+
+use super::model::Entry;
+use super::service::record_all;
+use crate::database::system_tx;
+use crate::error::{ApiError, ApiResult};
+
+/// Entries that may wait; more make readers wait before they queue.
+const QUEUE: usize = 1_024;
+/// Entries written together at most.
+const BATCH: usize = 256;
+
+type Waiting = (Entry, oneshot::Sender<bool>);
+
+/// Puts entries into the queue.
+#[derive(Clone, Debug)]
+pub struct AuditWriter(mpsc::Sender<Waiting>);
+
+impl AuditWriter {
+    /// Starts the writer; it ends when the last handle is dropped.
+    #[must_use]
+    pub fn start(pool: PgPool) -> Self {
+        let (sender, queue) = mpsc::channel(QUEUE);
+        tokio::spawn(run(pool, queue));
+        Self(sender)
+    }
+
+    /// Writes an entry; returns after it is committed.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub async fn write(&self, entry: Entry) -> ApiResult<()> {
+        let failed = || ApiError::internal(anyhow::anyhow!("the audit log can't be written"));
+        let (done, written) = oneshot::channel();
+        self.0.send((entry, done)).await.map_err(|_| failed())?;
+        match written.await {
+            Ok(true) => Ok(()),
+            _ => Err(failed()),
+        }
+    }
+}
+
+async fn run(pool: PgPool, mut queue: mpsc::Receiver<Waiting>) {
+    let mut waiting = Vec::with_capacity(BATCH);
+    while queue.recv_many(&mut waiting, BATCH).await > 0 {
+        let (entries, readers): (Vec<Entry>, Vec<_>) = waiting.drain(..).unzip();
+        let result = write_all(&pool, &entries).await;
+        if let Err(error) = &result {
+            tracing::error!(
+                error = error.to_string(),
+                entries = entries.len(),
+                "the audit log can't be written"
+            );
+        }
+        for reader in readers {
+            reader.send(result.is_ok()).ok();
+        }
+    }
+}
+
+async fn write_all(pool: &PgPool, entries: &[Entry]) -> ApiResult<()> {
+    let mut tx = system_tx(pool).await?;
+    record_all(&mut tx, entries).await?;
+    tx.commit().await?;
+    Ok(())
+}

@@ -1,0 +1,525 @@
+//! Proving who one is: passwords, their change, lockout, the second factor.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use doorstep_core::crypto::password as stored_form;
+use doorstep_core::crypto::seal::Place;
+use doorstep_core::ids::UserId;
+use serde_json::json;
+use sqlx::PgConnection;
+use tokio::sync::Semaphore;
+
+use super::actor::Actor;
+use super::model::{ChangePassword, Code, RemoveSecondFactor, SecondFactor};
+use super::store::{self, CredentialRow};
+use super::{password, sessions, totp};
+use crate::database::system_tx;
+use crate::domains::audit::{self, Entry, Outcome, Trail};
+use crate::domains::users::{self, Account, UserStatus};
+use crate::error::{ApiError, ApiResult, Kind, Problems};
+use crate::random;
+use crate::state::AppState;
+
+/// Password hashes computed at once: guessing must not take every core.
+static HASHING: Semaphore = Semaphore::const_new(2);
+
+/// A password's stored form.
+#[derive(Clone, Debug)]
+pub struct Credential(String);
+
+/// What someone offers as proof.
+#[derive(Clone)]
+pub struct Proof {
+    /// The login.
+    pub login: String,
+    /// The password.
+    pub password: String,
+    /// Code of the second factor, if enrolled.
+    pub code: Option<String>,
+}
+
+impl std::fmt::Debug for Proof {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Proof")
+    }
+}
+
+/// Someone who proved who they are.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    /// The account.
+    pub account: Account,
+    /// The password is temporary or too old.
+    pub must_change_password: bool,
+}
+
+/// Hashes a password under the present rounds.
+///
+/// # Errors
+/// When the machine fails.
+pub async fn hash_password(state: &AppState, password: String) -> ApiResult<Credential> {
+    let (salt, rounds) = (random::bytes()?, state.config.sign_in.password_rounds);
+    in_background(move || Credential(stored_form::hash(&password, salt, rounds))).await
+}
+
+/// A password for a first sign-in, with its stored form.
+///
+/// # Errors
+/// When the machine fails.
+pub async fn temporary_password(state: &AppState) -> ApiResult<(String, Credential)> {
+    // No characters that are mistaken for one another when read out.
+    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    let bytes: [u8; 14] = random::bytes()?;
+    let body: String = bytes
+        .iter()
+        .map(|byte| char::from(LETTERS[usize::from(byte % 32)]))
+        .collect();
+    let text = format!("D{}-{}7", &body[..7], &body[7..]);
+    let credential = hash_password(state, text.clone()).await?;
+    Ok((text, credential))
+}
+
+/// Writes the first credential of a user; the password must be changed at the first sign-in.
+///
+/// # Errors
+/// When the database fails.
+pub async fn store_credential(
+    tx: &mut PgConnection,
+    user: UserId,
+    credential: &Credential,
+    at: DateTime<Utc>,
+) -> ApiResult<()> {
+    Ok(store::create_credential(tx, user.0, &credential.0, at).await?)
+}
+
+/// Replaces a forgotten password by a temporary one.
+///
+/// # Errors
+/// When the database fails.
+pub async fn replace_credential(
+    tx: &mut PgConnection,
+    user: UserId,
+    credential: &Credential,
+    at: DateTime<Utc>,
+) -> ApiResult<()> {
+    let former = store::lock_credential(tx, user.0).await?;
+    Ok(store::set_password(tx, user.0, &former, &credential.0, at, true).await?)
+}
+
+/// Lifts the lock of a login.
+///
+/// # Errors
+/// When the database fails.
+pub async fn forget_failures(
+    state: &AppState,
+    tx: &mut PgConnection,
+    login: &str,
+) -> ApiResult<()> {
+    Ok(store::forget_tries(tx, login_token(state, login)).await?)
+}
+
+/// Checks a proof. Failures are counted by login and by address and written to the audit log; an unknown login
+/// answers, and takes as long, as a wrong password.
+///
+/// # Errors
+/// `wrong_credentials`, `second_factor_required`, `account_locked`, `too_many_tries`, `account_closed`.
+pub async fn verify(
+    state: &AppState,
+    trail: &Arc<Trail>,
+    action: &str,
+    proof: Proof,
+) -> ApiResult<Verified> {
+    let login = proof.login.trim().to_lowercase();
+    let reserved = reserve(state, trail, action, &login).await?;
+    let mut tx = system_tx(&state.pool).await?;
+    let account = users::service::find_account(&mut tx, &login).await?;
+    let credential = match &account {
+        Some(account) => store::credential(&mut tx, account.id.0).await?,
+        None => None,
+    };
+    drop(tx);
+    let known = account.zip(credential);
+    let stored = match &known {
+        Some((_, credential)) => credential.password.clone(),
+        None => nobodys_password(state),
+    };
+    let matches = in_background(move || stored_form::verify(&proof.password, &stored)).await?;
+    let Some((account, credential)) = known.filter(|_| matches) else {
+        return Err(refuse(state, trail, action, &login, None, wrong_credentials()).await);
+    };
+    if account.status == UserStatus::Closed {
+        let closed = ApiError::new(
+            Kind::Forbidden,
+            "account_closed",
+            "这个账号已停用，请联系管理员",
+        );
+        return Err(refuse(state, trail, action, &login, Some(account.id), closed).await);
+    }
+    let mut tx = system_tx(&state.pool).await?;
+    if let Some(secret) = confirmed_secret(state, account.id, &credential)? {
+        let Some(code) = proof.code.filter(|code| !code.is_empty()) else {
+            // The password was right: no failure, but no session either.
+            release(state, &mut tx, &login, reserved).await?;
+            tx.commit().await?;
+            return Err(ApiError::new(
+                Kind::Unauthenticated,
+                "second_factor_required",
+                "请输入动态验证码",
+            ));
+        };
+        let step = totp::step_of(
+            &secret,
+            &code,
+            state.clock.now().timestamp(),
+            credential.totp_last_step,
+        );
+        let taken = match step {
+            Some(step) => store::take_step(&mut tx, account.id.0, step).await?,
+            None => false,
+        };
+        if !taken {
+            drop(tx);
+            return Err(refuse(state, trail, action, &login, Some(account.id), wrong_code()).await);
+        }
+    }
+    release(state, &mut tx, &login, reserved).await?;
+    tx.commit().await?;
+    let must_change_password =
+        credential.must_change_password || is_expired(state, credential.password_set_at);
+    Ok(Verified {
+        account,
+        must_change_password,
+    })
+}
+
+/// Changes the caller's own password.
+pub(super) async fn change_password(
+    state: &AppState,
+    actor: &Actor,
+    input: ChangePassword,
+) -> ApiResult<()> {
+    let proof = Proof {
+        login: actor.login.clone(),
+        password: input.current,
+        code: None,
+    };
+    let reserved = reserve(state, &actor.trail, "change_password", &proof.login).await?;
+    let mut tx = system_tx(&state.pool).await?;
+    let former = store::lock_credential(&mut tx, actor.user.0).await?;
+    let count = i64::from(state.config.sign_in.password_history);
+    let mut earlier =
+        store::former_passwords(&mut tx, actor.user.0, count.saturating_sub(1)).await?;
+    earlier.push(former.password.clone());
+    let (stored, current, new) = (former.password.clone(), proof.password, input.new.clone());
+    let (matches, reused) = in_background(move || {
+        let matches = stored_form::verify(&current, &stored);
+        (
+            matches,
+            matches
+                && earlier
+                    .iter()
+                    .any(|stored| stored_form::verify(&new, stored)),
+        )
+    })
+    .await?;
+    if !matches {
+        drop(tx);
+        let wrong = ApiError::field("current", "wrong_password", "现在的密码不对");
+        return Err(refuse(
+            state,
+            &actor.trail,
+            "change_password",
+            &actor.login,
+            Some(actor.user),
+            wrong,
+        )
+        .await);
+    }
+    let mut problems = Problems::default();
+    for problem in password::problems(&input.new, &actor.login) {
+        problems.add("new", problem.code, problem.message);
+    }
+    problems.require(!reused, "new", "reused", "不能使用最近用过的密码，请换一个");
+    let at = state.clock.now();
+    release(state, &mut tx, &actor.login, reserved).await?;
+    if let Err(error) = problems.finish() {
+        tx.commit().await?;
+        return Err(error);
+    }
+    let credential = hash_password(state, input.new).await?;
+    store::set_password(&mut tx, actor.user.0, &former, &credential.0, at, false).await?;
+    sessions::end_of_user(&mut tx, actor.user, at, Some(actor.session)).await?;
+    audit::record(
+        &mut tx,
+        Entry::by(actor, at, "change_password").subject("user", actor.user),
+    )
+    .await?;
+    Ok(tx.commit().await?)
+}
+
+/// Makes a secret for the caller's authenticator app; in force once a code of it was given.
+pub(super) async fn begin_second_factor(
+    state: &AppState,
+    actor: &Actor,
+) -> ApiResult<SecondFactor> {
+    let secret: totp::Secret = random::bytes()?;
+    let sealed = state
+        .keys
+        .provider()
+        .wrap(secret_place(&actor.user), &secret)
+        .map_err(ApiError::internal)?;
+    let mut tx = system_tx(&state.pool).await?;
+    let credential = store::lock_credential(&mut tx, actor.user.0).await?;
+    if credential.totp_confirmed_at.is_some() {
+        return Err(ApiError::conflict(
+            "already_enrolled",
+            "您已启用动态验证码；如需更换，请先停用",
+        ));
+    }
+    store::set_totp(&mut tx, actor.user.0, Some(&sealed)).await?;
+    audit::record(
+        &mut tx,
+        Entry::by(actor, state.clock.now(), "begin_second_factor"),
+    )
+    .await?;
+    tx.commit().await?;
+    Ok(SecondFactor {
+        secret: totp::text(&secret),
+        uri: totp::uri(&secret, &actor.login),
+    })
+}
+
+/// Puts the secret in force.
+pub(super) async fn confirm_second_factor(
+    state: &AppState,
+    actor: &Actor,
+    input: Code,
+) -> ApiResult<()> {
+    let mut tx = system_tx(&state.pool).await?;
+    let credential = store::lock_credential(&mut tx, actor.user.0).await?;
+    if credential.totp_confirmed_at.is_some() {
+        return Err(ApiError::conflict("already_enrolled", "您已启用动态验证码"));
+    }
+    let secret = open_secret(state, actor.user, &credential)?
+        .ok_or_else(|| ApiError::conflict("not_begun", "请先获取动态验证码密钥"))?;
+    let at = state.clock.now();
+    let step = totp::step_of(&secret, &input.code, at.timestamp(), 0).ok_or_else(|| {
+        ApiError::field("code", "wrong_code", "动态验证码不对，请核对手机时间后重试")
+    })?;
+    store::confirm_totp(&mut tx, actor.user.0, at, step).await?;
+    audit::record(&mut tx, Entry::by(actor, at, "confirm_second_factor")).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Takes the second factor away; needs password and code.
+pub(super) async fn remove_second_factor(
+    state: &AppState,
+    actor: &Actor,
+    input: RemoveSecondFactor,
+) -> ApiResult<()> {
+    let proof = Proof {
+        login: actor.login.clone(),
+        password: input.password,
+        code: Some(input.code),
+    };
+    verify(state, &actor.trail, "remove_second_factor", proof).await?;
+    let mut tx = system_tx(&state.pool).await?;
+    store::set_totp(&mut tx, actor.user.0, None).await?;
+    audit::record(
+        &mut tx,
+        Entry::by(actor, state.clock.now(), "remove_second_factor"),
+    )
+    .await?;
+    Ok(tx.commit().await?)
+}
+
+/// Whether the user has a second factor in force.
+pub(super) async fn has_second_factor(state: &AppState, user: UserId) -> ApiResult<bool> {
+    let mut tx = system_tx(&state.pool).await?;
+    let credential = store::credential(&mut tx, user.0).await?;
+    Ok(credential.is_some_and(|credential| credential.totp_confirmed_at.is_some()))
+}
+
+pub(super) fn is_expired(state: &AppState, set_at: DateTime<Utc>) -> bool {
+    state.clock.now() - set_at > delta(state.config.sign_in.password_lifetime)
+}
+
+pub(super) fn delta(duration: Duration) -> chrono::TimeDelta {
+    chrono::TimeDelta::from_std(duration).unwrap_or(chrono::TimeDelta::MAX)
+}
+
+fn confirmed_secret(
+    state: &AppState,
+    user: UserId,
+    credential: &CredentialRow,
+) -> ApiResult<Option<totp::Secret>> {
+    if credential.totp_confirmed_at.is_none() {
+        return Ok(None);
+    }
+    open_secret(state, user, credential)
+}
+
+fn open_secret(
+    state: &AppState,
+    user: UserId,
+    credential: &CredentialRow,
+) -> ApiResult<Option<totp::Secret>> {
+    let Some(sealed) = &credential.totp_sealed else {
+        return Ok(None);
+    };
+    state
+        .keys
+        .provider()
+        .unwrap(secret_place(&user), sealed)
+        .map(Some)
+        .map_err(ApiError::internal)
+}
+
+fn secret_place(user: &UserId) -> Place<'_> {
+    Place {
+        table: "credentials",
+        row: user.as_bytes(),
+        column: "totp_sealed",
+        version: 1,
+    }
+}
+
+/// A try that was counted before it is made.
+#[derive(Debug)]
+struct Reserved {
+    address_row: Option<i64>,
+}
+
+async fn reserve(
+    state: &AppState,
+    trail: &Arc<Trail>,
+    action: &str,
+    login: &str,
+) -> ApiResult<Reserved> {
+    let rules = &state.config.sign_in;
+    let now = state.clock.now();
+    let mut tx = system_tx(&state.pool).await?;
+    let mut address_row = None;
+    if let Some(address) = trail.address {
+        let since = now - delta(rules.lockout);
+        let (id, tries) = store::note_address(&mut tx, &address.to_string(), now, since).await?;
+        if tries > i64::from(rules.failures_per_address) {
+            // Not counted: the address gets free again even while it keeps trying.
+            drop(tx);
+            let seconds = rules.lockout.as_secs();
+            let error = ApiError::too_many(
+                "too_many_tries",
+                seconds,
+                "这个网络地址登录失败次数过多，请 15 分钟后再试",
+            );
+            return Err(refuse(state, trail, action, login, None, error).await);
+        }
+        address_row = Some(id);
+    }
+    let allowed = i32::try_from(rules.failures_allowed).unwrap_or(i32::MAX);
+    let until = now + delta(rules.lockout);
+    let (failures, locked_until) =
+        store::reserve_try(&mut tx, login_token(state, login), now, until, allowed).await?;
+    tx.commit().await?;
+    if failures > allowed {
+        let seconds = locked_until
+            .map_or(1, |until| (until - now).num_seconds().max(1))
+            .unsigned_abs();
+        let message = format!(
+            "失败次数过多，账号已锁定，请约 {} 分钟后再试",
+            seconds.div_ceil(60)
+        );
+        let error = ApiError::too_many("account_locked", seconds, message);
+        return Err(refuse(state, trail, action, login, None, error).await);
+    }
+    Ok(Reserved { address_row })
+}
+
+/// The try was no failure.
+async fn release(
+    state: &AppState,
+    tx: &mut PgConnection,
+    login: &str,
+    reserved: Reserved,
+) -> ApiResult<()> {
+    store::forget_tries(tx, login_token(state, login)).await?;
+    if let Some(id) = reserved.address_row {
+        store::forgive_address(tx, id).await?;
+    }
+    Ok(())
+}
+
+/// Writes a refused try to the audit log, and gives the error to answer with.
+async fn refuse(
+    state: &AppState,
+    trail: &Arc<Trail>,
+    action: &str,
+    login: &str,
+    user: Option<UserId>,
+    error: ApiError,
+) -> ApiError {
+    metrics::counter!("sign_ins_refused_total", "reason" => error.code).increment(1);
+    let written = async {
+        let mut tx = system_tx(&state.pool).await?;
+        let account = users::service::find_account(&mut tx, login).await?;
+        let mut entry = Entry::on_trail(trail, state.clock.now(), action)
+            .outcome(Outcome::Refused)
+            .detail(json!({ "reason": error.code }));
+        if let Some(id) = user.or(account.as_ref().map(|account| account.id)) {
+            entry = entry.user(id);
+        }
+        if let Some(account) = &account {
+            entry = entry.area(account.area);
+        }
+        audit::record(&mut tx, entry).await?;
+        tx.commit().await?;
+        trail.keep();
+        Ok::<(), ApiError>(())
+    };
+    match written.await {
+        Ok(()) => error,
+        Err(failed) => failed,
+    }
+}
+
+/// A login as a number: the guard's table must not hold what someone mistyped, which may be a password.
+fn login_token(state: &AppState, login: &str) -> i64 {
+    state.keys.blind(&format!("login:{login}"))
+}
+
+/// A stored form that no password gives, and that takes as long to check as anybody's.
+fn nobodys_password(state: &AppState) -> String {
+    format!(
+        "pbkdf2-sm3${}${}${}",
+        state.config.sign_in.password_rounds,
+        "00".repeat(16),
+        "00".repeat(32)
+    )
+}
+
+fn wrong_credentials() -> ApiError {
+    ApiError::new(
+        Kind::Unauthenticated,
+        "wrong_credentials",
+        "登录名或密码不对，请重试",
+    )
+}
+
+fn wrong_code() -> ApiError {
+    ApiError::new(
+        Kind::Unauthenticated,
+        "wrong_code",
+        "动态验证码不对或已用过，请等待下一个验证码",
+    )
+}
+
+async fn in_background<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> ApiResult<T> {
+    let _permit = HASHING.acquire().await.map_err(ApiError::internal)?;
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(ApiError::internal)
+}

@@ -1,0 +1,69 @@
+//! What other domains, the guard and websockets may ask of sign-in; and signing in at the console.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+pub use super::challenges::answer as answer_challenge;
+pub use super::credentials::{
+    forget_failures, hash_password, replace_credential, store_credential, temporary_password,
+    verify,
+};
+pub use super::sessions::{
+    NewToken, actor_of_token, end_sessions_of_device, end_sessions_of_user, open as open_session,
+    password_of_former, prune,
+};
+
+use super::credentials::Proof;
+use super::model::{SessionOpened, SignIn};
+use crate::database::system_tx;
+use crate::domains::audit::{self, Entry, Trail};
+use crate::error::ApiResult;
+use crate::state::AppState;
+
+/// Opens a console session.
+pub(super) async fn sign_in(
+    state: &AppState,
+    trail: &Arc<Trail>,
+    input: SignIn,
+) -> ApiResult<SessionOpened> {
+    let SignIn {
+        login,
+        password,
+        code,
+    } = input;
+    let verified = verify(
+        state,
+        trail,
+        "sign_in",
+        Proof {
+            login,
+            password,
+            code,
+        },
+    )
+    .await?;
+    let at = state.clock.now();
+    let mut tx = system_tx(&state.pool).await?;
+    let new = NewToken {
+        user: verified.account.id,
+        device: None,
+        password_at: at,
+        must_change_password: verified.must_change_password,
+    };
+    let opened = open_session(state, &mut tx, trail, new).await?;
+    let entry = Entry::on_trail(trail, at, "sign_in")
+        .user(verified.account.id)
+        .area(verified.account.area);
+    audit::record(&mut tx, entry.detail(json!({ "kind": "console" }))).await?;
+    tx.commit().await?;
+    Ok(opened)
+}
+
+/// The code that an authenticator app would show, for tests.
+#[cfg(feature = "testing")]
+#[must_use]
+pub fn code_of_secret(secret: &str, unix_seconds: i64) -> Option<String> {
+    let bytes = data_encoding::BASE32_NOPAD.decode(secret.as_bytes()).ok()?;
+    Some(super::totp::code_at(&bytes, unix_seconds))
+}

@@ -1,0 +1,300 @@
+//! Enrolling and signing in devices: two factors, one of them cryptographic.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use doorstep_core::crypto::sm2::PublicKey;
+use doorstep_core::ids::{DeviceId, UserId};
+use serde_json::json;
+use sqlx::PgConnection;
+
+use super::model::{Device, DeviceEnrolled, DeviceRow, DeviceStatus, EnrolDevice, SignInDevice};
+use super::store;
+use crate::database::system_tx;
+use crate::domains::audit::{self, Entry, Outcome, Trail};
+use crate::domains::auth::service::{self as auth, NewToken};
+use crate::domains::auth::{Proof, SessionOpened};
+use crate::domains::users::{self, UserStatus};
+use crate::error::{ApiError, ApiResult, Kind, Problems};
+use crate::random;
+use crate::state::AppState;
+
+const ENROL: &[u8] = b"doorstep-enrol-v1";
+const SIGN_IN: &[u8] = b"doorstep-sign-in-v1";
+
+/// How long a device renews its session by key and former token, before the password is asked again.
+const PASSWORD_GOOD_FOR: TimeDelta = TimeDelta::days(14);
+
+/// Enrols a device for the user whose password it brings, and signs it in.
+pub(super) async fn enrol(
+    state: &AppState,
+    trail: &Arc<Trail>,
+    input: EnrolDevice,
+) -> ApiResult<DeviceEnrolled> {
+    let mut problems = Problems::default();
+    let public_key = hex::decode(&input.public_key)
+        .ok()
+        .and_then(|bytes| PublicKey::from_bytes(&bytes).ok());
+    problems.require(
+        public_key.is_some(),
+        "public_key",
+        "key_form",
+        "设备公钥无效，请升级应用后重试",
+    );
+    let (nonce, signature) = (
+        bytes(&mut problems, "nonce", &input.nonce),
+        bytes(&mut problems, "signature", &input.signature),
+    );
+    let name = text(&mut problems, "name", &input.name);
+    let platform = text(&mut problems, "platform", &input.platform);
+    problems.finish()?;
+    let Some(key) = public_key else {
+        return Err(ApiError::unauthenticated());
+    };
+
+    let mut tx = system_tx(&state.pool).await?;
+    let answered = auth::answer_challenge(
+        state,
+        &mut tx,
+        &key,
+        ENROL,
+        &nonce,
+        key.as_bytes(),
+        &signature,
+    )
+    .await;
+    tx.commit().await?;
+    answered?;
+    let proof = Proof {
+        login: input.login,
+        password: input.password,
+        code: input.code,
+    };
+    let verified = auth::verify(state, trail, "enrol_device", proof).await?;
+    let at = state.clock.now();
+    let id = random::id(state.clock.timestamp(), DeviceId::new)?;
+    let row = DeviceRow {
+        id: id.0,
+        user_id: verified.account.id.0,
+        area_code: verified.account.area,
+        public_key: key.as_bytes().to_vec(),
+        name,
+        platform,
+        status: DeviceStatus::Active.code().into(),
+        status_set_at: at,
+        status_reason: String::new(),
+        enrolled_at: at,
+        last_contact_at: Some(at),
+        last_sync_at: None,
+        unsent: 0,
+        unsent_since: None,
+    };
+    let mut tx = system_tx(&state.pool).await?;
+    store::create(&mut tx, &row).await?;
+    let new = NewToken {
+        user: verified.account.id,
+        device: Some(id),
+        password_at: at,
+        must_change_password: verified.must_change_password,
+    };
+    let session = auth::open_session(state, &mut tx, trail, new).await?;
+    let entry = Entry::on_trail(trail, at, "enrol_device")
+        .user(verified.account.id)
+        .device(id)
+        .area(verified.account.area)
+        .subject("device", id)
+        .detail(json!({ "platform": row.platform }));
+    audit::record(&mut tx, entry).await?;
+    tx.commit().await?;
+    let server_key = hex::encode(state.keys.provider().server_key().public().as_bytes());
+    Ok(DeviceEnrolled {
+        device: id.0,
+        server_key,
+        session,
+    })
+}
+
+/// Signs a device in by its key and the password, or a former token for a while.
+pub(super) async fn sign_in(
+    state: &AppState,
+    trail: &Arc<Trail>,
+    input: SignInDevice,
+) -> ApiResult<SessionOpened> {
+    let mut problems = Problems::default();
+    let (nonce, signature) = (
+        bytes(&mut problems, "nonce", &input.nonce),
+        bytes(&mut problems, "signature", &input.signature),
+    );
+    let proofs = usize::from(input.password.is_some()) + usize::from(input.token.is_some());
+    problems.require(
+        proofs == 1,
+        "password",
+        "proof",
+        "请提供密码，或上次登录的凭证",
+    );
+    problems.finish()?;
+
+    let id = DeviceId(input.device);
+    let mut tx = system_tx(&state.pool).await?;
+    let unknown = || {
+        ApiError::new(
+            Kind::Unauthenticated,
+            "unknown_device",
+            "这台设备还没有登记，请先登记",
+        )
+    };
+    let row = store::by_id(&mut tx, id.0).await?.ok_or_else(unknown)?;
+    let device = device(&row)?;
+    let answered = auth::answer_challenge(
+        state,
+        &mut tx,
+        &device.key,
+        SIGN_IN,
+        &nonce,
+        id.as_bytes(),
+        &signature,
+    )
+    .await;
+    tx.commit().await?;
+    if let Err(error) = answered {
+        return Err(refuse(state, trail, &row, error).await);
+    }
+    // Only after the key was proved: a stranger learns nothing about a device.
+    if let Err(error) = require_active(&device) {
+        let mut tx = system_tx(&state.pool).await?;
+        store::note_contact(&mut tx, id.0, state.clock.now()).await?;
+        tx.commit().await?;
+        return Err(refuse(state, trail, &row, error).await);
+    }
+    let at = state.clock.now();
+    let mut tx = system_tx(&state.pool).await?;
+    let account = users::service::account(&mut tx, device.user)
+        .await?
+        .ok_or_else(unknown)?;
+    let (password_at, must_change_password) = match (input.password, input.token) {
+        (Some(password), _) => {
+            let proof = Proof {
+                login: account.login.clone(),
+                password,
+                code: input.code,
+            };
+            let verified = auth::verify(state, trail, "sign_in_device", proof).await?;
+            (at, verified.must_change_password)
+        }
+        (None, token) => {
+            let password_at =
+                auth::password_of_former(&mut tx, id, &token.unwrap_or_default()).await;
+            match password_at {
+                Ok(password_at)
+                    if account.status == UserStatus::Active
+                        && at - password_at <= PASSWORD_GOOD_FOR =>
+                {
+                    (password_at, false)
+                }
+                _ => {
+                    drop(tx);
+                    let error =
+                        ApiError::new(Kind::Unauthenticated, "password_required", "请重新输入密码");
+                    return Err(refuse(state, trail, &row, error).await);
+                }
+            }
+        }
+    };
+    store::note_contact(&mut tx, id.0, at).await?;
+    let new = NewToken {
+        user: device.user,
+        device: Some(id),
+        password_at,
+        must_change_password,
+    };
+    let session = auth::open_session(state, &mut tx, trail, new).await?;
+    let entry = Entry::on_trail(trail, at, "sign_in_device")
+        .user(device.user)
+        .device(id)
+        .area(account.area);
+    audit::record(&mut tx, entry.subject("device", id)).await?;
+    tx.commit().await?;
+    Ok(session)
+}
+
+/// Refuses a device that was stopped. `device_wiped` tells it to wipe what it holds.
+///
+/// # Errors
+/// `device_revoked` or `device_wiped`.
+pub fn require_active(device: &Device) -> ApiResult<()> {
+    match device.status {
+        DeviceStatus::Active => Ok(()),
+        DeviceStatus::Revoked => Err(ApiError::new(
+            Kind::Forbidden,
+            "device_revoked",
+            "这台设备已被停用，请联系管理员",
+        )),
+        DeviceStatus::WipeOrdered | DeviceStatus::Wiped => Err(ApiError::new(
+            Kind::Forbidden,
+            "device_wiped",
+            "这台设备已被要求清除数据，请联系管理员",
+        )),
+    }
+}
+
+pub(super) fn device(row: &DeviceRow) -> ApiResult<Device> {
+    Ok(Device {
+        id: DeviceId(row.id),
+        user: UserId(row.user_id),
+        key: PublicKey::from_bytes(&row.public_key).map_err(ApiError::internal)?,
+        status: row.status(),
+    })
+}
+
+/// A device that signed something: its key and whether it may connect.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find(tx: &mut PgConnection, id: DeviceId) -> ApiResult<Option<Device>> {
+    store::by_id(tx, id.0)
+        .await?
+        .as_ref()
+        .map(device)
+        .transpose()
+}
+
+async fn refuse(
+    state: &AppState,
+    trail: &Arc<Trail>,
+    row: &DeviceRow,
+    error: ApiError,
+) -> ApiError {
+    let written = async {
+        let mut tx = system_tx(&state.pool).await?;
+        let entry = Entry::on_trail(trail, state.clock.now(), "sign_in_device")
+            .user(UserId(row.user_id))
+            .device(DeviceId(row.id))
+            .area(row.area_code)
+            .subject("device", row.id)
+            .outcome(Outcome::Refused)
+            .detail(json!({ "reason": error.code }));
+        audit::record(&mut tx, entry).await?;
+        tx.commit().await?;
+        trail.keep();
+        Ok::<(), ApiError>(())
+    };
+    match written.await {
+        Ok(()) => error,
+        Err(failed) => failed,
+    }
+}
+
+fn bytes(problems: &mut Problems, path: &str, text: &str) -> Vec<u8> {
+    let bytes = hex::decode(text)
+        .ok()
+        .filter(|bytes| (16..=64).contains(&bytes.len()));
+    problems.require(bytes.is_some(), path, "hexadecimal", "应为十六进制");
+    bytes.unwrap_or_default()
+}
+
+fn text(problems: &mut Problems, path: &str, text: &str) -> String {
+    let text = text.trim();
+    let fits = (1..=60).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    problems.require(fits, path, "text_form", "请填写 1 到 60 个字");
+    text.to_owned()
+}

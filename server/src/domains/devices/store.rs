@@ -1,0 +1,103 @@
+//! SQL of devices.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::model::DeviceRow;
+
+const CREATE: &str = "INSERT INTO devices (id, user_id, area_code, public_key, name, platform, status, status_set_at, \
+     enrolled_at, last_contact_at) VALUES ($1, $2, $3, $4, $5, $6, 'active', $7, $7, $7)";
+const BY_ID: &str = "SELECT id, user_id, area_code::text, public_key, name, platform, status, status_set_at, \
+     status_reason, enrolled_at, last_contact_at, last_sync_at, unsent, unsent_since FROM devices WHERE id = $1";
+const LIST: &str = include_str!("sql/list.sql");
+const SET_STATUS: &str = "UPDATE devices SET status = $2, status_set_at = $3, status_set_by = $4, status_reason = $5 \
+     WHERE id = $1";
+const NOTE_CONTACT: &str = "UPDATE devices SET last_contact_at = $2 WHERE id = $1";
+const NOTE_SYNC: &str = include_str!("sql/note_sync.sql");
+
+/// Which devices to list.
+#[derive(Debug)]
+pub(super) struct Filter {
+    pub(super) area_pattern: Option<String>,
+    pub(super) user: Option<Uuid>,
+    pub(super) status: Option<&'static str>,
+    pub(super) after: Option<Uuid>,
+    pub(super) rows: i64,
+}
+
+pub(super) async fn create(tx: &mut PgConnection, row: &DeviceRow) -> sqlx::Result<()> {
+    sqlx::query(CREATE)
+        .bind(row.id)
+        .bind(row.user_id)
+        .bind(row.area_code.as_str())
+        .bind(&row.public_key)
+        .bind(&row.name)
+        .bind(&row.platform)
+        .bind(row.enrolled_at)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn by_id(tx: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<DeviceRow>> {
+    sqlx::query_as(BY_ID).bind(id).fetch_optional(tx).await
+}
+
+pub(super) async fn list(tx: &mut PgConnection, filter: &Filter) -> sqlx::Result<Vec<DeviceRow>> {
+    sqlx::query_as(LIST)
+        .bind(filter.after)
+        .bind(&filter.area_pattern)
+        .bind(filter.user)
+        .bind(filter.status)
+        .bind(filter.rows)
+        .fetch_all(tx)
+        .await
+}
+
+pub(super) async fn set_status(
+    tx: &mut PgConnection,
+    id: Uuid,
+    status: &str,
+    at: DateTime<Utc>,
+    by: Option<Uuid>,
+    reason: &str,
+) -> sqlx::Result<()> {
+    sqlx::query(SET_STATUS)
+        .bind(id)
+        .bind(status)
+        .bind(at)
+        .bind(by)
+        .bind(reason)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn note_contact(
+    tx: &mut PgConnection,
+    id: Uuid,
+    at: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query(NOTE_CONTACT)
+        .bind(id)
+        .bind(at)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn note_sync(
+    tx: &mut PgConnection,
+    id: Uuid,
+    at: DateTime<Utc>,
+    unsent: i32,
+) -> sqlx::Result<()> {
+    sqlx::query(NOTE_SYNC)
+        .bind(id)
+        .bind(at)
+        .bind(unsent)
+        .execute(tx)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,13 @@
+//! Users and what they were granted where: graded administration, and why a user may do something.
+//! Knows no passwords, sessions or devices (see `auth`, `devices`).
+
+mod accounts;
+mod authority;
+mod grants;
+mod model;
+pub mod routes;
+pub mod service;
+mod store;
+mod tag;
+
+pub use model::{Account, Grant, UserStatus};

@@ -1,0 +1,50 @@
+//! What the server does by itself while it serves. Each job is a domain's; here is only the clockwork.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use crate::domains::{audit, auth};
+use crate::error::ApiResult;
+use crate::state::AppState;
+
+const PRUNE_EVERY: Duration = Duration::from_secs(600);
+
+/// Starts all jobs; they end when the server stops.
+pub fn start(state: &AppState) -> JoinHandle<()> {
+    let state = state.clone();
+    tokio::spawn(async move {
+        let sign_every = state.config.audit_signature_interval;
+        tokio::join!(
+            repeat(&state, "sign audit head", sign_every, |state| async move {
+                audit::sign_head(&state).await.map(drop)
+            }),
+            repeat(&state, "prune sign-in", PRUNE_EVERY, |state| async move {
+                auth::service::prune(&state).await
+            }),
+        );
+        // The last word of a node that stops in order.
+        if let Err(error) = audit::sign_head(&state).await {
+            tracing::warn!(%error, "the audit log's head was not signed");
+        }
+    })
+}
+
+async fn repeat<F>(state: &AppState, name: &str, every: Duration, job: impl Fn(AppState) -> F)
+where
+    F: Future<Output = ApiResult<()>>,
+{
+    let mut ticks = tokio::time::interval(every);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = state.stopped() => return,
+            _ = ticks.tick() => {
+                if let Err(error) = job(state.clone()).await {
+                    tracing::error!(job = name, %error, "a job failed");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! The audit log: one record a request, whole or named where it is broken, and no deed without it.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+use doorstep_core::rights::Role;
+use doorstep_server::domains::audit::{self, Fault};
+use doorstep_server::testing::TestServer;
+use doorstep_server::testing::city::{CITY, DISTRICT, OTHER_DISTRICT, OTHER_VILLAGE, VILLAGE};
+use serde_json::json;
+
+async fn entries(server: &TestServer) -> i64 {
+    let mut tx = doorstep_server::database::system_tx(&server.state.pool)
+        .await
+        .unwrap();
+    sqlx::query_scalar("SELECT count(*) FROM audit_entries")
+        .fetch_one(&mut *tx)
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn every_request_leaves_one_record() {
+    let server = TestServer::open_city().await.unwrap();
+    let admin = server
+        .administrator(Role::AreaAdministrator)
+        .unwrap()
+        .clone();
+    let token = Some(admin.token.as_str());
+    let new = json!({ "login": "audited", "name": "张三", "area": VILLAGE });
+    let requests = [
+        ("GET", "/api/users".to_owned(), None, "list_users", "done"),
+        (
+            "POST",
+            "/api/users".to_owned(),
+            Some(new.clone()),
+            "create_user",
+            "done",
+        ),
+        (
+            "POST",
+            "/api/users".to_owned(),
+            Some(new),
+            "create_user",
+            "refused",
+        ),
+        (
+            "POST",
+            "/api/users".to_owned(),
+            Some(json!({})),
+            "create_user",
+            "refused",
+        ),
+        (
+            "GET",
+            format!("/api/areas/{VILLAGE}"),
+            None,
+            "show_area",
+            "done",
+        ),
+        (
+            "GET",
+            "/api/audit".to_owned(),
+            None,
+            "search_audit",
+            "refused",
+        ),
+        (
+            "GET",
+            "/api/devices".to_owned(),
+            None,
+            "list_devices",
+            "done",
+        ),
+    ];
+    for (method, path, body, action, outcome) in requests {
+        let before = entries(&server).await;
+        let reply = server.send(method, &path, token, body).await.unwrap();
+        assert_eq!(entries(&server).await, before + 1, "{method} {path}");
+        let mut tx = doorstep_server::database::system_tx(&server.state.pool)
+            .await
+            .unwrap();
+        let last: (String, String, Option<uuid::Uuid>, String) = sqlx::query_as(
+            "SELECT action, outcome, user_id, request_id FROM audit_entries ORDER BY seq DESC LIMIT 1",
+        )
+        .fetch_one(&mut *tx)
+        .await
+        .unwrap();
+        let id = reply.headers["x-request-id"].to_str().unwrap();
+        assert_eq!(
+            (last.0.as_str(), last.1.as_str(), last.2, last.3.as_str()),
+            (action, outcome, Some(admin.id), id)
+        );
+    }
+    let before = entries(&server).await;
+    server.sign_in("audited", "Wrong-Guess-1").await.unwrap();
+    assert_eq!(entries(&server).await, before + 1, "a refused sign-in too");
+    assert_eq!(audit::verify(&server.state).await.unwrap().fault, None);
+}
+
+#[tokio::test]
+async fn a_deed_that_can_not_be_written_down_is_not_done() {
+    let server = TestServer::open_city().await.unwrap();
+    let admin = server
+        .administrator(Role::AreaAdministrator)
+        .unwrap()
+        .clone();
+    server
+        .database
+        .as_owner("ALTER TABLE audit_entries RENAME COLUMN detail TO gone")
+        .await
+        .unwrap();
+    let new = json!({ "login": "ghost", "name": "张三", "area": VILLAGE });
+    let write = server
+        .send("POST", "/api/users", Some(&admin.token), Some(new))
+        .await
+        .unwrap();
+    assert_eq!(write.status, 500);
+    let read = server
+        .send("GET", "/api/users", Some(&admin.token), None)
+        .await
+        .unwrap();
+    assert_eq!(
+        read.status, 500,
+        "nothing is shown that can't be written down"
+    );
+    let mut tx = doorstep_server::database::system_tx(&server.state.pool)
+        .await
+        .unwrap();
+    let made: i64 = sqlx::query_scalar("SELECT count(*) FROM users WHERE login = 'ghost'")
+        .fetch_one(&mut *tx)
+        .await
+        .unwrap();
+    assert_eq!(made, 0);
+}
+
+#[tokio::test]
+async fn the_verifier_names_what_was_altered_deleted_reordered_or_cut() {
+    let server = TestServer::open_city().await.unwrap();
+    let verdict = audit::verify(&server.state).await.unwrap();
+    assert!(verdict.fault.is_none() && verdict.entries >= 8);
+    let last = verdict.entries;
+    let tampered = async |edit: &str, undo: &str| {
+        server.database.as_owner(edit).await.unwrap();
+        let fault = audit::verify(&server.state).await.unwrap().fault;
+        server.database.as_owner(undo).await.unwrap();
+        fault
+    };
+    assert_eq!(
+        tampered(
+            "UPDATE audit_entries SET outcome = 'failed' WHERE seq = 3",
+            "UPDATE audit_entries SET outcome = 'done' WHERE seq = 3"
+        )
+        .await,
+        Some(Fault::Altered { seq: 3 })
+    );
+    let swap = "UPDATE audit_entries SET seq = -seq WHERE seq IN (4, 6); \
+        UPDATE audit_entries SET seq = 10 + seq WHERE seq IN (-4, -6)";
+    for step in swap.split("; ") {
+        server.database.as_owner(step).await.unwrap();
+    }
+    assert_eq!(
+        audit::verify(&server.state).await.unwrap().fault,
+        Some(Fault::Reordered {
+            seq: 4,
+            written_as: 6
+        })
+    );
+    for step in swap.split("; ") {
+        server.database.as_owner(step).await.unwrap();
+    }
+    assert_eq!(audit::verify(&server.state).await.unwrap().fault, None);
+
+    server
+        .database
+        .as_owner("CREATE TABLE saved AS SELECT * FROM audit_entries")
+        .await
+        .unwrap();
+    assert_eq!(
+        tampered(
+            "DELETE FROM audit_entries WHERE seq = 5",
+            "INSERT INTO audit_entries SELECT * FROM saved WHERE seq = 5"
+        )
+        .await,
+        Some(Fault::Missing { seq: 5 })
+    );
+    server
+        .database
+        .as_owner(&format!("DELETE FROM audit_entries WHERE seq = {last}"))
+        .await
+        .unwrap();
+    assert_eq!(
+        audit::verify(&server.state).await.unwrap().fault,
+        Some(Fault::Cut {
+            last: last - 1,
+            head: last
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_rewritten_chain_does_not_fit_the_signed_heads() {
+    let server = TestServer::open_city().await.unwrap();
+    let signed = audit::sign_head(&server.state).await.unwrap();
+    assert!(signed > 0);
+    assert_eq!(audit::verify(&server.state).await.unwrap().signatures, 1);
+    // Cut the tail and move the head back, as who owns the database could.
+    let cut = format!("DELETE FROM audit_entries WHERE seq = {signed}");
+    server.database.as_owner(&cut).await.unwrap();
+    server
+        .database
+        .as_owner("UPDATE audit_head SET (seq, hash) = (SELECT seq, hash FROM audit_entries ORDER BY seq DESC LIMIT 1)")
+        .await
+        .unwrap();
+    assert_eq!(
+        audit::verify(&server.state).await.unwrap().fault,
+        Some(Fault::Signature { seq: signed })
+    );
+}
+
+#[tokio::test]
+async fn the_application_can_add_to_the_log_and_nothing_else() {
+    let server = TestServer::open_city().await.unwrap();
+    for statement in [
+        "UPDATE audit_entries SET outcome = 'failed'",
+        "DELETE FROM audit_entries",
+        "DELETE FROM audit_head",
+        "TRUNCATE audit_entries",
+        "DELETE FROM audit_signatures",
+    ] {
+        assert!(
+            sqlx::query(statement)
+                .execute(&server.state.pool)
+                .await
+                .is_err(),
+            "{statement}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn auditors_search_and_export_their_own_areas() {
+    let server = TestServer::open_city().await.unwrap();
+    let auditor = server.person(Role::Auditor, DISTRICT).await.unwrap();
+    let near = server.person(Role::Collector, VILLAGE).await.unwrap();
+    let far = server.person(Role::Collector, OTHER_VILLAGE).await.unwrap();
+    for person in [&near, &far] {
+        server
+            .send("GET", "/api/auth/me", Some(&person.token), None)
+            .await
+            .unwrap();
+    }
+    let token = Some(auditor.token.as_str());
+    let found = server
+        .send("GET", "/api/audit?action=show_me&limit=500", token, None)
+        .await
+        .unwrap()
+        .body;
+    let users: Vec<&str> = found["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| e["user"].as_str().unwrap())
+        .collect();
+    assert!(
+        users.contains(&near.id.to_string().as_str())
+            && !users.contains(&far.id.to_string().as_str())
+    );
+    let areas: Vec<String> = server
+        .send("GET", "/api/audit?limit=500", token, None)
+        .await
+        .unwrap()
+        .body["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|e| e["area"].as_str().map(str::to_owned))
+        .collect();
+    assert!(
+        !areas.is_empty() && areas.iter().all(|area| area.starts_with("310101")),
+        "{areas:?}"
+    );
+    assert_eq!(
+        server
+            .send("GET", "/api/audit/verify", token, None)
+            .await
+            .unwrap()
+            .status,
+        403,
+        "the whole log is the city's"
+    );
+
+    let city = server.person(Role::Auditor, CITY).await.unwrap();
+    let token = Some(city.token.as_str());
+    let export = server
+        .send(
+            "GET",
+            &format!("/api/audit/export?user={}", far.id),
+            token,
+            None,
+        )
+        .await
+        .unwrap();
+    let text = export.body.as_str().unwrap();
+    assert!(
+        text.contains("序号,时间,用户")
+            && text.contains(&far.id.to_string())
+            && !text.contains(&near.id.to_string())
+    );
+    let verdict = server
+        .send("GET", "/api/audit/verify", token, None)
+        .await
+        .unwrap()
+        .body;
+    assert!(verdict["fault"].is_null() && verdict["entries"].as_i64().unwrap() > 10);
+    assert!(
+        server
+            .send("POST", "/api/audit/signatures", token, None)
+            .await
+            .unwrap()
+            .body["seq"]
+            .as_i64()
+            .unwrap()
+            > 10
+    );
+    let signatures = server
+        .send("GET", "/api/audit/signatures", token, None)
+        .await
+        .unwrap()
+        .body;
+    assert_eq!(signatures.as_array().unwrap().len(), 1);
+    let wrong = server
+        .send("GET", "/api/audit?from=yesterday", token, None)
+        .await
+        .unwrap();
+    assert_eq!(wrong.body["error"]["fields"][0]["path"], "from");
+    let other = server.person(Role::Auditor, OTHER_DISTRICT).await.unwrap();
+    let theirs = server
+        .send(
+            "GET",
+            &format!("/api/audit?user={}", near.id),
+            Some(&other.token),
+            None,
+        )
+        .await
+        .unwrap()
+        .body;
+    assert_eq!(theirs["items"], json!([]));
+}

@@ -1,0 +1,334 @@
+//! Devices: enrolment, sign-in by challenge, revocation, wipe.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+use std::time::Duration;
+
+use doorstep_core::crypto::sm2::KeyPair;
+use doorstep_core::rights::Role;
+use doorstep_server::live::Notice;
+use doorstep_server::testing::TestServer;
+use doorstep_server::testing::city::{CITY, OTHER_VILLAGE, STREET, VILLAGE};
+use serde_json::json;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+#[tokio::test]
+async fn a_device_enrols_with_password_and_key_and_signs_in_by_challenge() {
+    let server = TestServer::open_city().await.unwrap();
+    let person = server.person(Role::Collector, VILLAGE).await.unwrap();
+    let device = server.device(&person).await.unwrap();
+    let me = server
+        .send("GET", "/api/auth/me", Some(&device.token), None)
+        .await
+        .unwrap()
+        .body;
+    assert_eq!(me["device"], device.id.to_string());
+
+    let input = server
+        .device_sign_in(&device, json!({ "password": person.password }))
+        .await
+        .unwrap();
+    let signed_in = server
+        .send("POST", "/api/devices/sign-in", None, Some(input.clone()))
+        .await
+        .unwrap();
+    assert_eq!(signed_in.status, 200, "{}", signed_in.body);
+    let replayed = server
+        .send("POST", "/api/devices/sign-in", None, Some(input))
+        .await
+        .unwrap();
+    assert_eq!(
+        (replayed.status, replayed.code()),
+        (401, "challenge_void"),
+        "a nonce is good once"
+    );
+}
+
+#[tokio::test]
+async fn neither_password_nor_key_alone_opens_a_session() {
+    let server = TestServer::open_city().await.unwrap();
+    let person = server.person(Role::Collector, VILLAGE).await.unwrap();
+    let device = server.device(&person).await.unwrap();
+    let none = server.device_sign_in(&device, json!({})).await.unwrap();
+    assert_eq!(
+        server
+            .send("POST", "/api/devices/sign-in", None, Some(none))
+            .await
+            .unwrap()
+            .status,
+        422
+    );
+    let wrong = server
+        .device_sign_in(&device, json!({ "password": "Wrong-Guess-1" }))
+        .await
+        .unwrap();
+    assert_eq!(
+        server
+            .send("POST", "/api/devices/sign-in", None, Some(wrong))
+            .await
+            .unwrap()
+            .code(),
+        "wrong_credentials"
+    );
+    let stolen = doorstep_server::testing::TestDevice {
+        key: KeyPair::from_secret(&[5; 32]).unwrap(),
+        ..device.clone()
+    };
+    let forged = server
+        .device_sign_in(&stolen, json!({ "password": person.password }))
+        .await
+        .unwrap();
+    assert_eq!(
+        server
+            .send("POST", "/api/devices/sign-in", None, Some(forged))
+            .await
+            .unwrap()
+            .code(),
+        "wrong_signature"
+    );
+    let late = server
+        .device_sign_in(&device, json!({ "password": person.password }))
+        .await
+        .unwrap();
+    server.clock.advance(Duration::from_secs(121));
+    assert_eq!(
+        server
+            .send("POST", "/api/devices/sign-in", None, Some(late))
+            .await
+            .unwrap()
+            .code(),
+        "challenge_void"
+    );
+}
+
+#[tokio::test]
+async fn a_device_renews_its_session_by_key_and_former_token_for_two_weeks() {
+    let server = TestServer::open_city().await.unwrap();
+    let person = server.person(Role::Collector, VILLAGE).await.unwrap();
+    let mut device = server.device(&person).await.unwrap();
+    let other = server.person(Role::Collector, VILLAGE).await.unwrap();
+    let other = server.device(&other).await.unwrap();
+    for day in 0..14 {
+        server.clock.advance(DAY);
+        assert_eq!(
+            server
+                .send("GET", "/api/auth/me", Some(&device.token), None)
+                .await
+                .unwrap()
+                .status,
+            401
+        );
+        let input = server
+            .device_sign_in(&device, json!({ "token": device.token }))
+            .await
+            .unwrap();
+        let reply = server
+            .send("POST", "/api/devices/sign-in", None, Some(input))
+            .await
+            .unwrap();
+        assert_eq!(reply.status, 200, "day {day}: {}", reply.body);
+        device.token = reply.body["token"].as_str().unwrap().into();
+    }
+    server.clock.advance(DAY);
+    let input = server
+        .device_sign_in(&device, json!({ "token": device.token }))
+        .await
+        .unwrap();
+    assert_eq!(
+        server
+            .send("POST", "/api/devices/sign-in", None, Some(input))
+            .await
+            .unwrap()
+            .code(),
+        "password_required"
+    );
+    // Another person's token is no proof.
+    let input = server
+        .device_sign_in(&device, json!({ "token": other.token }))
+        .await
+        .unwrap();
+    assert_eq!(
+        server
+            .send("POST", "/api/devices/sign-in", None, Some(input))
+            .await
+            .unwrap()
+            .code(),
+        "password_required"
+    );
+}
+
+#[tokio::test]
+async fn a_key_enrols_once_and_only_with_its_own_signature() {
+    let server = TestServer::open_city().await.unwrap();
+    let person = server.person(Role::Collector, VILLAGE).await.unwrap();
+    let device = server.device(&person).await.unwrap();
+    let again = server.enrol(&person, &device.key).await.unwrap();
+    assert_eq!((again.status, again.code()), (409, "key_in_use"));
+    let input = json!({
+        "login": person.login, "password": person.password, "public_key": "04", "nonce": "xx", "signature": "",
+        "name": "", "platform": "cli",
+    });
+    let wrong = server
+        .send("POST", "/api/devices", None, Some(input))
+        .await
+        .unwrap();
+    let paths: Vec<&str> = wrong.body["error"]["fields"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|f| f["path"].as_str().unwrap())
+        .collect();
+    assert_eq!(paths, ["public_key", "nonce", "signature", "name"]);
+}
+
+#[tokio::test]
+async fn a_revoked_device_is_cut_off_at_once_and_a_lost_one_is_told_to_wipe() {
+    let server = TestServer::open_city().await.unwrap();
+    let admin = server
+        .person(Role::AreaAdministrator, STREET)
+        .await
+        .unwrap();
+    let person = server.person(Role::Collector, VILLAGE).await.unwrap();
+    let (revoked, lost) = (
+        server.device(&person).await.unwrap(),
+        server.device(&person).await.unwrap(),
+    );
+    let mut heard = server.state.live.listen();
+    for (device, deed, code) in [
+        (&revoked, "revoke", "device_revoked"),
+        (&lost, "wipe", "device_wiped"),
+    ] {
+        let path = format!("/api/devices/{}/{deed}", device.id);
+        let unsaid = server
+            .send(
+                "POST",
+                &path,
+                Some(&admin.token),
+                Some(json!({ "reason": " " })),
+            )
+            .await
+            .unwrap();
+        assert_eq!(unsaid.status, 422);
+        let done = server
+            .send(
+                "POST",
+                &path,
+                Some(&admin.token),
+                Some(json!({ "reason": "手机遗失" })),
+            )
+            .await
+            .unwrap();
+        assert_eq!(done.status, 200, "{}", done.body);
+        assert_eq!(
+            server
+                .send("GET", "/api/auth/me", Some(&device.token), None)
+                .await
+                .unwrap()
+                .status,
+            401
+        );
+        let input = server
+            .device_sign_in(device, json!({ "password": person.password }))
+            .await
+            .unwrap();
+        assert_eq!(
+            server
+                .send("POST", "/api/devices/sign-in", None, Some(input))
+                .await
+                .unwrap()
+                .code(),
+            code
+        );
+    }
+    let lost_id = doorstep_core::ids::DeviceId(lost.id);
+    assert_eq!(
+        heard.recv().await.unwrap(),
+        Notice::DeviceRevoked(doorstep_core::ids::DeviceId(revoked.id))
+    );
+    assert_eq!(heard.recv().await.unwrap(), Notice::WipeOrdered(lost_id));
+
+    let mut tx = doorstep_server::database::system_tx(&server.state.pool)
+        .await
+        .unwrap();
+    let at = chrono::Utc::now();
+    doorstep_server::domains::devices::service::note_wiped(&mut tx, lost_id, at)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    let shown = server
+        .send(
+            "GET",
+            &format!("/api/devices/{}", lost.id),
+            Some(&admin.token),
+            None,
+        )
+        .await
+        .unwrap()
+        .body;
+    assert_eq!(shown["status"], "wiped");
+}
+
+#[tokio::test]
+async fn devices_are_seen_within_the_area_with_what_they_have_not_sent() {
+    let server = TestServer::open_city().await.unwrap();
+    let near = server.person(Role::Collector, VILLAGE).await.unwrap();
+    let far = server.person(Role::Collector, OTHER_VILLAGE).await.unwrap();
+    let (near, far) = (
+        server.device(&near).await.unwrap(),
+        server.device(&far).await.unwrap(),
+    );
+    let street = server
+        .person(Role::AreaAdministrator, STREET)
+        .await
+        .unwrap();
+    let mut tx = doorstep_server::database::system_tx(&server.state.pool)
+        .await
+        .unwrap();
+    let id = doorstep_core::ids::DeviceId(near.id);
+    doorstep_server::domains::devices::service::note_sync(&mut tx, id, chrono::Utc::now(), 7)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    let list = server
+        .send("GET", "/api/devices", Some(&street.token), None)
+        .await
+        .unwrap()
+        .body;
+    let items = list["items"].as_array().unwrap();
+    assert_eq!(
+        (items.len(), &items[0]["id"], &items[0]["unsent"]),
+        (1, &json!(near.id), &json!(7))
+    );
+    let hidden = server
+        .send(
+            "GET",
+            &format!("/api/devices/{}", far.id),
+            Some(&street.token),
+            None,
+        )
+        .await
+        .unwrap();
+    assert_eq!(hidden.status, 404);
+    let city = server.person(Role::AreaAdministrator, CITY).await.unwrap();
+    let all = server
+        .send("GET", "/api/devices?limit=1", Some(&city.token), None)
+        .await
+        .unwrap()
+        .body;
+    let next = format!(
+        "/api/devices?limit=1&cursor={}",
+        all["next"].as_str().unwrap()
+    );
+    let rest = server
+        .send("GET", &next, Some(&city.token), None)
+        .await
+        .unwrap()
+        .body;
+    assert_eq!(
+        (
+            rest["items"].as_array().unwrap().len(),
+            rest["next"].is_null()
+        ),
+        (1, true)
+    );
+}
