@@ -8,13 +8,16 @@ use crate::protocol::frames::{
 };
 use crate::protocol::{self, digest::ScopeDigest};
 use crate::store::{DeviceStore, SavedEnvelope, WriteBatch};
-use crate::sync::{DeviceError, incoming, replay};
+use crate::sync::{DeviceError, edit, incoming, replay};
 use crate::time::Timestamp;
 
 /// How many envelopes may be under way unanswered.
 const WINDOW: usize = 4;
 /// How many items go into one envelope.
 const ITEMS_PER_ENVELOPE: usize = 200;
+
+/// How long a device keeps from sending again what has to wait, in milliseconds.
+const PAUSE_MS: i64 = 10_000;
 
 /// Who a device is and who is signed in on it.
 #[derive(Clone)]
@@ -65,6 +68,8 @@ pub struct DeviceSession {
     /// What came for those scopes meanwhile, in order. The server's window bounds it.
     held: Vec<(ScopeId, Down)>,
     sent: Vec<u64>,
+    /// When an answer said that everything in an envelope has to wait.
+    waited: Option<Timestamp>,
     ends: Vec<(ScopeId, Cursor)>,
 }
 
@@ -80,6 +85,7 @@ impl DeviceSession {
             fetching: Vec::new(),
             held: Vec::new(),
             sent: Vec::new(),
+            waited: None,
             ends: Vec::new(),
         }
     }
@@ -117,7 +123,8 @@ impl DeviceSession {
         }))
     }
 
-    /// Seals and gives the next envelope, while the window is open and something is queued.
+    /// Seals and gives the next envelope, while the window is open and something is queued. After an answer that
+    /// everything has to wait, only some seconds later: the same would be said again.
     ///
     /// # Errors
     /// The storage's.
@@ -126,7 +133,10 @@ impl DeviceSession {
         store: &mut S,
         now: Timestamp,
     ) -> Result<Option<Up>, DeviceError<S::Error>> {
-        if !self.welcomed || self.sent.len() >= WINDOW {
+        let pausing = self
+            .waited
+            .is_some_and(|since| (since.0..since.plus_ms(PAUSE_MS).0).contains(&now.0));
+        if !self.welcomed || self.sent.len() >= WINDOW || pausing {
             return Ok(None);
         }
         let saved = store.envelopes()?;
@@ -227,6 +237,9 @@ impl DeviceSession {
                     .iter()
                     .filter(|outcome| matches!(outcome, Outcome::Accepted | Outcome::Duplicate))
                     .count();
+                let waits = |outcome: &Outcome| matches!(outcome, Outcome::Waiting);
+                let all_wait = !pushed.outcomes.is_empty() && pushed.outcomes.iter().all(waits);
+                self.waited = all_wait.then_some(now);
                 let changed = replay::settle(store, &self.who, pushed, now)?;
                 Ok(vec![
                     Action::Answered { accepted, refused },
@@ -285,6 +298,7 @@ impl DeviceSession {
             Action::States(states),
             Action::Send(Up::Stored(scope, offer.cursor.seq)),
         ];
+        actions.extend(self.mend(store)?);
         let held = std::mem::take(&mut self.held).into_iter();
         let (ours, others): (Vec<_>, Vec<_>) = held.partition(|(of, _)| *of == scope);
         self.held = others;
@@ -292,6 +306,16 @@ impl DeviceSession {
             actions.extend(self.receive(store, frame, now)?);
         }
         Ok(actions)
+    }
+
+    /// Shows unsent edits of records that came again after the register was lost.
+    fn mend<S: DeviceStore>(&self, store: &mut S) -> Result<Vec<Action>, DeviceError<S::Error>> {
+        let mended = edit::recover(store, &self.who)?;
+        Ok(if mended.is_empty() {
+            Vec::new()
+        } else {
+            vec![Action::Changed(mended)]
+        })
     }
 
     fn batch<S: DeviceStore>(
@@ -306,7 +330,9 @@ impl DeviceSession {
         if batch.to <= at.seq && batch.from != batch.to {
             return Ok(Vec::new()); // delivered twice
         }
-        let done = incoming::apply(store, &self.who, batch.scope, batch.to, batch)?;
+        // A repair (from = to) answers what was said before the last batches came.
+        let to = batch.to.max(at.seq);
+        let done = incoming::apply(store, &self.who, batch.scope, to, batch)?;
         let mut actions = vec![Action::Changed(done.changed), Action::States(done.states)];
         if !done.left.is_empty() {
             actions.push(Action::Send(Up::Purged(Purged {
@@ -314,7 +340,7 @@ impl DeviceSession {
                 records: done.left,
             })));
         }
-        actions.push(Action::Send(Up::Stored(batch.scope, batch.to)));
+        actions.push(Action::Send(Up::Stored(batch.scope, to)));
         Ok(actions)
     }
 
@@ -327,7 +353,7 @@ impl DeviceSession {
         let at = cursor_of(store, scope)?;
         if at == end || at.seq > end.seq {
             self.repairing.retain(|repairing| *repairing != scope);
-            return Ok(Vec::new());
+            return self.mend(store);
         }
         if at.seq < end.seq {
             return Err(DeviceError::Protocol("checkpoint beyond the log"));

@@ -6,7 +6,7 @@ use crate::envelope::{ChangeItem, EventItem, Item};
 use crate::ids::{AreaCode, ChangeHash, EventId, RecordId, ScopeId};
 use crate::projection::{AREA_KEY, TYPE_KEY, VERSION_KEY, project};
 use crate::protocol::frames::EventEntry;
-use crate::records::{self, Mode, RecordKind, Severity};
+use crate::records::{self, FieldProblem, Mode, RecordKind, Severity};
 use crate::store::{DeviceStore, RecordWrite, StoredChange, StoredRecord, WriteBatch};
 use crate::sync::{DeviceError, Identity};
 use crate::time::Timestamp;
@@ -15,7 +15,7 @@ use crate::value::{Fields, Value};
 /// Makes a new record in an area and queues it.
 ///
 /// # Errors
-/// `Invalid` with every wrong field; `NoSuchType`; the storage's.
+/// `Invalid` with every wrong field; `NoSuchType`; `Exists`; the storage's.
 pub fn create<S: DeviceStore>(
     store: &mut S,
     who: &Identity,
@@ -29,6 +29,9 @@ pub fn create<S: DeviceStore>(
         .filter(|declared| declared.kind == RecordKind::Record)
         .ok_or(DeviceError::NoSuchType)?;
     check(declared, &fields, Mode::Whole)?;
+    if store.record(id)?.is_some() {
+        return Err(DeviceError::Exists);
+    }
     fields.insert(TYPE_KEY.to_owned(), record_type.into());
     fields.insert(VERSION_KEY.to_owned(), i64::from(declared.version).into());
     fields.insert(AREA_KEY.to_owned(), area.as_str().into());
@@ -58,6 +61,19 @@ pub fn update<S: DeviceStore>(
     let record = store.record(id)?.ok_or(DeviceError::NoSuchRecord)?;
     let declared = records::record_type(&record.record_type).ok_or(DeviceError::NoSuchType)?;
     check(declared, fields, Mode::Partial)?;
+    let reserved: Vec<FieldProblem> = fields
+        .keys()
+        .filter(|key| key.starts_with('_'))
+        .map(|key| FieldProblem {
+            path: key.clone(),
+            code: "reserved_field".into(),
+            message: "档案的类型和区划不能直接修改。".to_owned(),
+            severity: Severity::Error,
+        })
+        .collect();
+    if !reserved.is_empty() {
+        return Err(DeviceError::Invalid(reserved));
+    }
     let changed: Fields = fields
         .iter()
         .filter(|(key, value)| match record.registers.all(key).as_slice() {
@@ -180,7 +196,8 @@ pub(super) fn change_of(
 }
 
 /// Puts back what the outbox holds and the records do not: when the records' file was lost, or a store keeps the two
-/// apart and crashed in between. Gives the records mended.
+/// apart and crashed in between. Gives the records mended. For a host to call when it opens a store; a session does
+/// so again when a scope is complete.
 ///
 /// # Errors
 /// The storage's.
@@ -216,6 +233,16 @@ pub fn recover<S: DeviceStore>(
     Ok(mended)
 }
 
+/// Whether the device holds areas, and this is in none of them: it was purged with its area, and stays away.
+fn taken_away<S: DeviceStore>(store: &S, area: AreaCode) -> Result<bool, S::Error> {
+    let scopes = store.scopes()?;
+    let mut held = scopes.iter().filter_map(|(scope, _)| match scope {
+        ScopeId::Area(held) => Some(held),
+        _ => None,
+    });
+    Ok(held.clone().next().is_some() && !held.any(|held| held.contains(&area)))
+}
+
 fn recover_change<S: DeviceStore>(
     store: &mut S,
     item: &ChangeItem,
@@ -223,12 +250,10 @@ fn recover_change<S: DeviceStore>(
     let Ok((change, hash)) = crate::crdt::chunk::decode(&item.bytes) else {
         return Ok(false);
     };
-    if store
-        .changes(item.record)?
-        .iter()
-        .any(|known| known.hash == hash)
-    {
-        return Ok(false);
+    let known = store.changes(item.record)?;
+    let knows = |hash: &ChangeHash| known.iter().any(|known| known.hash == *hash);
+    if knows(&hash) || !change.deps.iter().all(knows) {
+        return Ok(false); // there already, or built on what the server still has to send again
     }
     let mut record = match store.record(item.record)? {
         Some(record) => record,
@@ -242,6 +267,9 @@ fn recover_change<S: DeviceStore>(
                     _ => None,
                 });
             let Some(area) = text else { return Ok(false) };
+            if taken_away(store, area)? {
+                return Ok(false);
+            }
             StoredRecord {
                 id: item.record,
                 record_type: item.record_type.clone(),
@@ -253,7 +281,7 @@ fn recover_change<S: DeviceStore>(
         }
     };
     if record.registers.apply(&change, hash, |_, _| true).is_err() {
-        return Ok(false); // built on what the server still has to send again; it goes up as it is
+        return Ok(false); // it goes up as it is
     }
     let join = vec![ScopeId::Area(record.area)];
     let write = RecordWrite {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::crdt::{Registers, chunk};
+use crate::crdt::{FlatChange, Registers, chunk};
 use crate::ids::{ChangeHash, RecordId, ScopeId};
 use crate::projection::{self, project};
 use crate::protocol::digest::{ScopeDigest, heads_after};
@@ -25,6 +25,7 @@ struct Open {
     record: StoredRecord,
     add: Vec<StoredChange>,
     confirm: Vec<ChangeHash>,
+    remove: Vec<ChangeHash>,
     /// Every change the device has of it, with its bytes; read when first needed.
     known: Vec<StoredChange>,
     old_heads: Vec<ChangeHash>,
@@ -107,7 +108,7 @@ pub(super) fn apply<S: DeviceStore>(
             record: open.record,
             add: open.add,
             confirm: open.confirm,
-            remove: Vec::new(),
+            remove: open.remove,
             join: if member && !open.join {
                 Vec::new()
             } else {
@@ -202,6 +203,7 @@ fn open_record<'a, S: DeviceStore>(
                 record,
                 add: Vec::new(),
                 confirm: Vec::new(),
+                remove: Vec::new(),
                 known,
                 old_heads,
                 join,
@@ -232,24 +234,7 @@ fn take_put<S: DeviceStore>(
     let Some(open) = open_record(store, open, put.record, made)? else {
         return Ok(()); // its beginning is missing; the checkpoint will differ and repair it
     };
-    open.confirm_change(hash, &change.deps);
-    if !open.knows(&hash) {
-        if open
-            .record
-            .registers
-            .apply(&change, hash, |_, _| true)
-            .is_err()
-        {
-            return Ok(());
-        }
-        let stored = StoredChange {
-            hash,
-            bytes: put.bytes,
-            confirmed: true,
-        };
-        open.known.push(stored.clone());
-        open.add.push(stored);
-    }
+    open.take(&change, hash, put.bytes);
     Ok(())
 }
 
@@ -262,35 +247,43 @@ fn take_own<S: DeviceStore>(
     let Some(open) = open_record(store, open, record, || None)? else {
         return Ok(());
     };
-    let bytes = open
-        .known
-        .iter()
-        .find(|known| known.hash == hash)
-        .map(|known| known.bytes.clone());
-    let Some(bytes) = bytes else { return Ok(()) };
-    let (change, _) =
-        chunk::decode(&bytes).map_err(|_| DeviceError::Protocol("change can't be read"))?;
-    open.confirm_change(hash, &change.deps);
-    open.confirm.push(hash);
+    open.confirm(hash);
     Ok(())
 }
 
+/// Takes a record whole, as the server has it: in place of what the device had, with what was not sent on top again.
 fn take_whole<S: DeviceStore>(
     store: &S,
     open: &mut BTreeMap<RecordId, Open>,
     whole: WholeEntry,
 ) -> Result<(), DeviceError<S::Error>> {
+    let mut registers = Registers::default();
+    let mut changes = Vec::with_capacity(whole.changes.len());
     for bytes in whole.changes {
-        take_put(
-            store,
-            open,
-            PutEntry {
-                record: whole.record,
-                record_type: whole.record_type.clone(),
-                epoch: whole.epoch,
-                bytes: bytes.into_vec(),
-            },
-        )?;
+        let (change, hash) =
+            chunk::decode(&bytes).map_err(|_| DeviceError::Protocol("change can't be read"))?;
+        if registers.apply(&change, hash, |_, _| true).is_err() {
+            return Ok(()); // it does not add up; the checkpoint will say so again
+        }
+        changes.push(StoredChange {
+            hash,
+            bytes: bytes.into_vec(),
+            confirmed: true,
+        });
+    }
+    let made = || {
+        Some(StoredRecord {
+            id: whole.record,
+            record_type: whole.record_type.clone(),
+            area: projection::area_of(&registers)?,
+            epoch: whole.epoch,
+            registers: Registers::default(),
+            confirmed: Vec::new(),
+        })
+    };
+    if let Some(open) = open_record(store, open, whole.record, made)? {
+        open.record.epoch = whole.epoch;
+        open.put_in_place(registers, changes);
     }
     Ok(())
 }
@@ -300,21 +293,65 @@ impl Open {
         self.known.iter().any(|known| known.hash == *hash)
     }
 
-    /// Moves the confirmed heads over a change, once.
-    fn confirm_change(&mut self, hash: ChangeHash, deps: &[ChangeHash]) {
-        let already = self
-            .known
-            .iter()
-            .any(|known| known.hash == hash && known.confirmed);
-        if already {
-            return;
-        }
-        self.record.confirmed = heads_after(&self.record.confirmed, deps, hash);
-        for known in &mut self.known {
-            if known.hash == hash {
-                known.confirmed = true;
-                self.confirm.push(hash);
+    /// Takes a change that the server has. One that builds on something missing here is left out, and not counted as
+    /// held: the checkpoint will differ and bring the whole record.
+    fn take(&mut self, change: &FlatChange, hash: ChangeHash, bytes: Vec<u8>) {
+        if !self.knows(&hash) {
+            let registers = &mut self.record.registers;
+            let known = |dep: &ChangeHash| self.known.iter().any(|known| known.hash == *dep);
+            if !change.deps.iter().all(known) || registers.apply(change, hash, |_, _| true).is_err()
+            {
+                return;
             }
+            let stored = StoredChange {
+                hash,
+                bytes,
+                confirmed: false,
+            };
+            self.known.push(stored.clone());
+            self.add.push(stored);
         }
+        self.confirm(hash);
+    }
+
+    /// Notes that the server has a change, and so everything that it builds on, and moves the confirmed heads.
+    fn confirm(&mut self, hash: ChangeHash) {
+        let mut wanted = BTreeSet::from([hash]);
+        let mut found = Vec::new();
+        for known in self.known.iter_mut().rev() {
+            if known.confirmed || !wanted.contains(&known.hash) {
+                continue;
+            }
+            // What is kept was decoded before.
+            let Ok((change, _)) = chunk::decode(&known.bytes) else {
+                continue;
+            };
+            known.confirmed = true;
+            wanted.extend(&change.deps);
+            found.push((known.hash, change.deps));
+        }
+        for (hash, deps) in found.into_iter().rev() {
+            self.record.confirmed = heads_after(&self.record.confirmed, &deps, hash);
+            self.confirm.push(hash);
+        }
+    }
+
+    fn put_in_place(&mut self, registers: Registers, changes: Vec<StoredChange>) {
+        self.record.confirmed = registers.heads().to_vec();
+        self.record.registers = registers;
+        let mut before = std::mem::replace(&mut self.known, changes);
+        self.remove = before.iter().map(|known| known.hash).collect();
+        self.confirm.clear();
+        before.retain(|known| !known.confirmed && !self.knows(&known.hash));
+        for pending in before {
+            // What no longer applies (of an epoch that is over, say) still goes up, and is kept until it is answered.
+            if let Ok((change, hash)) = chunk::decode(&pending.bytes)
+                && change.deps.iter().all(|dep| self.knows(dep))
+            {
+                let _ = self.record.registers.apply(&change, hash, |_, _| true);
+            }
+            self.known.push(pending);
+        }
+        self.add.clone_from(&self.known);
     }
 }

@@ -18,6 +18,9 @@ pub enum DeviceError<E: std::error::Error + Send + Sync + 'static> {
     /// The server sent what the protocol does not know; the connection must end.
     #[error("protocol: {0}")]
     Protocol(&'static str),
+    /// A new record was given the id of another.
+    #[error("the record exists")]
+    Exists,
     /// No record of that id, or of another type.
     #[error("no such record")]
     NoSuchRecord,
@@ -28,3 +31,6 @@ pub enum DeviceError<E: std::error::Error + Send + Sync + 'static> {
     #[error("{} wrong fields", .0.len())]
     Invalid(Vec<crate::records::FieldProblem>),
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use crate::crdt::{Registers, chunk};
 use crate::envelope::Item;
 use crate::ids::{ChangeHash, RecordId};
 use crate::projection::project;
-use crate::protocol::frames::{Outcome, Pushed};
+use crate::protocol::frames::{Outcome, Pushed, Refusal};
 use crate::store::{DeviceStore, OutboxItem, RecordWrite, RefusedItem, StoredChange, WriteBatch};
 use crate::sync::{DeviceError, Identity, edit};
 use crate::time::Timestamp;
@@ -37,6 +37,7 @@ pub(super) fn settle<S: DeviceStore>(
         ..WriteBatch::default()
     };
     let mut mend: BTreeMap<RecordId, Vec<ChangeHash>> = BTreeMap::new();
+    let mut built_on: Vec<(&OutboxItem, Refusal)> = Vec::new();
     if let Some(refusal) = pushed.refused {
         for found in saved.items.iter().filter_map(|id| item(*id)) {
             refuse(&mut batch, &mut mend, found, refusal.clone(), now);
@@ -50,6 +51,7 @@ pub(super) fn settle<S: DeviceStore>(
             Outcome::Refused(refusal) if refusal.code == BUILDS_ON_REFUSED => {
                 if let Item::Change(change) = &found.item {
                     mend.entry(change.record).or_default();
+                    built_on.push((found, refusal));
                 }
             }
             Outcome::Refused(refusal) => refuse(&mut batch, &mut mend, found, refusal, now),
@@ -57,19 +59,22 @@ pub(super) fn settle<S: DeviceStore>(
     }
     let changed = mend.keys().copied().collect();
     for (record, refused) in mend {
+        let of_record = |item: &OutboxItem| matches!(&item.item, Item::Change(change) if change.record == record);
         let waiting: Vec<&OutboxItem> = outbox
             .iter()
-            .filter(|item| matches!(&item.item, Item::Change(change) if change.record == record))
-            .filter(|item| !batch.unqueue.contains(&item.id))
+            .filter(|item| of_record(item) && !batch.unqueue.contains(&item.id))
             .collect();
-        if !rebuild(store, who, record, &refused, &waiting, &mut batch, now)? {
+        if !rebuild(store, who, record, &refused, &waiting, &mut batch)? {
             // The record itself was refused: the server keeps it for a supervisor, with every edit that came after
-            // it. What is still to be answered goes up and is kept there in the same way.
-            let kept = waiting
-                .iter()
-                .map(|item| item.id)
-                .filter(|id| saved.items.contains(id));
-            batch.unqueue.extend(kept);
+            // it. What it has not answered yet goes up, and is kept there in the same way.
+            for (found, refusal) in built_on.iter().filter(|(found, _)| of_record(found)) {
+                batch.unqueue.push(found.id);
+                batch.refused.push(RefusedItem {
+                    item: found.item.clone(),
+                    refusal: refusal.clone(),
+                    at: now,
+                });
+            }
             batch.purge.push(record);
         }
     }
@@ -81,7 +86,7 @@ fn refuse(
     batch: &mut WriteBatch,
     mend: &mut BTreeMap<RecordId, Vec<ChangeHash>>,
     found: &OutboxItem,
-    refusal: crate::protocol::frames::Refusal,
+    refusal: Refusal,
     now: Timestamp,
 ) {
     batch.unqueue.push(found.id);
@@ -104,7 +109,6 @@ fn rebuild<S: DeviceStore>(
     refused: &[ChangeHash],
     waiting: &[&OutboxItem],
     batch: &mut WriteBatch,
-    now: Timestamp,
 ) -> Result<bool, DeviceError<S::Error>> {
     let Some(mut record) = store.record(id)? else {
         return Ok(false);
@@ -142,7 +146,8 @@ fn rebuild<S: DeviceStore>(
             .into_iter()
             .map(|op| (op.key, op.value))
             .collect();
-        let (write, again, hash) = edit::change_of(who, &mut record, &puts, now);
+        // It keeps the time at which the collector made it.
+        let (write, again, hash) = edit::change_of(who, &mut record, &puts, item.made_at);
         add.extend(write.add);
         batch.queue.push((again, Some(hash), item.made_at));
     }

@@ -86,10 +86,23 @@ fn a_change_is_confirmed_or_taken_out<S: DeviceStore>(mut store: S) {
         ..again.clone()
     };
     write(&mut store, vec![replay]);
-    let hashes: Vec<_> = store.changes(record_id(1)).unwrap();
-    let hashes: Vec<_> = hashes.iter().map(|change| change.hash).collect();
-    assert_eq!(hashes, [hash_of(&first), hash_of(&again)]);
+    let hashes = |store: &S| -> Vec<_> {
+        let changes = store.changes(record_id(1)).unwrap();
+        changes.iter().map(|change| change.hash).collect()
+    };
+    assert_eq!(hashes(&store), [hash_of(&first), hash_of(&again)]);
     assert_eq!(confirmed(&store), [true, true]);
+
+    // A record put in place whole: out go all, in come all, in the order given.
+    let whole = RecordWrite {
+        remove: hashes(&store),
+        add: [again.add.clone(), second.add.clone(), first.add].concat(),
+        ..again.clone()
+    };
+    write(&mut store, vec![whole]);
+    let expected = [hash_of(&again), hash_of(&second)];
+    assert_eq!(hashes(&store)[..2], expected);
+    assert_eq!(confirmed(&store), [false; 3]);
 }
 
 fn a_purged_record_leaves_nothing<S: DeviceStore>(mut store: S) {
