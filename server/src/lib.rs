@@ -14,6 +14,7 @@ pub mod http;
 pub mod jobs;
 pub mod keys;
 pub mod live;
+pub mod logging;
 pub mod random;
 pub mod router;
 pub mod state;

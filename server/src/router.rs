@@ -10,8 +10,9 @@ use axum::response::IntoResponse;
 use axum::{Extension, Json, Router};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
-use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Document;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -33,9 +34,26 @@ use crate::state::AppState;
         description = "社区人房采集与基层治理平台接口",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
-    components(schemas(respond::ErrorBody))
+    components(schemas(respond::ErrorBody)),
+    modifiers(&Description)
 )]
 struct Description;
+
+impl Modify for Description {
+    fn modify(&self, document: &mut Document) {
+        let scheme = Http::builder()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("POST /api/auth/sign-in"))
+            .build();
+        if let Some(components) = &mut document.components {
+            components.add_security_scheme("token", SecurityScheme::Http(scheme));
+        }
+        document.security = Some(vec![SecurityRequirement::new(
+            "token",
+            Vec::<String>::new(),
+        )]);
+    }
+}
 
 /// Every route, with its description.
 fn routes() -> OpenApiRouter<AppState> {

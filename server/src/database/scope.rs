@@ -9,8 +9,8 @@ pub type Tx = Transaction<'static, Postgres>;
 
 const SET_AREAS: &str = "SELECT set_config('doorstep.areas', $1, true)";
 
-/// Sees every area.
-const EVERYWHERE: &str = "%";
+/// Begins a transaction that sees every area, in one round trip.
+const BEGIN_EVERYWHERE: &str = "BEGIN; SET LOCAL doorstep.areas = '%'";
 
 /// A transaction that sees `areas` and what lies below them.
 ///
@@ -40,7 +40,7 @@ pub async fn narrow(
 /// # Errors
 /// When the database is not there.
 pub async fn system_tx(pool: &PgPool) -> sqlx::Result<Tx> {
-    begin(pool, EVERYWHERE).await
+    pool.begin_with(BEGIN_EVERYWHERE).await
 }
 
 fn patterns(areas: impl IntoIterator<Item = AreaCode>) -> String {

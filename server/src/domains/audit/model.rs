@@ -72,7 +72,7 @@ impl Entry {
     /// Something a signed-in user does, in the area that the user belongs to unless told otherwise.
     pub fn by(actor: &Actor, at: DateTime<Utc>, action: impl Into<String>) -> Self {
         let mut entry = Self::on_trail(&actor.trail, at, action);
-        entry.user = Some(actor.user);
+        entry.user = actor.person();
         entry.device = actor.device;
         entry.area = Some(actor.area);
         entry

@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use doorstep_core::ids::{AreaCode, DeviceId, UserId};
-use doorstep_core::rights::Permission;
+use doorstep_core::rights::{Permission, Role};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
@@ -35,6 +36,36 @@ pub struct Actor {
 }
 
 impl Actor {
+    /// The server itself, for commands on its own machine: whoever may read its keys may do everything.
+    #[must_use]
+    pub fn server(city: AreaCode, at: DateTime<Utc>) -> Self {
+        let grant = Grant {
+            id: Uuid::nil(),
+            user: UserId(Uuid::nil()),
+            role: Role::Server,
+            area: city,
+            ends_on: None,
+            granted_by: None,
+            granted_at: at,
+        };
+        Self {
+            user: grant.user,
+            login: String::new(),
+            area: city,
+            device: None,
+            session: Uuid::nil(),
+            grants: Arc::new([grant]),
+            trail: Arc::new(Trail::new(String::new(), "command".into(), None)),
+            must_change_password: false,
+        }
+    }
+
+    /// The user, to be written down as who did something; none for the server itself.
+    #[must_use]
+    pub fn person(&self) -> Option<UserId> {
+        (!self.user.0.is_nil()).then_some(self.user)
+    }
+
     /// Refuses unless a grant carries the permission in this area; gives that grant: the reason why.
     ///
     /// # Errors

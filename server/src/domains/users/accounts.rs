@@ -27,7 +27,10 @@ const NAME: &str = "name_sealed";
 const LONGEST_NAME: usize = 50;
 
 /// Creates a user below the actor, with a password for the first sign-in.
-pub(super) async fn create_user(
+///
+/// # Errors
+/// When a field is wrong, the area is not the actor's, or the login is taken.
+pub async fn create_user(
     state: &AppState,
     actor: &Actor,
     input: CreateUser,
@@ -38,7 +41,7 @@ pub(super) async fn create_user(
     let sealed = seal_name(state, id, area, &name).await?;
     let (temporary_password, credential) = auth::service::temporary_password(state).await?;
     let mut tx = scoped_tx(&state.pool, actor, Permission::ManageUsers).await?;
-    let (at, by) = (state.clock.now(), Some(actor.user.0));
+    let (at, by) = (state.clock.now(), actor.person().map(|id| id.0));
     let new = NewUser {
         id: id.0,
         login: &login,
@@ -153,7 +156,10 @@ pub(super) async fn unlock(state: &AppState, actor: &Actor, id: UserId) -> ApiRe
 }
 
 /// The users of the actor's areas that fit.
-pub(super) async fn list_users(
+///
+/// # Errors
+/// When the area is not the actor's, or a parameter is wrong.
+pub async fn list_users(
     state: &AppState,
     actor: &Actor,
     query: UserQuery,

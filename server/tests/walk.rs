@@ -1,0 +1,295 @@
+//! The whole matrix route × role × area, made from the API's own description, so that a new route is in it
+//! at once: without a session 401, without the permission 403, in another area nothing but 403 or 404.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use doorstep_core::rights::{Permission, Role};
+use doorstep_server::router;
+use doorstep_server::testing::city::{DISTRICT, OTHER_DISTRICT, OTHER_VILLAGE, VILLAGE};
+use doorstep_server::testing::{Person, TestDevice, TestServer};
+use serde_json::{Value, json};
+
+const ROLES: [Role; 5] = [
+    Role::Collector,
+    Role::Supervisor,
+    Role::AreaAdministrator,
+    Role::SecurityAdministrator,
+    Role::Auditor,
+];
+
+/// One operation of the description.
+#[derive(Clone, Debug)]
+struct Operation {
+    id: String,
+    method: String,
+    path: String,
+    access: String,
+    /// `x-scope: whole`: what everybody with the permission sees whole, such as the tree of areas.
+    whole: bool,
+    has_body: bool,
+    takes_area: bool,
+}
+
+impl Operation {
+    fn permission(&self) -> Option<Permission> {
+        self.access.parse().ok()
+    }
+
+    fn has_path_parameters(&self) -> bool {
+        self.path.contains('{')
+    }
+}
+
+fn operations() -> Vec<Operation> {
+    let document = serde_json::to_value(router::description()).unwrap();
+    let mut found = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let parameters = operation["parameters"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
+            found.push(Operation {
+                id: operation["operationId"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .to_owned(),
+                method: method.to_uppercase(),
+                path: path.clone(),
+                access: operation["x-access"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .to_owned(),
+                whole: operation["x-scope"] == "whole",
+                has_body: operation["requestBody"].is_object(),
+                takes_area: parameters
+                    .iter()
+                    .any(|p| p["in"] == "query" && p["name"] == "area"),
+            });
+        }
+    }
+    found
+}
+
+/// Things of one area that paths name. A route with a new kind of thing in its path adds it here.
+struct Things {
+    ids: BTreeMap<&'static str, String>,
+    area: &'static str,
+}
+
+impl Things {
+    async fn of(server: &TestServer, village: &'static str) -> Self {
+        let person = server.person(Role::Collector, village).await.unwrap();
+        let device: TestDevice = server.device(&person).await.unwrap();
+        let administrator = server.administrator(Role::AreaAdministrator).unwrap();
+        let path = format!("/api/users/{}/grants", person.id);
+        let grants = server
+            .send("GET", &path, Some(&administrator.token), None)
+            .await
+            .unwrap()
+            .body;
+        let sessions = server
+            .send("GET", "/api/auth/sessions", Some(&person.token), None)
+            .await
+            .unwrap()
+            .body;
+        let text = |value: &Value| value["id"].as_str().unwrap().to_owned();
+        Self {
+            ids: BTreeMap::from([
+                ("user_id", person.id.to_string()),
+                ("device_id", device.id.to_string()),
+                ("grant_id", text(&grants[0])),
+                ("session_id", text(&sessions[0])),
+                ("area_code", village.to_owned()),
+            ]),
+            area: village,
+        }
+    }
+
+    fn path(&self, operation: &Operation) -> String {
+        let mut path = operation.path.clone();
+        for (name, id) in &self.ids {
+            path = path.replace(&format!("{{{name}}}"), id);
+        }
+        assert!(
+            !path.contains('{'),
+            "{}: teach `Things` what {path} names",
+            operation.id
+        );
+        if operation.takes_area {
+            path = format!("{path}?area={}", self.area);
+        }
+        path
+    }
+
+    /// A body that would be right, were the area the caller's.
+    fn body(&self, operation: &Operation) -> Option<Value> {
+        let area = self.area;
+        operation.has_body.then(|| match operation.id.as_str() {
+            "create_user" => json!({ "login": "walker", "name": "张三", "area": area }),
+            "update_user" => json!({ "name": "张三", "area": area }),
+            "grant_role" => json!({ "role": "collector", "area": area }),
+            "revoke_device" | "order_wipe" => json!({ "reason": "遗失" }),
+            // Read as a file of areas; who may not change the city's tree is refused before.
+            "import_areas" => json!("code,name,level,parent"),
+            // About the caller alone: no area in it.
+            "sign_in"
+            | "enrol_device"
+            | "sign_in_device"
+            | "change_password"
+            | "confirm_second_factor"
+            | "remove_second_factor" => json!({}),
+            other => panic!("{other}: teach `Things` a right body of it"),
+        })
+    }
+}
+
+#[test]
+fn every_route_declares_who_may_call_it() {
+    let operations = operations();
+    assert!(operations.len() > 30);
+    let mut ids = BTreeSet::new();
+    for operation in &operations {
+        let known = ["public", "signed_in"].contains(&operation.access.as_str())
+            || operation.permission().is_some();
+        assert!(
+            known,
+            "{} {} declares no x-access",
+            operation.method, operation.path
+        );
+        assert!(
+            ids.insert(operation.id.clone()),
+            "two routes are called {:?}",
+            operation.id
+        );
+    }
+}
+
+#[tokio::test]
+async fn without_a_session_every_route_but_the_public_ones_is_closed() {
+    let server = TestServer::open_city().await.unwrap();
+    let things = Things::of(&server, VILLAGE).await;
+    for operation in operations() {
+        for token in [None, Some("made-up")] {
+            let reply = server
+                .send(
+                    &operation.method,
+                    &things.path(&operation),
+                    token,
+                    things.body(&operation),
+                )
+                .await
+                .unwrap();
+            if operation.access == "public" {
+                assert_ne!(reply.code(), "unauthenticated", "{}", operation.id);
+            } else {
+                assert_eq!(
+                    (reply.status, reply.code()),
+                    (401, "unauthenticated"),
+                    "{}",
+                    operation.id
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_role_passes_without_the_permission_nor_into_another_area() {
+    let server = TestServer::open_city().await.unwrap();
+    let theirs = Things::of(&server, OTHER_VILLAGE).await;
+    for role in ROLES {
+        let caller: Person = server.person(role, DISTRICT).await.unwrap();
+        for operation in operations() {
+            let Some(permission) = operation.permission() else {
+                continue;
+            };
+            let (path, body) = (theirs.path(&operation), theirs.body(&operation));
+            let reply = server
+                .send(&operation.method, &path, Some(&caller.token), body)
+                .await
+                .unwrap();
+            let what = format!(
+                "{role}: {} {path}: {} {}",
+                operation.method, reply.status, reply.body
+            );
+            if !role.may(permission) {
+                assert_eq!((reply.status, reply.code()), (403, "forbidden"), "{what}");
+            } else if !operation.whole && !matches!(reply.status, 403 | 404) {
+                assert_eq!(
+                    (reply.status, operation.has_path_parameters()),
+                    (200, false),
+                    "{what}"
+                );
+                let shown = reply.body.to_string();
+                for (name, id) in &theirs.ids {
+                    // Who of the own area asked in vain for something elsewhere is in the own area's log.
+                    let asked_for = permission == Permission::ReadAudit && *name != "area_code";
+                    assert!(
+                        asked_for || !shown.contains(id),
+                        "{role}: {path} shows {name} {id}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_role_reads_what_it_may_in_its_own_area() {
+    let server = TestServer::open_city().await.unwrap();
+    let own = Things::of(&server, VILLAGE).await;
+    let mut read = BTreeSet::new();
+    for role in ROLES {
+        let caller = server.person(role, DISTRICT).await.unwrap();
+        for operation in operations()
+            .into_iter()
+            .filter(|operation| operation.method == "GET")
+        {
+            let Some(permission) = operation.permission() else {
+                continue;
+            };
+            let mut path = own.path(&operation);
+            if operation.id == "diff_areas" {
+                path += "?from=0&to=1";
+            }
+            let reply = server
+                .send("GET", &path, Some(&caller.token), None)
+                .await
+                .unwrap();
+            // The log as a whole is for who audits the whole city.
+            let whole_city =
+                ["verify_audit", "list_audit_signatures"].contains(&operation.id.as_str());
+            let expected = if role.may(permission) && !whole_city {
+                200
+            } else {
+                403
+            };
+            assert_eq!(reply.status, expected, "{role}: {path}: {}", reply.body);
+            if expected == 200 {
+                read.insert(operation.id);
+            }
+        }
+    }
+    assert!(read.len() > 10, "{read:?}");
+}
+
+#[tokio::test]
+async fn nobody_lists_a_neighbouring_district() {
+    let server = TestServer::open_city().await.unwrap();
+    for role in ROLES {
+        let caller = server.person(role, OTHER_DISTRICT).await.unwrap();
+        for operation in operations()
+            .iter()
+            .filter(|operation| operation.takes_area && operation.permission().is_some())
+        {
+            let path = format!("{}?area={DISTRICT}", operation.path);
+            let reply = server
+                .send(&operation.method, &path, Some(&caller.token), None)
+                .await
+                .unwrap();
+            assert_eq!(reply.status, 403, "{role}: {path}");
+        }
+    }
+}
