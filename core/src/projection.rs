@@ -19,6 +19,21 @@ pub const VERSION_KEY: &str = "_v";
 /// The key that holds the area the record was made in.
 pub const AREA_KEY: &str = "_area";
 
+/// Raised when `project` or `search::tokens` derives something else from the same record, so that what was derived
+/// before is derived again (see `stamp`).
+pub const VERSION: u32 = 1;
+
+/// What projections depend on besides their record. A host keeps it beside them, and derives all of them again when it
+/// finds another one after an update.
+#[must_use]
+pub fn stamp() -> String {
+    let declared = records::all().iter();
+    let declared: Vec<String> = declared
+        .map(|declared| format!("{}:{}", declared.name, declared.version))
+        .collect();
+    format!("{VERSION} {}", declared.join(" "))
+}
+
 /// See the module.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Projection {

@@ -114,9 +114,11 @@ impl StoreError {
     }
 }
 
+/// Whether an error says that a file is damaged. SQLCipher reports a page whose seal is broken as want of memory: SQLite
+/// has no other answer for it. A true want of memory leads to a check, which finds nothing.
 pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::OutOfMemory)
     )
 }

@@ -2,6 +2,7 @@
 //! Knows neither the register's tables nor the outbox's.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
@@ -9,6 +10,9 @@ use crate::error::{OpenError, is_damage};
 
 /// A file's steps: the step at index n brings version n to n + 1. Steps are only ever added.
 pub(crate) type Steps = &'static [&'static str];
+
+/// How long another process may take to close.
+const BUSY: Duration = Duration::from_millis(250);
 
 /// What came of opening a file.
 pub(crate) struct Opened {
@@ -44,6 +48,9 @@ pub(crate) fn open(path: &Path, key: &[u8; 32], steps: Steps) -> Result<Opened, 
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    // Damage is an answer of ours, not a line on someone's standard error.
+    connection.execute_batch("PRAGMA cipher_log_level = NONE")?;
     // A raw key: 32 bytes from the host's key store need no derivation, which would cost a quarter of a second.
     connection.pragma_update(None, "key", format!("x'{}'", hex::encode(key)))?;
     prepare(&connection)?;

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use doorstep_core::ids::{ChangeHash, EventId, RecordId, ScopeId};
+use doorstep_core::projection::{self, Projection};
 use doorstep_core::protocol::codec;
 use doorstep_core::protocol::digest::ScopeDigest;
 use doorstep_core::protocol::frames::{Cursor, EventEntry, StateEntry};
@@ -112,6 +113,32 @@ pub(crate) fn taken(from: &Connection) -> Result<Option<i64>, StoreError> {
     Ok(from.query_row("SELECT taken FROM stand", [], |row| row.get(0))?)
 }
 
+/// Derives lists, links and tokens of every record again, when the app derives them otherwise than the one before.
+pub(crate) fn project_again(to: &Connection) -> Result<(), StoreError> {
+    let stamp = projection::stamp();
+    let found: String = to.query_row("SELECT projected FROM stand", [], |row| row.get(0))?;
+    if found == stamp {
+        return Ok(());
+    }
+    let transaction = to.unchecked_transaction()?;
+    let mut ids = Vec::new();
+    {
+        let mut statement = transaction.prepare("SELECT id FROM record")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            ids.push(RecordId::from_bytes(row.get(0)?));
+        }
+    }
+    for id in ids {
+        if let (Some(row), Some(record)) = (row_of(&transaction, id)?, record(&transaction, id)?) {
+            let projection = projection::project(&record.record_type, &record.registers);
+            update_record(&transaction, row, &record, &projection)?;
+        }
+    }
+    transaction.execute("UPDATE stand SET projected = ?1", [stamp])?;
+    Ok(transaction.commit()?)
+}
+
 fn row_of(from: &Connection, id: RecordId) -> Result<Option<i64>, StoreError> {
     Ok(from
         .prepare_cached("SELECT row FROM record WHERE id = ?1")?
@@ -126,7 +153,7 @@ fn write_record(to: &Connection, write: &RecordWrite) -> Result<(), StoreError> 
         None => insert_record(to, write)?,
     };
     if found.is_some() {
-        update_record(to, row, write)?;
+        update_record(to, row, &write.record, &write.projection)?;
     }
     for hash in &write.remove {
         to.prepare_cached("DELETE FROM change WHERE row = ?1 AND hash = ?2")?
@@ -181,8 +208,12 @@ fn insert_record(to: &Connection, write: &RecordWrite) -> Result<i64, StoreError
     Ok(row)
 }
 
-fn update_record(to: &Connection, row: i64, write: &RecordWrite) -> Result<(), StoreError> {
-    let (record, projection) = (&write.record, &write.projection);
+fn update_record(
+    to: &Connection,
+    row: i64,
+    record: &StoredRecord,
+    projection: &Projection,
+) -> Result<(), StoreError> {
     to.prepare_cached(
         "UPDATE record SET type = ?2, area = ?3, epoch = ?4, cancelled = ?5, fields = ?6 WHERE row = ?1",
     )?

@@ -61,7 +61,10 @@ impl SqliteStore {
             behind: Cell::new(false),
             wiped: false,
         };
-        match store.catch_up() {
+        let ready = store
+            .catch_up()
+            .and_then(|()| register::project_again(&store.register));
+        match ready {
             Ok(()) => Ok(store),
             Err(StoreError::Sqlite(error)) if !is_damage(&error) => Err(OpenError::Sqlite(error)),
             Err(_) => Err(OpenError::RegisterDamaged),
@@ -307,3 +310,6 @@ fn set_aside(folder: &Path) -> Result<PathBuf, OpenError> {
     }
     Ok(kept)
 }
+
+#[cfg(test)]
+mod tests;

@@ -80,9 +80,11 @@ CREATE TABLE event_about (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX event_about_event ON event_about (event);
 
--- One row: the number of the outbox's last half that this file has taken; NULL until it was told where to start.
+-- One row: the number of the outbox's last half that this file has taken, NULL until it was told where to start; and
+-- what lists, links and tokens were derived by.
 CREATE TABLE stand (
   one INTEGER PRIMARY KEY CHECK (one = 1),
-  taken INTEGER
+  taken INTEGER,
+  projected TEXT NOT NULL
 ) STRICT;
-INSERT INTO stand (one, taken) VALUES (1, NULL);
+INSERT INTO stand (one, taken, projected) VALUES (1, NULL, '');

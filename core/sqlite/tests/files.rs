@@ -1,0 +1,298 @@
+//! The two files: reopened, with another key, in use, damaged, of another version, torn apart by a crash.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod common;
+
+use std::fs;
+
+use common::{KEY, contents, file, files, fill, open, record_id, texts, who};
+use doorstep_core::store::DeviceStore;
+use doorstep_core::sync::edit;
+use doorstep_core::time::Timestamp;
+use doorstep_sqlite::{OpenError, SqliteStore};
+
+#[test]
+fn what_was_kept_is_there_after_reopening() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path(), 1);
+    fill(&mut store, &who(1));
+    let before = contents(&store);
+    drop(store);
+    let mut store = open(dir.path(), 1);
+    assert_eq!(contents(&store), before);
+    assert!(edit::recover(&mut store, &who(1)).unwrap().is_empty());
+    assert!(store.check().unwrap());
+}
+
+#[test]
+fn numbers_go_on_after_reopening_an_emptied_outbox() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path(), 1);
+    fill(&mut store, &who(1));
+    let items: Vec<u64> = store.outbox().unwrap().iter().map(|item| item.id).collect();
+    let last = *items.last().unwrap();
+    let batch = doorstep_core::store::WriteBatch {
+        unqueue: items,
+        answered: vec![1],
+        ..Default::default()
+    };
+    store.commit(batch).unwrap();
+    drop(store);
+    let mut store = open(dir.path(), 1);
+    assert_eq!(store.last_envelope().unwrap(), 1);
+    edit_one(&mut store);
+    assert!(store.outbox().unwrap()[0].id > last);
+}
+
+fn edit_one(store: &mut SqliteStore) {
+    let fields = texts(&[("occupation", "教师")]);
+    edit::update(store, &who(1), record_id(1), &fields, Timestamp(9))
+        .unwrap()
+        .unwrap();
+}
+
+#[test]
+fn another_key_says_so_and_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(&mut open(dir.path(), 1), &who(1));
+    let before = contents(&open(dir.path(), 1));
+    let other = SqliteStore::open(dir.path(), [0; 32], who(1).user);
+    assert!(matches!(other, Err(OpenError::WrongKey)), "{other:?}");
+    let other = SqliteStore::salvage(dir.path(), [0; 32], who(1).user);
+    assert!(
+        matches!(other, Err(OpenError::WrongKey)),
+        "nothing is set aside for a wrong key"
+    );
+    assert_eq!(contents(&open(dir.path(), 1)), before);
+    // Even when one file is missing: no new one is made with the wrong key.
+    fs::remove_file(file(dir.path(), 1, "register.db")).unwrap();
+    let other = SqliteStore::open(dir.path(), [0; 32], who(1).user);
+    assert!(matches!(other, Err(OpenError::WrongKey)), "{other:?}");
+    let store = open(dir.path(), 1);
+    assert_eq!(store.outbox().unwrap().len(), 5);
+}
+
+#[test]
+fn users_of_one_phone_are_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = open(dir.path(), 1);
+    fill(&mut first, &who(1));
+    let second = SqliteStore::open(dir.path(), [1; 32], who(2).user).unwrap();
+    assert_eq!(second.count(None).unwrap(), 0);
+    assert_eq!(second.unsent().unwrap().items, 0);
+    assert_ne!(first.folder(), second.folder());
+}
+
+#[test]
+fn a_store_is_open_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path(), 1);
+    let again = SqliteStore::open(dir.path(), KEY, who(1).user);
+    assert!(matches!(again, Err(OpenError::InUse)), "{again:?}");
+    drop(store);
+    open(dir.path(), 1);
+}
+
+#[test]
+fn a_newer_store_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path(), 1));
+    let path = file(dir.path(), 1, "register.db");
+    let raw = rusqlite::Connection::open(&path).unwrap();
+    raw.pragma_update(None, "key", format!("x'{}'", hex::encode(KEY)))
+        .unwrap();
+    raw.pragma_update(None, "user_version", 99).unwrap();
+    drop(raw);
+    let opened = SqliteStore::open(dir.path(), KEY, who(1).user);
+    let Err(error) = opened else { panic!("opened") };
+    assert!(
+        matches!(error, OpenError::Newer { found: 99, .. }),
+        "{error:?}"
+    );
+    assert_eq!(error.code(), "store_newer");
+    let salvaged = SqliteStore::salvage(dir.path(), KEY, who(1).user);
+    assert!(matches!(salvaged, Err(OpenError::Newer { .. })));
+}
+
+/// What a crash leaves that comes after the outbox's commit and before the register's.
+#[test]
+fn a_batch_torn_between_the_files_is_made_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(&mut open(dir.path(), 1), &who(1));
+    let register = file(dir.path(), 1, "register.db");
+    let before = fs::read(&register).unwrap();
+    let mut store = open(dir.path(), 1);
+    edit_one(&mut store);
+    let whole = contents(&store);
+    drop(store);
+    fs::write(&register, &before).unwrap();
+    let mut store = open(dir.path(), 1);
+    assert_eq!(contents(&store), whole);
+    assert!(edit::recover(&mut store, &who(1)).unwrap().is_empty());
+    // And goes on from there.
+    let fields = texts(&[("occupation", "医生")]);
+    edit::update(&mut store, &who(1), record_id(1), &fields, Timestamp(9))
+        .unwrap()
+        .unwrap();
+    drop(store);
+    assert_eq!(open(dir.path(), 1).outbox().unwrap().len(), 7);
+}
+
+#[test]
+fn a_lost_register_is_made_again_from_the_outbox() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path(), 1);
+    fill(&mut store, &who(1));
+    edit_one(&mut store);
+    let records = [1, 2, 3].map(|n| store.record(record_id(n)).unwrap());
+    drop(store);
+    fs::remove_file(file(dir.path(), 1, "register.db")).unwrap();
+    let mut store = open(dir.path(), 1);
+    assert_eq!(store.count(None).unwrap(), 0);
+    edit::recover(&mut store, &who(1)).unwrap();
+    assert_eq!(
+        [1, 2, 3].map(|n| store.record(record_id(n)).unwrap()),
+        records
+    );
+    assert_eq!(store.events_about(record_id(1)).unwrap().len(), 1);
+    assert_eq!(store.outbox().unwrap().len(), 6);
+}
+
+/// Every page in turn: damage is found, set aside, and nothing unsent is lost.
+#[test]
+fn a_damaged_page_is_found_and_salvaged() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(&mut open(dir.path(), 1), &who(1));
+    let path = file(dir.path(), 1, "register.db");
+    let sound = fs::read(&path).unwrap();
+    let pages = sound.len() / 4096;
+    assert!(pages > 10);
+    for page in 0..pages {
+        let mut bytes = sound.clone();
+        bytes[page * 4096 + 1_000] ^= 1;
+        fs::write(&path, &bytes).unwrap();
+        let found = match SqliteStore::open(dir.path(), KEY, who(1).user) {
+            Ok(store) => !store.check().unwrap(),
+            Err(OpenError::RegisterDamaged) => true,
+            Err(error) => panic!("page {page}: {error}"),
+        };
+        assert!(found, "page {page}");
+        let (mut store, salvaged) = SqliteStore::salvage(dir.path(), KEY, who(1).user).unwrap();
+        let aside = salvaged.set_aside.unwrap();
+        assert_eq!(fs::read(&aside).unwrap(), bytes);
+        edit::recover(&mut store, &who(1)).unwrap();
+        assert_eq!(store.count(None).unwrap(), 3, "page {page}");
+        assert_eq!(store.outbox().unwrap().len(), 5);
+        drop(store);
+        for name in ["register.db", "register.db-wal"] {
+            let _ = fs::remove_file(file(dir.path(), 1, name));
+        }
+        fs::remove_file(aside).unwrap();
+    }
+    fs::write(&path, &sound).unwrap();
+    let (store, salvaged) = SqliteStore::salvage(dir.path(), KEY, who(1).user).unwrap();
+    assert_eq!(salvaged.set_aside, None, "a sound file stays");
+    assert_eq!(store.count(None).unwrap(), 3);
+}
+
+#[test]
+fn reading_a_damaged_page_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(&mut open(dir.path(), 1), &who(1));
+    let path = file(dir.path(), 1, "register.db");
+    let sound = fs::read(&path).unwrap();
+    let mut seen = 0;
+    for page in 1..sound.len() / 4096 {
+        let mut bytes = sound.clone();
+        bytes[page * 4096 + 1_000] ^= 1;
+        fs::write(&path, &bytes).unwrap();
+        let Ok(store) = SqliteStore::open(dir.path(), KEY, who(1).user) else {
+            continue;
+        };
+        for n in [1, 2, 3] {
+            if let Err(error) = store.record(record_id(n)) {
+                assert!(error.is_damage(), "{error:?}");
+                assert_eq!(error.code(), "store_damaged");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 0);
+}
+
+#[test]
+fn a_damaged_outbox_is_not_passed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(&mut open(dir.path(), 1), &who(1));
+    let path = file(dir.path(), 1, "outbox.db");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[1_000] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    let opened = SqliteStore::open(dir.path(), KEY, who(1).user);
+    assert!(
+        matches!(opened, Err(OpenError::OutboxDamaged)),
+        "{opened:?}"
+    );
+    assert_eq!(
+        fs::read(&path).unwrap(),
+        bytes,
+        "left for someone to look at"
+    );
+}
+
+/// A log cut anywhere opens to what was acknowledged before some point, never to a mixture.
+#[test]
+fn a_log_cut_short_opens_to_a_clean_prefix() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path(), 1);
+    fill(&mut store, &who(1));
+    drop(store);
+    let mut store = open(dir.path(), 1);
+    for n in 0..3 {
+        let fields = texts(&[("occupation", &format!("职业{n}"))]);
+        edit::update(&mut store, &who(1), record_id(1), &fields, Timestamp(9)).unwrap();
+    }
+    // Copied while open: as a power cut would find it.
+    let copy = tempfile::tempdir().unwrap();
+    let folder = file(copy.path(), 1, "x").parent().unwrap().to_owned();
+    fs::create_dir_all(&folder).unwrap();
+    let names = [
+        "register.db",
+        "register.db-wal",
+        "outbox.db",
+        "outbox.db-wal",
+    ];
+    let sound: Vec<Vec<u8>> = names
+        .iter()
+        .map(|name| fs::read(file(dir.path(), 1, name)).unwrap())
+        .collect();
+    for cut in ["register.db-wal", "outbox.db-wal"] {
+        let full = sound[names.iter().position(|name| *name == cut).unwrap()].len();
+        for length in (0..full).step_by(full / 40 + 1) {
+            for old in files(&folder) {
+                fs::remove_file(old).unwrap();
+            }
+            for (name, bytes) in names.iter().zip(&sound) {
+                let length = if *name == cut { length } else { bytes.len() };
+                fs::write(folder.join(name), &bytes[..length]).unwrap();
+            }
+            let mut store = open(copy.path(), 1);
+            edit::recover(&mut store, &who(1)).unwrap();
+            assert!(store.check().unwrap());
+            if cut == "register.db-wal" {
+                let shown = store.record(record_id(1)).unwrap().unwrap();
+                let shown = shown.registers.get("occupation").cloned();
+                assert_eq!(shown, Some("职业2".into()), "cut at {length}");
+                assert_eq!(store.outbox().unwrap().len(), 8);
+            }
+        }
+    }
+    assert_eq!(
+        files(&folder)
+            .iter()
+            .filter(|path| path.ends_with("register.db"))
+            .count(),
+        1
+    );
+}
