@@ -126,6 +126,12 @@ pub fn build(state: AppState) -> Router {
     let body_limit = state.config.body_limit;
     let rules = Rules::of(&document);
     router
+        // Within the guard, so that a request that fails or takes too long still leaves its record.
+        .route_layer(CatchPanicLayer::custom(answer_panic))
+        .route_layer(middleware::from_fn_with_state(
+            state.clone(),
+            request::limit,
+        ))
         .route_layer(middleware::from_fn_with_state(
             (state.clone(), rules),
             guard::guard,
@@ -134,7 +140,7 @@ pub fn build(state: AppState) -> Router {
         .fallback(|| async { ApiError::not_found("这个地址") })
         .method_not_allowed_fallback(|| async {
             ApiError::new(
-                Kind::NotFound,
+                Kind::NotAllowed,
                 "method_not_allowed",
                 "这个地址不支持这种操作",
             )
@@ -142,10 +148,7 @@ pub fn build(state: AppState) -> Router {
         .layer(DefaultBodyLimit::max(body_limit))
         .layer(CatchPanicLayer::custom(answer_panic))
         .layer(CompressionLayer::new())
-        .layer(middleware::from_fn_with_state(
-            state.clone(),
-            request::track,
-        ))
+        .layer(middleware::from_fn(request::track))
         .with_state(state)
 }
 

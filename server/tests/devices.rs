@@ -332,3 +332,36 @@ async fn devices_are_seen_within_the_area_with_what_they_have_not_sent() {
         (1, true)
     );
 }
+
+#[tokio::test]
+async fn a_device_moves_with_its_user() {
+    let server = TestServer::open_city().await.unwrap();
+    let city = server.person(Role::AreaAdministrator, CITY).await.unwrap();
+    let street = server
+        .person(Role::AreaAdministrator, STREET)
+        .await
+        .unwrap();
+    let person = server.person(Role::Collector, OTHER_VILLAGE).await.unwrap();
+    let device = server.device(&person).await.unwrap();
+    let path = format!("/api/devices/{}", device.id);
+    let see = async || {
+        server
+            .send("GET", &path, Some(&street.token), None)
+            .await
+            .unwrap()
+            .status
+    };
+    assert_eq!(see().await, 404);
+    let user = format!("/api/users/{}", person.id);
+    let moved = server
+        .send(
+            "PATCH",
+            &user,
+            Some(&city.token),
+            Some(json!({ "area": VILLAGE })),
+        )
+        .await
+        .unwrap();
+    assert_eq!(moved.status, 200);
+    assert_eq!(see().await, 200);
+}

@@ -1,6 +1,7 @@
 //! The private PostgreSQL: made, stopped, found again after a kill, refused to a second server.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -74,4 +75,28 @@ async fn a_data_folder_serves_one_server_and_many_commands_and_survives_a_kill()
     assert!(!cluster.is_running());
     let again = open(folder.path(), Ownership::Own).await.unwrap();
     again.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_told_to_stop_ends_what_it_began_and_its_database_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut config = Config::new(folder.path().to_path_buf());
+    config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    let app = App::open(config, Arc::new(SystemClock), Ownership::Own)
+        .await
+        .unwrap();
+    let listener = app.bind().await.unwrap();
+    let url = format!("http://{}/health/ready", listener.local_addr().unwrap());
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = tokio::spawn(app.serve(listener, async move {
+        stopped.await.ok();
+    }));
+    let ready = reqwest::get(&url).await.unwrap();
+    assert_eq!(ready.status().as_u16(), 200);
+    stop.send(()).unwrap();
+    serving.await.unwrap().unwrap();
+    assert!(reqwest::get(&url).await.is_err());
+    let cluster = Embedded::prepare(folder.path(), Durability::Full).unwrap();
+    assert!(!cluster.is_running());
 }

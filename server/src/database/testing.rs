@@ -139,6 +139,7 @@ async fn ensure_template(cluster: &Embedded) -> anyhow::Result<()> {
         .connect()
         .await
         .context("connecting to the test cluster")?;
+    drop_leftovers(&mut server).await?;
     let exists: bool =
         sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
             .bind(&template)
@@ -165,6 +166,25 @@ async fn ensure_template(cluster: &Embedded) -> anyhow::Result<()> {
     )
     .await?;
     server.close().await?;
+    Ok(())
+}
+
+/// Drops the databases of test processes that were killed.
+async fn drop_leftovers(server: &mut sqlx::PgConnection) -> anyhow::Result<()> {
+    let names: Vec<String> =
+        sqlx::query_scalar("SELECT datname::text FROM pg_database WHERE datname LIKE 'test\\_%'")
+            .fetch_all(&mut *server)
+            .await?;
+    for name in names {
+        let process = name.split('_').nth(1).unwrap_or_default();
+        if !std::path::Path::new("/proc").join(process).exists() {
+            execute(
+                server,
+                format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
+            )
+            .await?;
+        }
+    }
     Ok(())
 }
 

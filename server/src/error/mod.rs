@@ -21,6 +21,8 @@ pub enum Kind {
     Forbidden,
     /// Not there, or not for this user to know: 404.
     NotFound,
+    /// The address is there, the method is not: 405.
+    NotAllowed,
     /// Not in the present state of things: 409.
     Conflict,
     /// Changed since it was read (If-Match): 412.

@@ -31,7 +31,7 @@ pub fn current_id() -> String {
 }
 
 /// Wraps a request; outermost of all layers.
-pub async fn track(State(state): State<AppState>, request: Request, next: Next) -> Response {
+pub async fn track(request: Request, next: Next) -> Response {
     let id = given_id(request.headers()).unwrap_or_else(|| Uuid::new_v4().simple().to_string());
     let method = request.method().clone();
     let route = request
@@ -41,15 +41,8 @@ pub async fn track(State(state): State<AppState>, request: Request, next: Next) 
         .to_owned();
     let span = tracing::info_span!("request", %method, route, id);
     let started = Instant::now();
-    let limit = state.config.request_timeout;
     let mut response = CURRENT
-        .scope(id.clone(), async move {
-            match tokio::time::timeout(limit, next.run(request)).await {
-                Ok(response) => response,
-                Err(_) => ApiError::new(Kind::Unavailable, "timed_out", "处理超时，请稍后重试")
-                    .into_response(),
-            }
-        })
+        .scope(id.clone(), next.run(request))
         .instrument(span.clone())
         .await;
     let status = response.status().as_u16();
@@ -60,6 +53,16 @@ pub async fn track(State(state): State<AppState>, request: Request, next: Next) 
     metrics::histogram!("http_request_seconds", "route" => route).record(seconds);
     secure(response.headers_mut(), &id);
     response
+}
+
+/// Ends a request that takes too long. What it had not committed is undone.
+pub async fn limit(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(state.config.request_timeout, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            ApiError::new(Kind::Unavailable, "timed_out", "处理超时，请稍后重试").into_response()
+        }
+    }
 }
 
 fn secure(headers: &mut HeaderMap, id: &str) {

@@ -151,7 +151,7 @@ pub struct DeviceView {
     pub user: Uuid,
     /// The user's name.
     pub user_name: String,
-    /// The area that the user belonged to when it was enrolled.
+    /// The area that the user belongs to.
     #[schema(value_type = String)]
     pub area: AreaCode,
     /// What people call it.

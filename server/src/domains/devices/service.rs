@@ -1,7 +1,7 @@
 //! What the sync engine and other domains may ask of devices.
 
 use chrono::{DateTime, Utc};
-use doorstep_core::ids::DeviceId;
+use doorstep_core::ids::{AreaCode, DeviceId, UserId};
 use sqlx::PgConnection;
 
 pub use super::enrolment::{find, require_active};
@@ -37,4 +37,12 @@ pub async fn note_wiped(tx: &mut PgConnection, id: DeviceId, at: DateTime<Utc>) 
         "设备已确认清除",
     )
     .await?)
+}
+
+/// Moves a user's devices to the area that the user belongs to now, so that its administrators see them.
+///
+/// # Errors
+/// When the database fails.
+pub async fn follow_user(tx: &mut PgConnection, user: UserId, area: &AreaCode) -> ApiResult<()> {
+    Ok(store::follow_user(tx, user.0, area.as_str()).await?)
 }

@@ -14,6 +14,8 @@ const LIST: &str = include_str!("sql/list.sql");
 const SET_STATUS: &str = "UPDATE devices SET status = $2, status_set_at = $3, status_set_by = $4, status_reason = $5 \
      WHERE id = $1";
 const NOTE_CONTACT: &str = "UPDATE devices SET last_contact_at = $2 WHERE id = $1";
+const FOLLOW_USER: &str =
+    "UPDATE devices SET area_code = $2 WHERE user_id = $1 AND area_code <> $2";
 const NOTE_SYNC: &str = include_str!("sql/note_sync.sql");
 
 /// Which devices to list.
@@ -97,6 +99,15 @@ pub(super) async fn note_sync(
         .bind(id)
         .bind(at)
         .bind(unsent)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn follow_user(tx: &mut PgConnection, user: Uuid, area: &str) -> sqlx::Result<()> {
+    sqlx::query(FOLLOW_USER)
+        .bind(user)
+        .bind(area)
         .execute(tx)
         .await?;
     Ok(())

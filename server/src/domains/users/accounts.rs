@@ -16,6 +16,7 @@ use super::store::{self, Filter, NewUser, SealedName};
 use crate::database::system_tx;
 use crate::domains::audit::{self, Entry};
 use crate::domains::auth::{self, Actor, scoped_tx};
+use crate::domains::devices;
 use crate::error::{ApiError, ApiResult, Problems};
 use crate::http::Page;
 use crate::live::Notice;
@@ -107,6 +108,7 @@ pub(super) async fn update_user(
     authority::require_above(actor, &theirs)?;
     unchanged(&row.version.to_string())?;
     store::update(&mut tx, id.0, &sealed, area.as_str(), status.code()).await?;
+    devices::service::follow_user(&mut tx, id, &area).await?;
     if status == UserStatus::Closed {
         auth::service::end_sessions_of_user(&mut tx, id, state.clock.now()).await?;
     }
