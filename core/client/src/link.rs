@@ -1,0 +1,324 @@
+//! One connection from its Hello to its end: the session of `doorstep_core` over a websocket, bundles beside it.
+//! Knows no reconnecting (`run`) and no rule.
+
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use doorstep_core::ids::ScopeId;
+use doorstep_core::protocol::frames::{BundleOffer, Bye, Down, Unsent, Up};
+use doorstep_core::store::DeviceStore;
+use doorstep_core::sync::{Action, DeviceError, DeviceSession};
+use doorstep_core::time::Timestamp;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::bundles;
+use crate::device::{Shared, SyncReport};
+use crate::error::{ClientError, ClientResult, Kind};
+use crate::events::Event;
+use crate::host;
+use crate::socket::{Heard, Socket};
+
+/// The websocket's route.
+const ROUTE: &str = "/api/sync";
+/// Answers in a row that only said "waiting" before pushing pauses.
+const PATIENCE_WITH_WAITING: u32 = 3;
+
+/// When a connection is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// Everything is sent, answered and received.
+    Settled,
+    /// It is told to stop.
+    Stopped,
+}
+
+/// How a connection ended.
+pub(crate) enum End {
+    /// Everything is sent, answered and received.
+    Settled,
+    /// It was told to stop.
+    Stopped,
+    /// The server ended it.
+    Bye(Bye),
+    /// Everything was wiped.
+    Wiped,
+}
+
+/// What one step of the session gives.
+struct Step {
+    actions: Vec<Action>,
+    pushes: Vec<Up>,
+    settled: bool,
+    unsent: u64,
+}
+
+type Fetched = (ScopeId, BundleOffer, ClientResult<Vec<u8>>);
+
+struct Link<'a, S> {
+    shared: &'a Arc<Shared<S>>,
+    report: &'a mut SyncReport,
+    socket: Socket,
+    session: Arc<Mutex<DeviceSession>>,
+    token: String,
+    fetches: JoinSet<Fetched>,
+    heard: Instant,
+    welcomed: bool,
+    /// What the server was last told of what is unsent.
+    told_unsent: Unsent,
+    told_settled: bool,
+    /// Answers in a row that took nothing forward.
+    fruitless: u32,
+}
+
+/// Connects, says Hello, and goes on until there is an end. `report` counts what was done, whatever the end.
+pub(crate) async fn talk<S: DeviceStore + Send + 'static>(
+    shared: &Arc<Shared<S>>,
+    until: Until,
+    stop: &mut watch::Receiver<bool>,
+    report: &mut SyncReport,
+) -> ClientResult<End> {
+    let token = shared.token().ok_or_else(|| {
+        ClientError::new(
+            Kind::SignIn,
+            "signed_out",
+            "请先登录，再同步；未上传的内容仍保存在本机",
+        )
+    })?;
+    let server = shared.http.server();
+    let patience = shared.options.connect_timeout;
+    let socket = Socket::open(server, ROUTE, patience, shared.counters.clone()).await?;
+    let session = DeviceSession::new(shared.who.clone(), token_bytes(&token));
+    let mut link = Link {
+        shared,
+        report,
+        socket,
+        session: Arc::new(Mutex::new(session)),
+        token,
+        fetches: JoinSet::new(),
+        heard: Instant::now(),
+        welcomed: false,
+        told_unsent: Unsent::default(),
+        told_settled: false,
+        fruitless: 0,
+    };
+    let end = link.run(until, stop).await;
+    link.fetches.abort_all();
+    link.socket.close().await;
+    end
+}
+
+/// A token is 32 bytes; HTTP carries it as base64url.
+fn token_bytes(token: &str) -> Vec<u8> {
+    URL_SAFE_NO_PAD
+        .decode(token)
+        .unwrap_or_else(|_| token.as_bytes().to_vec())
+}
+
+impl<S: DeviceStore + Send + 'static> Link<'_, S> {
+    async fn run(&mut self, until: Until, stop: &mut watch::Receiver<bool>) -> ClientResult<End> {
+        let hello = self
+            .on_store(|session, store, _| session.hello(store))
+            .await?;
+        self.socket.send(hello.encode())?;
+        let mut ticks = interval(self.shared.options.ping_every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks.tick().await;
+        let mut open_record = self.shared.open_record.subscribe();
+        open_record.mark_unchanged();
+        loop {
+            let step = tokio::select! {
+                heard = self.socket.next() => {
+                    self.heard = Instant::now();
+                    match heard? {
+                        Heard::Alive => continue,
+                        Heard::Frame(bytes) => self.take_frame(&bytes).await?,
+                    }
+                }
+                Some(fetched) = self.fetches.join_next(), if !self.fetches.is_empty() => {
+                    self.take_bundle(fetched.map_err(ClientError::storage)?).await?
+                }
+                () = self.shared.edited.notified(), if self.welcomed => self.step(|_, _, _| Ok(Vec::new())).await?,
+                changed = open_record.changed(), if self.welcomed => {
+                    if changed.is_ok() {
+                        let record = *open_record.borrow_and_update();
+                        self.socket.send(Up::Presence(record).encode())?;
+                    }
+                    continue;
+                }
+                _ = ticks.tick() => {
+                    if self.heard.elapsed() >= self.shared.options.idle_timeout {
+                        return Err(ClientError::offline("nothing was heard for too long"));
+                    }
+                    self.socket.ping()?;
+                    self.fruitless = 0;
+                    if !self.welcomed {
+                        continue;
+                    }
+                    self.step(|_, _, _| Ok(Vec::new())).await?
+                }
+                _ = stop.wait_for(|stop| *stop) => return Ok(End::Stopped),
+            };
+            if let Some(end) = self.follow(step, until).await? {
+                return Ok(end);
+            }
+        }
+    }
+
+    /// Runs on the store, off the runtime's own threads: a bundle takes a while.
+    async fn on_store<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut DeviceSession, &mut S, Timestamp) -> Result<T, DeviceError<S::Error>>
+        + Send
+        + 'static,
+    ) -> ClientResult<T> {
+        let (shared, session) = (self.shared.clone(), self.session.clone());
+        let done = tokio::task::spawn_blocking(move || {
+            let mut session = session
+                .lock()
+                .unwrap_or_else(|poisoned| poisoned.into_inner());
+            work(&mut session, &mut *shared.store(), host::now())
+        });
+        Ok(done.await.map_err(ClientError::storage)??)
+    }
+
+    /// One step of the session, then whatever it has to push.
+    async fn step(
+        &self,
+        work: impl FnOnce(
+            &mut DeviceSession,
+            &mut S,
+            Timestamp,
+        ) -> Result<Vec<Action>, DeviceError<S::Error>>
+        + Send
+        + 'static,
+    ) -> ClientResult<Step> {
+        let may_push = self.fruitless < PATIENCE_WITH_WAITING;
+        self.on_store(move |session, store, now| {
+            let actions = work(session, store, now)?;
+            let over = |action: &Action| matches!(action, Action::Wiped | Action::Bye(_));
+            if actions.iter().any(over) {
+                return Ok(Step {
+                    actions,
+                    pushes: Vec::new(),
+                    settled: false,
+                    unsent: 0,
+                });
+            }
+            let mut pushes = Vec::new();
+            while may_push && let Some(push) = session.push(store, now)? {
+                pushes.push(push);
+            }
+            Ok(Step {
+                actions,
+                pushes,
+                settled: session.settled(store)?,
+                unsent: store.unsent()?.items,
+            })
+        })
+        .await
+    }
+
+    async fn take_frame(&mut self, bytes: &[u8]) -> ClientResult<Step> {
+        let frame =
+            Down::decode(bytes).map_err(|_| ClientError::protocol("frame can't be read"))?;
+        if let Down::Welcome(welcome) = &frame {
+            self.welcomed = true;
+            self.shared.tell(Event::Connected {
+                skew_ms: host::now().0 - welcome.time.0,
+            });
+            self.greet()?;
+        }
+        self.step(move |session, store, now| session.receive(store, frame, now))
+            .await
+    }
+
+    /// What the server is told unasked, right after its Welcome. A device with nothing new says nothing.
+    fn greet(&mut self) -> ClientResult<()> {
+        let open_record = *self.shared.open_record.borrow();
+        if open_record.is_some() {
+            self.socket.send(Up::Presence(open_record).encode())?;
+        }
+        self.tell_unsent()
+    }
+
+    fn tell_unsent(&mut self) -> ClientResult<()> {
+        let unsent = self.shared.unsent()?;
+        if (unsent.items, unsent.blobs) != (self.told_unsent.items, self.told_unsent.blobs) {
+            self.told_unsent = unsent;
+            self.socket.send(Up::Unsent(unsent).encode())?;
+        }
+        Ok(())
+    }
+
+    async fn take_bundle(&mut self, (scope, offer, file): Fetched) -> ClientResult<Step> {
+        let file = file?;
+        let step = self
+            .step(move |session, store, now| session.bundle(store, scope, &file, now))
+            .await?;
+        bundles::remove(&self.shared.bundles, &offer)?;
+        Ok(step)
+    }
+
+    fn fetch(&mut self, scope: ScopeId, offer: BundleOffer) {
+        let (shared, token) = (self.shared.clone(), self.token.clone());
+        self.fetches.spawn(async move {
+            let tell = |progress| shared.tell(Event::Progress(progress));
+            let file =
+                bundles::fetch(&shared.http, &shared.bundles, &token, scope, &offer, tell).await;
+            (scope, offer, file)
+        });
+    }
+
+    /// Does what a step demands; gives the end when it is one.
+    async fn follow(&mut self, step: Step, until: Until) -> ClientResult<Option<End>> {
+        for action in step.actions {
+            match action {
+                Action::Send(up) => self.socket.send(up.encode())?,
+                Action::Fetch(scope, offer) => self.fetch(scope, offer),
+                Action::Changed(records) if records.is_empty() => {}
+                Action::Changed(records) => {
+                    self.report.changed += records.len() as u64;
+                    self.fruitless = 0;
+                    self.shared.tell(Event::Changed(records));
+                }
+                Action::States(keys) if keys.is_empty() => {}
+                Action::States(keys) => self.shared.tell(Event::States(keys)),
+                Action::Answered { accepted, refused } => {
+                    self.report.accepted += accepted as u64;
+                    self.report.refused += refused as u64;
+                    self.fruitless = if accepted + refused == 0 {
+                        self.fruitless + 1
+                    } else {
+                        0
+                    };
+                    self.shared.tell(Event::Answered { accepted, refused });
+                }
+                Action::Present(present) => self.shared.tell(Event::Presence(present)),
+                Action::Wiped => return Ok(Some(End::Wiped)),
+                Action::Bye(bye) => return Ok(Some(End::Bye(bye))),
+            }
+        }
+        for push in step.pushes {
+            self.socket.send(push.encode())?;
+        }
+        let stuck = self.fruitless >= PATIENCE_WITH_WAITING && until == Until::Settled;
+        if stuck {
+            self.report.waiting = step.unsent;
+        }
+        if step.settled || stuck {
+            self.tell_unsent()?;
+            if until == Until::Settled {
+                return Ok(Some(End::Settled));
+            }
+        }
+        if step.settled && !self.told_settled {
+            self.shared.tell(Event::Settled);
+        }
+        self.told_settled = step.settled;
+        Ok(None)
+    }
+}
