@@ -18,7 +18,7 @@ use crate::counters::{Counters, Totals};
 use crate::error::{ClientError, ClientResult};
 use crate::events::Event;
 use crate::host;
-use crate::http::Http;
+use crate::login::Login;
 use crate::photos::Photos;
 use crate::sealed::{SealedFolder, derive_seal};
 
@@ -59,13 +59,9 @@ impl Default for Options {
 pub struct Parts<S> {
     /// The user's store.
     pub store: S,
-    /// Device, user and signing key.
-    pub who: Identity,
-    /// The session's token; none while signed out: everything but syncing works.
-    pub token: Option<String>,
-    /// The server.
-    pub http: Http,
-    /// Counts of bytes and frames; the same as in `http`.
+    /// The user's session, the device's key and the server.
+    pub login: Login,
+    /// Counts of bytes and frames; those of the login's requests too.
     pub counters: Arc<Counters>,
     /// Key of what lies beside the store: photos, half-fetched bundles.
     pub data_key: [u8; 32],
@@ -107,16 +103,14 @@ impl<S> Clone for Device<S> {
 
 impl<S> std::fmt::Debug for Device<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Device({})", self.shared.who.device)
+        write!(f, "Device({})", self.shared.login.who().device)
     }
 }
 
 /// What every part of a device shares.
 pub(crate) struct Shared<S> {
     pub(crate) store: Mutex<S>,
-    pub(crate) who: Identity,
-    pub(crate) token: Mutex<Option<String>>,
-    pub(crate) http: Http,
+    pub(crate) login: Login,
     pub(crate) counters: Arc<Counters>,
     pub(crate) options: Options,
     pub(crate) events: broadcast::Sender<Event>,
@@ -137,13 +131,6 @@ impl<S> Shared<S> {
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    pub(crate) fn token(&self) -> Option<String> {
-        self.token
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-            .clone()
-    }
-
     /// Tells whoever listens.
     pub(crate) fn tell(&self, event: Event) {
         self.events.send(event).ok();
@@ -158,7 +145,7 @@ impl<S: DeviceStore + Send + 'static> Device<S> {
     /// The storage's.
     pub fn new(parts: Parts<S>, folder: &Path) -> ClientResult<Self> {
         let mut store = parts.store;
-        edit::recover(&mut store)?;
+        edit::recover(&mut store, parts.login.who())?;
         let bundles = SealedFolder::open(
             folder.join("bundles"),
             "bundle",
@@ -167,9 +154,7 @@ impl<S: DeviceStore + Send + 'static> Device<S> {
         let photos = Photos::open(folder, &parts.data_key)?;
         let shared = Shared {
             store: Mutex::new(store),
-            who: parts.who,
-            token: Mutex::new(parts.token),
-            http: parts.http,
+            login: parts.login,
             counters: parts.counters,
             options: parts.options,
             events: broadcast::channel(EVENTS).0,
@@ -187,7 +172,13 @@ impl<S: DeviceStore + Send + 'static> Device<S> {
     /// Device, user and key.
     #[must_use]
     pub fn who(&self) -> &Identity {
-        &self.shared.who
+        self.shared.login.who()
+    }
+
+    /// The user's session: to sign in again, or out.
+    #[must_use]
+    pub fn login(&self) -> &Login {
+        &self.shared.login
     }
 
     /// Bytes and frames so far.
@@ -200,15 +191,6 @@ impl<S: DeviceStore + Send + 'static> Device<S> {
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<Event> {
         self.shared.events.subscribe()
-    }
-
-    /// Takes a new session's token.
-    pub fn set_token(&self, token: Option<String>) {
-        *self
-            .shared
-            .token
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner()) = token;
     }
 
     /// Makes a record in an area.
@@ -225,7 +207,7 @@ impl<S: DeviceStore + Send + 'static> Device<S> {
         let id = RecordId::new(now, host::random()?);
         edit::create(
             &mut *self.shared.store(),
-            &self.shared.who,
+            self.shared.login.who(),
             id,
             record_type,
             area,
@@ -243,7 +225,7 @@ impl<S: DeviceStore + Send + 'static> Device<S> {
     pub fn update(&self, id: RecordId, fields: &Fields) -> ClientResult<bool> {
         let done = edit::update(
             &mut *self.shared.store(),
-            &self.shared.who,
+            self.shared.login.who(),
             id,
             fields,
             host::now(),
@@ -268,7 +250,7 @@ impl<S: DeviceStore + Send + 'static> Device<S> {
         let id = EventId::new(now, host::random()?);
         edit::record_event(
             &mut *self.shared.store(),
-            &self.shared.who,
+            self.shared.login.who(),
             id,
             event_type,
             area,

@@ -1,8 +1,9 @@
-//! What the machine gives: time and random bytes. The only place of this crate that asks for either.
+//! What the machine gives: time and random bytes, which nothing else of this crate asks for; and a signal to stop.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use doorstep_core::time::Timestamp;
+use tokio::sync::watch;
 
 use crate::error::{ClientError, ClientResult};
 
@@ -20,4 +21,9 @@ pub(crate) fn random<const N: usize>() -> ClientResult<[u8; N]> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(ClientError::storage)?;
     Ok(bytes)
+}
+
+/// Returns when the signal says stop, or nobody is left to say it.
+pub(crate) async fn told(stop: &mut watch::Receiver<bool>) {
+    stop.wait_for(|stop| *stop).await.ok();
 }

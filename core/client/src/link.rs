@@ -2,7 +2,7 @@
 //! Knows no reconnecting (`run`) and no rule.
 
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -17,15 +17,15 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::bundles;
 use crate::device::{Shared, SyncReport};
-use crate::error::{ClientError, ClientResult, Kind};
+use crate::error::{ClientError, ClientResult};
 use crate::events::Event;
 use crate::host;
 use crate::socket::{Heard, Socket};
 
 /// The websocket's route.
 const ROUTE: &str = "/api/sync";
-/// Answers in a row that only said "waiting" before pushing pauses.
-const PATIENCE_WITH_WAITING: u32 = 3;
+/// How long, once settled, to wait for the log to bring back what was just accepted.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// When a connection is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +53,7 @@ struct Step {
     actions: Vec<Action>,
     pushes: Vec<Up>,
     settled: bool,
+    echoed: bool,
     unsent: u64,
 }
 
@@ -70,8 +71,10 @@ struct Link<'a, S> {
     /// What the server was last told of what is unsent.
     told_unsent: Unsent,
     told_settled: bool,
-    /// Answers in a row that took nothing forward.
-    fruitless: u32,
+    /// The last answer said that everything has to wait.
+    stuck: bool,
+    /// Settled but for the echo of what was accepted: until then we stay.
+    linger_until: Option<tokio::time::Instant>,
 }
 
 /// Connects, says Hello, and goes on until there is an end. `report` counts what was done, whatever the end.
@@ -81,17 +84,11 @@ pub(crate) async fn talk<S: DeviceStore + Send + 'static>(
     stop: &mut watch::Receiver<bool>,
     report: &mut SyncReport,
 ) -> ClientResult<End> {
-    let token = shared.token().ok_or_else(|| {
-        ClientError::new(
-            Kind::SignIn,
-            "signed_out",
-            "请先登录，再同步；未上传的内容仍保存在本机",
-        )
-    })?;
-    let server = shared.http.server();
+    let token = shared.login.token()?;
+    let server = shared.login.http().server();
     let patience = shared.options.connect_timeout;
     let socket = Socket::open(server, ROUTE, patience, shared.counters.clone()).await?;
-    let session = DeviceSession::new(shared.who.clone(), token_bytes(&token));
+    let session = DeviceSession::new(shared.login.who().clone(), token_bytes(&token));
     let mut link = Link {
         shared,
         report,
@@ -103,7 +100,8 @@ pub(crate) async fn talk<S: DeviceStore + Send + 'static>(
         welcomed: false,
         told_unsent: Unsent::default(),
         told_settled: false,
-        fruitless: 0,
+        stuck: false,
+        linger_until: None,
     };
     let end = link.run(until, stop).await;
     link.fetches.abort_all();
@@ -154,13 +152,14 @@ impl<S: DeviceStore + Send + 'static> Link<'_, S> {
                         return Err(ClientError::offline("nothing was heard for too long"));
                     }
                     self.socket.ping()?;
-                    self.fruitless = 0;
                     if !self.welcomed {
                         continue;
                     }
                     self.step(|_, _, _| Ok(Vec::new())).await?
                 }
-                _ = stop.wait_for(|stop| *stop) => return Ok(End::Stopped),
+                () = tokio::time::sleep_until(self.linger_until.unwrap_or_else(tokio::time::Instant::now)),
+                    if self.linger_until.is_some() => return Ok(End::Settled),
+                () = host::told(stop) => return Ok(End::Stopped),
             };
             if let Some(end) = self.follow(step, until).await? {
                 return Ok(end);
@@ -196,7 +195,6 @@ impl<S: DeviceStore + Send + 'static> Link<'_, S> {
         + Send
         + 'static,
     ) -> ClientResult<Step> {
-        let may_push = self.fruitless < PATIENCE_WITH_WAITING;
         self.on_store(move |session, store, now| {
             let actions = work(session, store, now)?;
             let over = |action: &Action| matches!(action, Action::Wiped | Action::Bye(_));
@@ -205,17 +203,19 @@ impl<S: DeviceStore + Send + 'static> Link<'_, S> {
                     actions,
                     pushes: Vec::new(),
                     settled: false,
+                    echoed: false,
                     unsent: 0,
                 });
             }
             let mut pushes = Vec::new();
-            while may_push && let Some(push) = session.push(store, now)? {
+            while let Some(push) = session.push(store, now)? {
                 pushes.push(push);
             }
             Ok(Step {
                 actions,
                 pushes,
                 settled: session.settled(store)?,
+                echoed: session.echoed(),
                 unsent: store.unsent()?.items,
             })
         })
@@ -267,8 +267,15 @@ impl<S: DeviceStore + Send + 'static> Link<'_, S> {
         let (shared, token) = (self.shared.clone(), self.token.clone());
         self.fetches.spawn(async move {
             let tell = |progress| shared.tell(Event::Progress(progress));
-            let file =
-                bundles::fetch(&shared.http, &shared.bundles, &token, scope, &offer, tell).await;
+            let file = bundles::fetch(
+                shared.login.http(),
+                &shared.bundles,
+                &token,
+                scope,
+                &offer,
+                tell,
+            )
+            .await;
             (scope, offer, file)
         });
     }
@@ -282,7 +289,6 @@ impl<S: DeviceStore + Send + 'static> Link<'_, S> {
                 Action::Changed(records) if records.is_empty() => {}
                 Action::Changed(records) => {
                     self.report.changed += records.len() as u64;
-                    self.fruitless = 0;
                     self.shared.tell(Event::Changed(records));
                 }
                 Action::States(keys) if keys.is_empty() => {}
@@ -290,11 +296,7 @@ impl<S: DeviceStore + Send + 'static> Link<'_, S> {
                 Action::Answered { accepted, refused } => {
                     self.report.accepted += accepted as u64;
                     self.report.refused += refused as u64;
-                    self.fruitless = if accepted + refused == 0 {
-                        self.fruitless + 1
-                    } else {
-                        0
-                    };
+                    self.stuck = accepted + refused == 0;
                     self.shared.tell(Event::Answered { accepted, refused });
                 }
                 Action::Present(present) => self.shared.tell(Event::Presence(present)),
@@ -305,15 +307,19 @@ impl<S: DeviceStore + Send + 'static> Link<'_, S> {
         for push in step.pushes {
             self.socket.send(push.encode())?;
         }
-        let stuck = self.fruitless >= PATIENCE_WITH_WAITING && until == Until::Settled;
+        let stuck = self.stuck && until == Until::Settled;
         if stuck {
             self.report.waiting = step.unsent;
         }
         if step.settled || stuck {
             self.tell_unsent()?;
-            if until == Until::Settled {
+        }
+        if until == Until::Settled {
+            if stuck || (step.settled && step.echoed) {
                 return Ok(Some(End::Settled));
             }
+            let until = step.settled.then(|| tokio::time::Instant::now() + LINGER);
+            self.linger_until = until.map(|until| self.linger_until.unwrap_or(until));
         }
         if step.settled && !self.told_settled {
             self.shared.tell(Event::Settled);

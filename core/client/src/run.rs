@@ -27,22 +27,20 @@ impl<S: DeviceStore + Send + 'static> Device<S> {
         let shared = &self.shared;
         let _one = shared.syncing.lock().await;
         let mut report = SyncReport::default();
-        let mut backoff = Backoff::new(shared.options.backoff_least, shared.options.backoff_most);
         let (_never, mut stop) = watch::channel(false);
-        let mut tries = 0;
+        let mut tries = Tries::new(shared);
         loop {
-            tries += 1;
             let error = match link::talk(shared, Until::Settled, &mut stop, &mut report).await {
                 Ok(End::Settled | End::Stopped) => break,
                 Ok(End::Wiped) => return Err(shared.wiped()),
                 Ok(End::Bye(bye)) => ClientError::bye(bye),
                 Err(error) => error,
             };
-            let again = matches!(error.kind, Kind::Offline | Kind::Protocol);
-            if !again || tries >= shared.options.tries {
+            let wait = tries.after(shared, &error).await?;
+            if tries.failed >= shared.options.tries {
                 return Err(error);
             }
-            tokio::time::sleep(wait(&error, &mut backoff)).await;
+            tokio::time::sleep(wait.ok_or(error)?).await;
         }
         let sent = photos::send_all(shared).await?;
         report.photos_sent = sent.sent;
@@ -83,8 +81,7 @@ async fn stay_connected<S: DeviceStore + Send + 'static>(
     shared: &Arc<Shared<S>>,
     stop: &mut watch::Receiver<bool>,
 ) -> ClientResult<()> {
-    let mut backoff = Backoff::new(shared.options.backoff_least, shared.options.backoff_most);
-    let mut broken = 0;
+    let mut tries = Tries::new(shared);
     loop {
         let mut report = SyncReport::default();
         let before = shared.counters.totals().frames_down;
@@ -95,49 +92,85 @@ async fn stay_connected<S: DeviceStore + Send + 'static>(
             Err(error) => error,
         };
         if shared.counters.totals().frames_down > before + 1 {
-            backoff.reset(); // it was a connection, and not only a door that opened and shut
+            tries.went_well(); // it was a connection, and not only a door that opened and shut
         }
-        broken = if error.kind == Kind::Protocol {
-            broken + 1
-        } else {
-            0
-        };
-        let again = match error.kind {
-            Kind::Offline => true,
-            Kind::Protocol => broken < PATIENCE_WITH_PROTOCOL,
-            _ => false,
-        };
-        let retry_in = again.then(|| wait(&error, &mut backoff));
+        let retry_in = tries.after(shared, &error).await?;
         shared.tell(Event::Disconnected {
             error: error.clone(),
             retry_in,
         });
-        let Some(retry_in) = retry_in else {
-            return Err(error);
-        };
+        let retry_in = retry_in.ok_or(error)?;
         tokio::select! {
             () = tokio::time::sleep(retry_in) => {}
-            _ = stop.wait_for(|stop| *stop) => return Ok(()),
+            () = host::told(stop) => return Ok(()),
         }
     }
 }
 
-/// How long to wait: what the server asks for, or the next step.
-fn wait(error: &ClientError, backoff: &mut Backoff) -> Duration {
-    let chance = host::random().map_or(0, u32::from_be_bytes);
-    backoff
-        .next(chance)
-        .max(error.retry_after.unwrap_or_default())
+/// What was tried, and what each kind of failure means for the next try.
+struct Tries {
+    backoff: Backoff,
+    failed: u32,
+    broken: u32,
+    renewed: bool,
+}
+
+impl Tries {
+    fn new<S>(shared: &Shared<S>) -> Self {
+        Self {
+            backoff: Backoff::new(shared.options.backoff_least, shared.options.backoff_most),
+            failed: 0,
+            broken: 0,
+            renewed: false,
+        }
+    }
+
+    fn went_well(&mut self) {
+        self.backoff.reset();
+        (self.failed, self.broken, self.renewed) = (0, 0, false);
+    }
+
+    /// How long to wait before the next try; `None` when trying again helps nothing. A session that has ended is
+    /// renewed by the device's key, once, without asking anyone.
+    async fn after<S: DeviceStore>(
+        &mut self,
+        shared: &Shared<S>,
+        error: &ClientError,
+    ) -> ClientResult<Option<Duration>> {
+        match error.kind {
+            Kind::Offline => self.failed += 1,
+            Kind::Protocol => {
+                self.failed += 1;
+                self.broken += 1;
+                if self.broken >= PATIENCE_WITH_PROTOCOL {
+                    return Ok(None);
+                }
+            }
+            Kind::SignIn if !self.renewed => {
+                self.renewed = true;
+                return match shared.login.renew().await {
+                    Ok(()) => Ok(Some(Duration::ZERO)),
+                    Err(error) if error.code == "device_wiped" => {
+                        shared.store().wipe().map_err(ClientError::storage)?;
+                        Err(shared.wiped())
+                    }
+                    Err(error) => Err(error),
+                };
+            }
+            _ => return Ok(None),
+        }
+        let chance = host::random().map_or(0, u32::from_be_bytes);
+        let wait = self.backoff.next(chance);
+        Ok(Some(wait.max(error.retry_after.unwrap_or_default())))
+    }
 }
 
 impl<S: DeviceStore> Shared<S> {
     /// The store has been wiped by the session; what lies beside it goes too.
     fn wiped(&self) -> ClientError {
-        *self
-            .token
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner()) = None;
-        let cleared = crate::bundles::clear(&self.bundles).and_then(|()| self.photos.wipe());
+        let cleared = crate::bundles::clear(&self.bundles)
+            .and_then(|()| self.photos.wipe())
+            .and_then(|()| self.login.wiped());
         if let Err(error) = cleared {
             tracing::error!(code = %error.code, "wiping left files behind");
         }

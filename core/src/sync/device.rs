@@ -70,6 +70,8 @@ pub struct DeviceSession {
     sent: Vec<u64>,
     /// When an answer said that everything in an envelope has to wait.
     waited: Option<Timestamp>,
+    /// Changes accepted on this connection whose log entries have not come back.
+    unechoed: usize,
     ends: Vec<(ScopeId, Cursor)>,
 }
 
@@ -86,6 +88,7 @@ impl DeviceSession {
             held: Vec::new(),
             sent: Vec::new(),
             waited: None,
+            unechoed: 0,
             ends: Vec::new(),
         }
     }
@@ -121,6 +124,13 @@ impl DeviceSession {
                 .iter()
                 .any(|(held, at)| held == scope && at.seq >= end.seq)
         }))
+    }
+
+    /// Whether the log has brought back what was accepted on this connection, so that nothing here waits to be
+    /// confirmed. What went into no scope of ours never comes back: a host waits for this a moment only.
+    #[must_use]
+    pub fn echoed(&self) -> bool {
+        self.unechoed == 0
     }
 
     /// Seals and gives the next envelope, while the window is open and something is queued. After an answer that
@@ -240,10 +250,12 @@ impl DeviceSession {
                 let waits = |outcome: &Outcome| matches!(outcome, Outcome::Waiting);
                 let all_wait = !pushed.outcomes.is_empty() && pushed.outcomes.iter().all(waits);
                 self.waited = all_wait.then_some(now);
-                let changed = replay::settle(store, &self.who, pushed, now)?;
+                let settled = replay::settle(store, &self.who, pushed, now)?;
+                self.unechoed += settled.merged;
+                let refused = refused + settled.refused_whole;
                 Ok(vec![
                     Action::Answered { accepted, refused },
-                    Action::Changed(changed),
+                    Action::Changed(settled.changed),
                 ])
             }
             Down::Presence(present) => Ok(vec![Action::Present(present)]),
@@ -290,6 +302,7 @@ impl DeviceSession {
             // Until the last batch is kept the cursor stays at zero: a crash fetches the bundle again.
             let to = if rest.is_empty() { offer.cursor.seq } else { 0 };
             let done = incoming::apply(store, &self.who, scope, to, &batch)?;
+            self.unechoed = self.unechoed.saturating_sub(done.own);
             changed.extend(done.changed);
             states.extend(done.states);
         }
@@ -333,6 +346,7 @@ impl DeviceSession {
         // A repair (from = to) answers what was said before the last batches came.
         let to = batch.to.max(at.seq);
         let done = incoming::apply(store, &self.who, batch.scope, to, batch)?;
+        self.unechoed = self.unechoed.saturating_sub(done.own);
         let mut actions = vec![Action::Changed(done.changed), Action::States(done.states)];
         if !done.left.is_empty() {
             actions.push(Action::Send(Up::Purged(Purged {

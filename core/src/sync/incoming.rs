@@ -18,6 +18,8 @@ pub(super) struct Done {
     pub(super) left: Vec<RecordId>,
     /// Keys of state that came or was withdrawn.
     pub(super) states: Vec<String>,
+    /// How many of the device's own changes came back.
+    pub(super) own: usize,
 }
 
 /// A record while a batch is taken in.
@@ -45,6 +47,7 @@ pub(super) fn apply<S: DeviceStore>(
         .map_err(|_| DeviceError::Protocol("batch can't be read"))?;
     let mut open: BTreeMap<RecordId, Open> = BTreeMap::new();
     let mut write = WriteBatch::default();
+    let mut own = 0;
     let mut gone: BTreeSet<RecordId> = BTreeSet::new();
     let mut erased: BTreeSet<RecordId> = BTreeSet::new();
     for entry in entries {
@@ -57,7 +60,10 @@ pub(super) fn apply<S: DeviceStore>(
                 gone.remove(&whole.record);
                 take_whole(store, &mut open, whole)?;
             }
-            Entry::Own(record, hash) => take_own(store, &mut open, record, hash)?,
+            Entry::Own(record, hash) => {
+                own += 1;
+                take_own(store, &mut open, record, hash)?;
+            }
             Entry::State(state) => write.states.push((scope, state)),
             Entry::Event(event) => write.events.push(event),
             Entry::Leave(record) => {
@@ -85,6 +91,7 @@ pub(super) fn apply<S: DeviceStore>(
             .iter()
             .map(|(_, state)| state.key.clone())
             .collect(),
+        own,
     };
     for (id, open) in open {
         done.changed.push(id);

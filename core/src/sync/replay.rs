@@ -16,20 +16,32 @@ use crate::value::Fields;
 /// The code of a refusal that only says an earlier change was refused: such a change is made again.
 pub(crate) const BUILDS_ON_REFUSED: &str = "builds_on_refused";
 
-/// Takes the answer to an envelope; gives the records that changed.
+/// What an answer did.
+#[derive(Default)]
+pub(super) struct Settled {
+    /// Records whose values may differ now.
+    pub(super) changed: Vec<RecordId>,
+    /// Changes merged by it, events not counted.
+    pub(super) merged: usize,
+    /// Items of an envelope that was refused as a whole.
+    pub(super) refused_whole: usize,
+}
+
+/// Takes the answer to an envelope.
 pub(super) fn settle<S: DeviceStore>(
     store: &mut S,
     who: &Identity,
     pushed: Pushed,
     now: Timestamp,
-) -> Result<Vec<RecordId>, DeviceError<S::Error>> {
+) -> Result<Settled, DeviceError<S::Error>> {
     let Some(saved) = store
         .envelopes()?
         .into_iter()
         .find(|saved| saved.seq == pushed.seq)
     else {
-        return Ok(Vec::new());
+        return Ok(Settled::default());
     };
+    let mut done = Settled::default();
     let outbox = store.outbox()?;
     let item = |id: u64| outbox.iter().find(|item| item.id == id);
     let mut batch = WriteBatch {
@@ -40,13 +52,18 @@ pub(super) fn settle<S: DeviceStore>(
     let mut built_on: Vec<(&OutboxItem, Refusal)> = Vec::new();
     if let Some(refusal) = pushed.refused {
         for found in saved.items.iter().filter_map(|id| item(*id)) {
+            done.refused_whole += 1;
             refuse(&mut batch, &mut mend, found, refusal.clone(), now);
         }
     }
     for (id, outcome) in saved.items.iter().zip(pushed.outcomes) {
         let Some(found) = item(*id) else { continue };
         match outcome {
-            Outcome::Accepted | Outcome::Duplicate => batch.unqueue.push(*id),
+            Outcome::Accepted => {
+                done.merged += usize::from(found.hash.is_some());
+                batch.unqueue.push(*id);
+            }
+            Outcome::Duplicate => batch.unqueue.push(*id),
             Outcome::Waiting => {} // no longer in an envelope, so it goes up again
             Outcome::Refused(refusal) if refusal.code == BUILDS_ON_REFUSED => {
                 if let Item::Change(change) = &found.item {
@@ -57,7 +74,7 @@ pub(super) fn settle<S: DeviceStore>(
             Outcome::Refused(refusal) => refuse(&mut batch, &mut mend, found, refusal, now),
         }
     }
-    let changed = mend.keys().copied().collect();
+    done.changed = mend.keys().copied().collect();
     for (record, refused) in mend {
         let of_record = |item: &OutboxItem| matches!(&item.item, Item::Change(change) if change.record == record);
         let waiting: Vec<&OutboxItem> = outbox
@@ -79,7 +96,7 @@ pub(super) fn settle<S: DeviceStore>(
         }
     }
     store.commit(batch)?;
-    Ok(changed)
+    Ok(done)
 }
 
 fn refuse(

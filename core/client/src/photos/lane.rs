@@ -118,12 +118,13 @@ async fn send<S: DeviceStore + Send + 'static>(
         let chunk = &rest[..rest.len().min(blob::CHUNK)];
         let path = format!("/api/photos/{}/{}", at.upload, at.offset);
         let request = shared
-            .http
-            .request(Method::PUT, &path, shared.token().as_deref())
+            .login
+            .http()
+            .request(Method::PUT, &path, Some(&shared.login.token()?))
             .header(header::CONTENT_TYPE, "application/octet-stream")
             .body(chunk.to_vec());
         let before = at.offset;
-        at = match shared.http.json(request).await {
+        at = match shared.login.http().json(request).await {
             Ok(at) => at,
             // Its answer was lost, or the upload has ended meanwhile: ask where it stands.
             Err(error) if error.kind == Kind::Refused && corrections < CORRECTIONS => {
@@ -159,10 +160,11 @@ async fn open<S: DeviceStore + Send + 'static>(
         "field": photo.field,
     });
     let request = shared
-        .http
-        .request(Method::POST, "/api/photos", shared.token().as_deref())
+        .login
+        .http()
+        .request(Method::POST, "/api/photos", Some(&shared.login.token()?))
         .json(&body);
-    let opened: Upload = shared.http.json(request).await?;
+    let opened: Upload = shared.login.http().json(request).await?;
     if let PhotoState::Waiting { upload, .. } = &mut photo.state
         && upload.as_ref() != Some(&opened.upload)
     {
@@ -183,11 +185,11 @@ pub(crate) async fn send_as_they_come<S: DeviceStore + Send + 'static>(
         tokio::select! {
             () = shared.photos.added.notified() => {}
             () = tokio::time::sleep(wait) => {}
-            _ = stop.wait_for(|stop| *stop) => return,
+            () = host::told(&mut stop) => return,
         }
         let pass = tokio::select! {
             pass = send_all(&shared) => pass,
-            _ = stop.wait_for(|stop| *stop) => return,
+            () = host::told(&mut stop) => return,
         };
         wait = match pass {
             Ok(Sent { waiting: 0, .. }) => {

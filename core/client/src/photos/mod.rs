@@ -64,7 +64,7 @@ impl<S: DeviceStore + Send + 'static> Device<S> {
         }
         let noted = edit::record_event(
             &mut *self.shared.store(),
-            &self.shared.who,
+            self.shared.login.who(),
             id,
             event_type,
             area,
@@ -113,15 +113,15 @@ impl<S: DeviceStore + Send + 'static> Device<S> {
         if let Some(bytes) = self.shared.photos.bytes(digest)? {
             return Ok(bytes);
         }
-        let token = self.shared.token();
-        let request = self.shared.http.request(
+        let token = self.shared.login.token()?;
+        let request = self.shared.login.http().request(
             Method::GET,
             &format!("/api/photos/{digest}"),
-            token.as_deref(),
+            Some(&token),
         );
-        let response = self.shared.http.send(request).await?;
+        let response = self.shared.login.http().send(request).await?;
         let most = usize::try_from(blob::MAX_BYTES).unwrap_or(usize::MAX);
-        let bytes = self.shared.http.body(response, most).await?;
+        let bytes = self.shared.login.http().body(response, most).await?;
         if blob::digest(&bytes) != digest {
             return Err(ClientError::new(
                 Kind::Protocol,

@@ -1,0 +1,140 @@
+//! Photos against a server that loses answers and refuses: each goes up whole or says why not, and none holds up others.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod fake;
+
+use axum::http::StatusCode;
+use doorstep_client::PhotoState;
+use doorstep_core::blob;
+use doorstep_core::value::Value;
+use fake::{Fake, area, resident};
+
+/// A PNG's head, and noise behind it.
+fn photo(seed: u8, size: usize) -> Vec<u8> {
+    let mut out = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\x02\x80\0\0\x01\xe0\x08\x02\0\0\0".to_vec();
+    let mut state = u32::from(seed) + 1;
+    while out.len() < size {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        out.push(state.to_be_bytes()[0]);
+    }
+    out
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn photos_go_up_in_chunks_and_come_down_by_digest() {
+    let fake = Fake::start().await;
+    let (one, two) = (fake.device(1), fake.device(2));
+    let id = one.create("resident", area(), resident("何晓梅")).unwrap();
+    let bytes = photo(1, blob::CHUNK * 2 + 17);
+    let digest = one.add_photo(id, "portrait", &bytes).unwrap();
+    assert_eq!(one.unsent().unwrap().blobs, 1);
+    assert_eq!(
+        one.photo(&digest).await.unwrap(),
+        bytes,
+        "it is at hand offline"
+    );
+    fake.uploads.lock().unwrap().lose_answer_of = Some(2);
+    let report = one.sync_once().await.unwrap();
+    assert_eq!(
+        (report.photos_sent, report.photos_waiting),
+        (0, 1),
+        "an answer was lost"
+    );
+    let report = one.sync_once().await.unwrap();
+    assert_eq!(report.photos_sent, 1);
+    assert_eq!(
+        fake.uploads.lock().unwrap().requests,
+        3,
+        "no chunk went twice"
+    );
+    assert_eq!(one.photos().unwrap(), []);
+    two.sync_once().await.unwrap();
+    let record = two.record(id).unwrap();
+    assert_eq!(
+        record.registers.get("portrait"),
+        Some(&Value::from(digest.as_str()))
+    );
+    assert_eq!(two.photo(&digest).await.unwrap(), bytes);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_taken_is_said_before_it_is_queued() {
+    let fake = Fake::start().await;
+    let one = fake.device(1);
+    let id = one.create("resident", area(), resident("何晓梅")).unwrap();
+    let too_large = photo(1, usize::try_from(blob::MAX_BYTES).unwrap() + 1);
+    for (field, bytes, code) in [
+        ("photos", too_large.as_slice(), "photo_too_large"),
+        ("photos", b"%PDF-1.7".as_slice(), "photo_type"),
+        ("photos", b"".as_slice(), "photo_empty"),
+        ("name", &photo(1, 100), "not_a_photo_field"),
+    ] {
+        assert_eq!(one.add_photo(id, field, bytes).unwrap_err().code, code);
+    }
+    assert_eq!(one.photos().unwrap(), []);
+    assert_eq!(
+        one.outbox().unwrap().len(),
+        1,
+        "the record says nothing of them"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_photo_holds_up_no_other() {
+    let fake = Fake::start().await;
+    let one = fake.device(1);
+    let id = one.create("resident", area(), resident("何晓梅")).unwrap();
+    let refused = one.add_photo(id, "photos", &photo(1, 900)).unwrap();
+    let unknown = one.add_photo(id, "photos", &photo(2, 900)).unwrap();
+    one.add_photo(id, "photos", &photo(3, 900)).unwrap();
+    fake.uploads.lock().unwrap().refuse = Some((
+        refused.clone(),
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "photo_damaged",
+    ));
+    let report = one.sync_once().await.unwrap();
+    assert_eq!(
+        (
+            report.photos_sent,
+            report.photos_refused,
+            report.photos_waiting
+        ),
+        (2, 1, 0)
+    );
+    let left = one.photos().unwrap();
+    assert_eq!(left.len(), 1);
+    assert!(matches!(&left[0].state, PhotoState::Refused { code, .. } if code == "photo_damaged"));
+    one.dismiss_photo(&refused).unwrap();
+    assert_eq!(one.photos().unwrap(), []);
+    assert!(
+        fake.uploads
+            .lock()
+            .unwrap()
+            .by_digest
+            .contains_key(&unknown)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_photo_lies_open_in_the_folder() {
+    let fake = Fake::start().await;
+    let one = fake.device(1);
+    let id = one.create("resident", area(), resident("何晓梅")).unwrap();
+    let bytes = photo(1, 5_000);
+    one.add_photo(id, "photos", &bytes).unwrap();
+    let folder = one.folder.path().join("photos");
+    let mut files = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let file = std::fs::read(entry.unwrap().path()).unwrap();
+        files += 1;
+        for canary in [
+            &bytes[..24],
+            &bytes[2_000..2_024],
+            id.to_string().as_bytes(),
+        ] {
+            assert!(!file.windows(canary.len()).any(|window| window == canary));
+        }
+    }
+    assert_eq!(files, 2);
+}
