@@ -559,3 +559,41 @@ async fn rights_are_shown_with_the_grant_that_gives_them() {
             .all(|r| r["permission"] != "conflicts.decide")
     );
 }
+
+#[tokio::test]
+async fn an_open_connection_learns_of_new_rights_and_counts_as_use() {
+    use doorstep_server::domains::auth::service::{actor_of_token, refresh};
+    let server = TestServer::open_city().await.unwrap();
+    let admin = server
+        .administrator(Role::AreaAdministrator)
+        .unwrap()
+        .clone();
+    let person = server.person_without_role(VILLAGE, &admin).await.unwrap();
+    let trail =
+        doorstep_server::domains::audit::Trail::new("socket".into(), "open_sync".into(), None)
+            .into();
+    let actor = actor_of_token(&server.state, &trail, &person.token)
+        .await
+        .unwrap();
+    assert!(actor.grants.is_empty());
+    let mut heard = server.state.live.listen();
+    grant(&server, &admin, &person, "collector", VILLAGE).await;
+    let notice = heard.recv().await.unwrap();
+    assert_eq!(
+        notice,
+        doorstep_server::live::Notice::RightsChanged(doorstep_core::ids::UserId(person.id))
+    );
+    assert_eq!(
+        refresh(&server.state, &actor).await.unwrap().grants.len(),
+        1
+    );
+    for _ in 0..4 {
+        server.clock.advance(Duration::from_secs(20 * 60));
+        refresh(&server.state, &actor).await.unwrap();
+    }
+    server.clock.advance(Duration::from_secs(31 * 60));
+    assert_eq!(
+        refresh(&server.state, &actor).await.unwrap_err().code,
+        "session_idle"
+    );
+}

@@ -148,6 +148,46 @@ impl KeyRing {
         Ok(key)
     }
 
+    /// Makes the next version of an area's key: new records are wrapped by it, older ones stay readable.
+    /// Other nodes go on with the version they know until they next start.
+    ///
+    /// # Errors
+    /// When the database or the key store fails, or another node rotates the same key.
+    pub async fn rotate(&self, area: AreaCode) -> ApiResult<i32> {
+        let present = self.area_key(area).await?.version;
+        let version = self
+            .stored(area, None)
+            .await?
+            .map_or(present, |key| key.version)
+            + 1;
+        let fresh: SealKey = random::bytes()?;
+        let wrapped = self
+            .provider
+            .wrap(place(&area, version), &fresh)
+            .map_err(failed)?;
+        let made = sqlx::query(CREATE)
+            .bind(area.as_str())
+            .bind(version)
+            .bind(wrapped)
+            .execute(&self.pool)
+            .await?;
+        if made.rows_affected() == 0 {
+            return Err(ApiError::conflict(
+                "key_exists",
+                "这个区划的密钥刚由另一个节点更换，无需再换",
+            ));
+        }
+        let key = AreaKey {
+            version,
+            key: fresh,
+        };
+        self.current
+            .write()
+            .unwrap_or_else(|e| e.into_inner())
+            .insert(area, key);
+        Ok(version)
+    }
+
     /// The key of an area in a given version.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ pub use super::credentials::{
 };
 pub use super::sessions::{
     NewToken, actor_of_token, end_sessions_of_device, end_sessions_of_user, open as open_session,
-    password_of_former, prune,
+    password_of_former, prune, refresh,
 };
 
 use super::credentials::Proof;

@@ -14,7 +14,7 @@ use super::actor::Actor;
 use super::credentials::{delta, is_expired};
 use super::model::{SessionOpened, SessionView};
 use super::store::{self, NewSession, SessionRow};
-use crate::database::system_tx;
+use crate::database::{Tx, system_tx};
 use crate::domains::audit::{self, Entry, Trail};
 use crate::domains::users::{self, UserStatus};
 use crate::error::{ApiError, ApiResult, Kind};
@@ -80,6 +80,29 @@ pub async fn actor_of_token(state: &AppState, trail: &Arc<Trail>, token: &str) -
     let row = store::session(&mut tx, &hash(token))
         .await?
         .ok_or_else(ApiError::unauthenticated)?;
+    actor_of_session(state, tx, trail, row).await
+}
+
+/// The caller of an open connection as of now: rights may have changed or ended by their date, the session may have
+/// been ended from above. Counts as use of the session. For websockets: on `Notice::RightsChanged`, and every few
+/// minutes.
+///
+/// # Errors
+/// As [`actor_of_token`].
+pub async fn refresh(state: &AppState, actor: &Actor) -> ApiResult<Actor> {
+    let mut tx = system_tx(&state.pool).await?;
+    let row = store::session_by_id(&mut tx, actor.session)
+        .await?
+        .ok_or_else(ApiError::unauthenticated)?;
+    actor_of_session(state, tx, &actor.trail, row).await
+}
+
+async fn actor_of_session(
+    state: &AppState,
+    mut tx: Tx,
+    trail: &Arc<Trail>,
+    row: SessionRow,
+) -> ApiResult<Actor> {
     let now = state.clock.now();
     require_open(state, &row, now)?;
     let user = UserId(row.user_id);

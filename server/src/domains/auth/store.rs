@@ -33,6 +33,7 @@ const FORGIVE_ADDRESS: &str = "DELETE FROM failed_sign_ins WHERE id = $1";
 const OPEN_SESSION: &str = "INSERT INTO sessions (id, token_hash, user_id, device_id, created_at, last_seen_at, \
      expires_at, password_at, address) VALUES ($1, $2, $3, $4, $5, $5, $6, $7, $8)";
 const SESSION: &str = include_str!("sql/session.sql");
+const SESSION_BY_ID: &str = include_str!("sql/session_by_id.sql");
 const TOUCH: &str = "UPDATE sessions SET last_seen_at = $2 WHERE id = $1 AND last_seen_at < $2";
 const SESSIONS_OF: &str = "SELECT id, device_id, created_at, last_seen_at, address FROM sessions \
      WHERE user_id = $1 AND ended_at IS NULL AND expires_at > $2 AND last_seen_at > $3 ORDER BY last_seen_at DESC";
@@ -284,6 +285,16 @@ pub(super) async fn session(
 ) -> sqlx::Result<Option<SessionRow>> {
     sqlx::query_as(SESSION)
         .bind(token_hash)
+        .fetch_optional(tx)
+        .await
+}
+
+pub(super) async fn session_by_id(
+    tx: &mut PgConnection,
+    id: Uuid,
+) -> sqlx::Result<Option<SessionRow>> {
+    sqlx::query_as(SESSION_BY_ID)
+        .bind(id)
         .fetch_optional(tx)
         .await
 }
