@@ -119,11 +119,12 @@ impl DeviceSession {
             return Ok(false);
         }
         let scopes = store.scopes()?;
-        Ok(self.ends.iter().all(|(scope, end)| {
-            scopes
-                .iter()
-                .any(|(held, at)| held == scope && at.seq >= end.seq)
-        }))
+        // A scope of which nothing was ever logged has no cursor.
+        let at = |scope: &ScopeId| {
+            let held = scopes.iter().find(|(held, _)| held == scope);
+            held.map_or(0, |(_, at)| at.seq)
+        };
+        Ok(self.ends.iter().all(|(scope, end)| at(scope) >= end.seq))
     }
 
     /// Whether the log has brought back what was accepted on this connection, so that nothing here waits to be

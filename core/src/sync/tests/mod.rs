@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod answers;
+mod any_order;
+mod double;
 mod edits;
 mod logs;
 mod sessions;

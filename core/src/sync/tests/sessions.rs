@@ -39,6 +39,18 @@ fn nothing_is_pushed_before_the_welcome() {
 }
 
 #[test]
+fn an_empty_scope_is_complete_at_once() {
+    let mut phone = Phone::new(1);
+    let empty = ScopeState {
+        scope: scope(),
+        end: Cursor::default(),
+        bundle: None,
+    };
+    phone.welcome(vec![empty], vec![]);
+    assert!(phone.session.settled(&phone.store).unwrap());
+}
+
+#[test]
 fn a_long_queue_goes_in_parts_and_a_few_at_a_time() {
     let mut phone = Phone::welcomed(1);
     phone.create(1, "王小明");
