@@ -1,22 +1,19 @@
-//! Proving who one is: passwords, their change, lockout, the second factor.
+//! Proving who one is: passwords, checked and changed. Counting of tries: `tries`; codes: `second_factor`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use doorstep_core::crypto::password as stored_form;
-use doorstep_core::crypto::seal::Place;
 use doorstep_core::ids::UserId;
-use serde_json::json;
 use sqlx::PgConnection;
 use tokio::sync::Semaphore;
 
 use super::actor::Actor;
-use super::model::{ChangePassword, Code, RemoveSecondFactor, SecondFactor};
-use super::store::{self, CredentialRow};
-use super::{password, sessions, totp};
+use super::model::ChangePassword;
+use super::{password, second_factor, sessions, store, totp, tries};
 use crate::database::system_tx;
-use crate::domains::audit::{self, Entry, Outcome, Trail};
+use crate::domains::audit::{self, Entry, Trail};
 use crate::domains::users::{self, Account, UserStatus};
 use crate::error::{ApiError, ApiResult, Kind, Problems};
 use crate::random;
@@ -108,18 +105,6 @@ pub async fn replace_credential(
     Ok(store::set_password(tx, user.0, &former, &credential.0, at, true).await?)
 }
 
-/// Lifts the lock of a login.
-///
-/// # Errors
-/// When the database fails.
-pub async fn forget_failures(
-    state: &AppState,
-    tx: &mut PgConnection,
-    login: &str,
-) -> ApiResult<()> {
-    Ok(store::forget_tries(tx, login_token(state, login)).await?)
-}
-
 /// Checks a proof. Failures are counted by login and by address and written to the audit log; an unknown login
 /// answers, and takes as long, as a wrong password.
 ///
@@ -132,7 +117,7 @@ pub async fn verify(
     proof: Proof,
 ) -> ApiResult<Verified> {
     let login = proof.login.trim().to_lowercase();
-    let reserved = reserve(state, trail, action, &login).await?;
+    let reserved = tries::reserve(state, trail, action, &login).await?;
     let mut tx = system_tx(&state.pool).await?;
     let account = users::service::find_account(&mut tx, &login).await?;
     let credential = match &account {
@@ -147,7 +132,7 @@ pub async fn verify(
     };
     let matches = in_background(move || stored_form::verify(&proof.password, &stored)).await?;
     let Some((account, credential)) = known.filter(|_| matches) else {
-        return Err(refuse(state, trail, action, &login, None, wrong_credentials()).await);
+        return Err(tries::refuse(state, trail, action, &login, None, wrong_credentials()).await);
     };
     if account.status == UserStatus::Closed {
         let closed = ApiError::new(
@@ -155,13 +140,13 @@ pub async fn verify(
             "account_closed",
             "这个账号已停用，请联系管理员",
         );
-        return Err(refuse(state, trail, action, &login, Some(account.id), closed).await);
+        return Err(tries::refuse(state, trail, action, &login, Some(account.id), closed).await);
     }
     let mut tx = system_tx(&state.pool).await?;
-    if let Some(secret) = confirmed_secret(state, account.id, &credential)? {
+    if let Some(secret) = second_factor::confirmed_secret(state, account.id, &credential)? {
         let Some(code) = proof.code.filter(|code| !code.is_empty()) else {
             // The password was right: no failure, but no session either.
-            release(state, &mut tx, &login, reserved).await?;
+            tries::release(state, &mut tx, &login, reserved).await?;
             tx.commit().await?;
             return Err(ApiError::new(
                 Kind::Unauthenticated,
@@ -181,10 +166,18 @@ pub async fn verify(
         };
         if !taken {
             drop(tx);
-            return Err(refuse(state, trail, action, &login, Some(account.id), wrong_code()).await);
+            return Err(tries::refuse(
+                state,
+                trail,
+                action,
+                &login,
+                Some(account.id),
+                second_factor::wrong_code(),
+            )
+            .await);
         }
     }
-    release(state, &mut tx, &login, reserved).await?;
+    tries::release(state, &mut tx, &login, reserved).await?;
     tx.commit().await?;
     let must_change_password =
         credential.must_change_password || is_expired(state, credential.password_set_at);
@@ -205,7 +198,7 @@ pub(super) async fn change_password(
         password: input.current,
         code: None,
     };
-    let reserved = reserve(state, &actor.trail, "change_password", &proof.login).await?;
+    let reserved = tries::reserve(state, &actor.trail, "change_password", &proof.login).await?;
     let mut tx = system_tx(&state.pool).await?;
     let former = store::lock_credential(&mut tx, actor.user.0).await?;
     let count = i64::from(state.config.sign_in.password_history);
@@ -227,7 +220,7 @@ pub(super) async fn change_password(
     if !matches {
         drop(tx);
         let wrong = ApiError::field("current", "wrong_password", "现在的密码不对");
-        return Err(refuse(
+        return Err(tries::refuse(
             state,
             &actor.trail,
             "change_password",
@@ -243,7 +236,7 @@ pub(super) async fn change_password(
     }
     problems.require(!reused, "new", "reused", "不能使用最近用过的密码，请换一个");
     let at = state.clock.now();
-    release(state, &mut tx, &actor.login, reserved).await?;
+    tries::release(state, &mut tx, &actor.login, reserved).await?;
     if let Err(error) = problems.finish() {
         tx.commit().await?;
         return Err(error);
@@ -259,234 +252,12 @@ pub(super) async fn change_password(
     Ok(tx.commit().await?)
 }
 
-/// Makes a secret for the caller's authenticator app; in force once a code of it was given.
-pub(super) async fn begin_second_factor(
-    state: &AppState,
-    actor: &Actor,
-) -> ApiResult<SecondFactor> {
-    let secret: totp::Secret = random::bytes()?;
-    let sealed = state
-        .keys
-        .provider()
-        .wrap(secret_place(&actor.user), &secret)
-        .map_err(ApiError::internal)?;
-    let mut tx = system_tx(&state.pool).await?;
-    let credential = store::lock_credential(&mut tx, actor.user.0).await?;
-    if credential.totp_confirmed_at.is_some() {
-        return Err(ApiError::conflict(
-            "already_enrolled",
-            "您已启用动态验证码；如需更换，请先停用",
-        ));
-    }
-    store::set_totp(&mut tx, actor.user.0, Some(&sealed)).await?;
-    audit::record(
-        &mut tx,
-        Entry::by(actor, state.clock.now(), "begin_second_factor"),
-    )
-    .await?;
-    tx.commit().await?;
-    Ok(SecondFactor {
-        secret: totp::text(&secret),
-        uri: totp::uri(&secret, &actor.login),
-    })
-}
-
-/// Puts the secret in force.
-pub(super) async fn confirm_second_factor(
-    state: &AppState,
-    actor: &Actor,
-    input: Code,
-) -> ApiResult<()> {
-    let mut tx = system_tx(&state.pool).await?;
-    let credential = store::lock_credential(&mut tx, actor.user.0).await?;
-    if credential.totp_confirmed_at.is_some() {
-        return Err(ApiError::conflict("already_enrolled", "您已启用动态验证码"));
-    }
-    let secret = open_secret(state, actor.user, &credential)?
-        .ok_or_else(|| ApiError::conflict("not_begun", "请先获取动态验证码密钥"))?;
-    let at = state.clock.now();
-    let step = totp::step_of(&secret, &input.code, at.timestamp(), 0).ok_or_else(|| {
-        ApiError::field("code", "wrong_code", "动态验证码不对，请核对手机时间后重试")
-    })?;
-    store::confirm_totp(&mut tx, actor.user.0, at, step).await?;
-    audit::record(&mut tx, Entry::by(actor, at, "confirm_second_factor")).await?;
-    Ok(tx.commit().await?)
-}
-
-/// Takes the second factor away; needs password and code.
-pub(super) async fn remove_second_factor(
-    state: &AppState,
-    actor: &Actor,
-    input: RemoveSecondFactor,
-) -> ApiResult<()> {
-    let proof = Proof {
-        login: actor.login.clone(),
-        password: input.password,
-        code: Some(input.code),
-    };
-    verify(state, &actor.trail, "remove_second_factor", proof).await?;
-    let mut tx = system_tx(&state.pool).await?;
-    store::set_totp(&mut tx, actor.user.0, None).await?;
-    audit::record(
-        &mut tx,
-        Entry::by(actor, state.clock.now(), "remove_second_factor"),
-    )
-    .await?;
-    Ok(tx.commit().await?)
-}
-
-/// Whether the user has a second factor in force.
-pub(super) async fn has_second_factor(state: &AppState, user: UserId) -> ApiResult<bool> {
-    let mut tx = system_tx(&state.pool).await?;
-    let credential = store::credential(&mut tx, user.0).await?;
-    Ok(credential.is_some_and(|credential| credential.totp_confirmed_at.is_some()))
-}
-
 pub(super) fn is_expired(state: &AppState, set_at: DateTime<Utc>) -> bool {
     state.clock.now() - set_at > delta(state.config.sign_in.password_lifetime)
 }
 
 pub(super) fn delta(duration: Duration) -> chrono::TimeDelta {
     chrono::TimeDelta::from_std(duration).unwrap_or(chrono::TimeDelta::MAX)
-}
-
-fn confirmed_secret(
-    state: &AppState,
-    user: UserId,
-    credential: &CredentialRow,
-) -> ApiResult<Option<totp::Secret>> {
-    if credential.totp_confirmed_at.is_none() {
-        return Ok(None);
-    }
-    open_secret(state, user, credential)
-}
-
-fn open_secret(
-    state: &AppState,
-    user: UserId,
-    credential: &CredentialRow,
-) -> ApiResult<Option<totp::Secret>> {
-    let Some(sealed) = &credential.totp_sealed else {
-        return Ok(None);
-    };
-    state
-        .keys
-        .provider()
-        .unwrap(secret_place(&user), sealed)
-        .map(Some)
-        .map_err(ApiError::internal)
-}
-
-fn secret_place(user: &UserId) -> Place<'_> {
-    Place {
-        table: "credentials",
-        row: user.as_bytes(),
-        column: "totp_sealed",
-        version: 1,
-    }
-}
-
-/// A try that was counted before it is made.
-#[derive(Debug)]
-struct Reserved {
-    address_row: Option<i64>,
-}
-
-async fn reserve(
-    state: &AppState,
-    trail: &Arc<Trail>,
-    action: &str,
-    login: &str,
-) -> ApiResult<Reserved> {
-    let rules = &state.config.sign_in;
-    let now = state.clock.now();
-    let mut tx = system_tx(&state.pool).await?;
-    let mut address_row = None;
-    if let Some(address) = trail.address {
-        let since = now - delta(rules.lockout);
-        let (id, tries) = store::note_address(&mut tx, &address.to_string(), now, since).await?;
-        if tries > i64::from(rules.failures_per_address) {
-            // Not counted: the address gets free again even while it keeps trying.
-            drop(tx);
-            let seconds = rules.lockout.as_secs();
-            let error = ApiError::too_many(
-                "too_many_tries",
-                seconds,
-                "这个网络地址登录失败次数过多，请 15 分钟后再试",
-            );
-            return Err(refuse(state, trail, action, login, None, error).await);
-        }
-        address_row = Some(id);
-    }
-    let allowed = i32::try_from(rules.failures_allowed).unwrap_or(i32::MAX);
-    let until = now + delta(rules.lockout);
-    let (failures, locked_until) =
-        store::reserve_try(&mut tx, login_token(state, login), now, until, allowed).await?;
-    tx.commit().await?;
-    if failures > allowed {
-        let seconds = locked_until
-            .map_or(1, |until| (until - now).num_seconds().max(1))
-            .unsigned_abs();
-        let message = format!(
-            "失败次数过多，账号已锁定，请约 {} 分钟后再试",
-            seconds.div_ceil(60)
-        );
-        let error = ApiError::too_many("account_locked", seconds, message);
-        return Err(refuse(state, trail, action, login, None, error).await);
-    }
-    Ok(Reserved { address_row })
-}
-
-/// The try was no failure.
-async fn release(
-    state: &AppState,
-    tx: &mut PgConnection,
-    login: &str,
-    reserved: Reserved,
-) -> ApiResult<()> {
-    store::forget_tries(tx, login_token(state, login)).await?;
-    if let Some(id) = reserved.address_row {
-        store::forgive_address(tx, id).await?;
-    }
-    Ok(())
-}
-
-/// Writes a refused try to the audit log, and gives the error to answer with.
-async fn refuse(
-    state: &AppState,
-    trail: &Arc<Trail>,
-    action: &str,
-    login: &str,
-    user: Option<UserId>,
-    error: ApiError,
-) -> ApiError {
-    metrics::counter!("sign_ins_refused_total", "reason" => error.code).increment(1);
-    let written = async {
-        let mut tx = system_tx(&state.pool).await?;
-        let account = users::service::find_account(&mut tx, login).await?;
-        let mut entry = Entry::on_trail(trail, state.clock.now(), action)
-            .outcome(Outcome::Refused)
-            .detail(json!({ "reason": error.code }));
-        if let Some(id) = user.or(account.as_ref().map(|account| account.id)) {
-            entry = entry.user(id);
-        }
-        if let Some(account) = &account {
-            entry = entry.area(account.area);
-        }
-        audit::record(&mut tx, entry).await?;
-        tx.commit().await?;
-        trail.keep();
-        Ok::<(), ApiError>(())
-    };
-    match written.await {
-        Ok(()) => error,
-        Err(failed) => failed,
-    }
-}
-
-/// A login as a number: the guard's table must not hold what someone mistyped, which may be a password.
-fn login_token(state: &AppState, login: &str) -> i64 {
-    state.keys.blind(&format!("login:{login}"))
 }
 
 /// A stored form that no password gives, and that takes as long to check as anybody's.
@@ -504,14 +275,6 @@ fn wrong_credentials() -> ApiError {
         Kind::Unauthenticated,
         "wrong_credentials",
         "登录名或密码不对，请重试",
-    )
-}
-
-fn wrong_code() -> ApiError {
-    ApiError::new(
-        Kind::Unauthenticated,
-        "wrong_code",
-        "动态验证码不对或已用过，请等待下一个验证码",
     )
 }
 

@@ -7,10 +7,12 @@ mod credentials;
 mod model;
 pub mod password;
 pub mod routes;
+mod second_factor;
 pub mod service;
 mod sessions;
 mod store;
 mod totp;
+mod tries;
 
 pub use actor::{Actor, scoped_tx};
 pub use credentials::{Credential, Proof, Verified};

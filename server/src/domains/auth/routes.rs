@@ -16,7 +16,7 @@ use super::model::{
     Challenge, ChangePassword, Code, Me, OwnGrant, RemoveSecondFactor, SecondFactor, SessionOpened,
     SessionView, SignIn,
 };
-use super::{challenges, credentials, service, sessions};
+use super::{challenges, credentials, second_factor, service, sessions};
 use crate::domains::audit::Trail;
 use crate::domains::users;
 use crate::error::{ApiResult, Problems};
@@ -67,7 +67,7 @@ pub async fn show_me(State(state): State<AppState>, actor: Actor) -> ApiResult<J
         device: actor.device.map(|id| id.0),
         grants: actor.grants.iter().map(OwnGrant::from).collect(),
         must_change_password: actor.must_change_password,
-        second_factor: credentials::has_second_factor(&state, actor.user).await?,
+        second_factor: second_factor::is_enrolled(&state, actor.user).await?,
     }))
 }
 
@@ -163,9 +163,7 @@ pub async fn begin_second_factor(
     State(state): State<AppState>,
     actor: Actor,
 ) -> ApiResult<Json<SecondFactor>> {
-    Ok(Json(
-        credentials::begin_second_factor(&state, &actor).await?,
-    ))
+    Ok(Json(second_factor::begin(&state, &actor).await?))
 }
 
 /// Puts the second factor in force: from now on signing in needs a code.
@@ -178,7 +176,7 @@ pub async fn confirm_second_factor(
     actor: Actor,
     Body(input): Body<Code>,
 ) -> ApiResult<StatusCode> {
-    credentials::confirm_second_factor(&state, &actor, input).await?;
+    second_factor::confirm(&state, &actor, input).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -192,6 +190,6 @@ pub async fn remove_second_factor(
     actor: Actor,
     Body(input): Body<RemoveSecondFactor>,
 ) -> ApiResult<StatusCode> {
-    credentials::remove_second_factor(&state, &actor, input).await?;
+    second_factor::remove(&state, &actor, input).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -6,13 +6,13 @@ use serde_json::json;
 
 pub use super::challenges::answer as answer_challenge;
 pub use super::credentials::{
-    forget_failures, hash_password, replace_credential, store_credential, temporary_password,
-    verify,
+    hash_password, replace_credential, store_credential, temporary_password, verify,
 };
 pub use super::sessions::{
     NewToken, actor_of_token, end_sessions_of_device, end_sessions_of_user, open as open_session,
     password_of_former, prune, refresh,
 };
+pub use super::tries::forget_failures;
 
 use super::credentials::Proof;
 use super::model::{SessionOpened, SignIn};

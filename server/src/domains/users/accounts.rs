@@ -1,18 +1,17 @@
-//! Accounts: create, change, find, and the first administrator.
+//! Accounts: create, change, find.
 
 use std::collections::HashMap;
 
-use doorstep_core::ids::{AreaCode, AreaLevel, UserId};
+use doorstep_core::ids::UserId;
 use doorstep_core::rights::{Permission, Role};
 use serde_json::json;
 use sqlx::PgConnection;
 
-use super::authority;
-use super::grants;
 use super::model::{
     Account, CreateUser, UpdateUser, UserCreated, UserQuery, UserRow, UserStatus, UserView,
 };
-use super::store::{self, Filter, NewUser, SealedName};
+use super::store::{self, Filter, NewUser};
+use super::{authority, fields, grants, name};
 use crate::database::system_tx;
 use crate::domains::audit::{self, Entry};
 use crate::domains::auth::{self, Actor, scoped_tx};
@@ -23,10 +22,6 @@ use crate::live::Notice;
 use crate::random;
 use crate::state::AppState;
 
-const TABLE: &str = "users";
-const NAME: &str = "name_sealed";
-const LONGEST_NAME: usize = 50;
-
 /// Creates a user below the actor, with a password for the first sign-in.
 ///
 /// # Errors
@@ -36,10 +31,10 @@ pub async fn create_user(
     actor: &Actor,
     input: CreateUser,
 ) -> ApiResult<UserCreated> {
-    let (login, name, area) = checked(&input)?;
+    let (login, name, area) = fields::checked(&input)?;
     actor.require(Permission::ManageUsers, &area)?;
     let id = random::id(state.clock.timestamp(), UserId::new)?;
-    let sealed = seal_name(state, id, area, &name).await?;
+    let sealed = name::seal(state, id, area, &name).await?;
     let (temporary_password, credential) = auth::service::temporary_password(state).await?;
     let mut tx = scoped_tx(&state.pool, actor, Permission::ManageUsers).await?;
     let (at, by) = (state.clock.now(), actor.person().map(|id| id.0));
@@ -80,22 +75,22 @@ pub(super) async fn update_user(
     let name = input
         .name
         .as_deref()
-        .map(|name| check_name(&mut problems, name));
+        .map(|name| fields::check_name(&mut problems, name));
     let area = input
         .area
         .as_deref()
-        .and_then(|area| check_area(&mut problems, area));
+        .and_then(|area| fields::check_area(&mut problems, area));
     problems.finish()?;
     if let Some(area) = &area {
         actor.require(Permission::ManageUsers, area)?;
     }
     let before = find_user(state, actor, Permission::ManageUsers, id).await?;
     let (name, area) = (
-        name.unwrap_or(open_name(state, &before).await?),
+        name.unwrap_or(name::open(state, &before).await?),
         area.unwrap_or(before.area_code),
     );
     let status = input.status.unwrap_or(before.status());
-    let sealed = seal_name(state, id, area, &name).await?;
+    let sealed = name::seal(state, id, area, &name).await?;
 
     let mut tx = system_tx(&state.pool).await?;
     let row = store::lock(&mut tx, id.0)
@@ -174,7 +169,7 @@ pub async fn list_users(
     let area = query
         .area
         .as_deref()
-        .and_then(|area| check_area(&mut problems, area));
+        .and_then(|area| fields::check_area(&mut problems, area));
     let role = query.role.as_deref().map(str::parse::<Role>);
     problems.require(
         !matches!(role, Some(Err(_))),
@@ -193,7 +188,7 @@ pub async fn list_users(
         login_pattern: text
             .as_deref()
             .map(|text| format!("{}%", escape_like(&text.trim().to_lowercase()))),
-        name_token: text.as_deref().map(|text| name_token(state, text.trim())),
+        name_token: text.as_deref().map(|text| name::token(state, text.trim())),
         role: query.role,
         status: query.status.map(UserStatus::code),
         after: paging.after()?,
@@ -247,82 +242,9 @@ pub async fn names(state: &AppState, ids: &[UserId]) -> ApiResult<HashMap<UserId
     drop(tx);
     let mut names = HashMap::with_capacity(rows.len());
     for row in &rows {
-        names.insert(UserId(row.id), open_name(state, row).await?);
+        names.insert(UserId(row.id), name::open(state, row).await?);
     }
     Ok(names)
-}
-
-/// Who the first administrator is to be.
-#[derive(Clone, Debug)]
-pub struct NewAdministrator {
-    /// What to sign in with.
-    pub login: String,
-    /// The person's name.
-    pub name: String,
-    /// The first password; must be changed at the first sign-in.
-    pub password: String,
-    /// `area_administrator`, `security_administrator` or `auditor`.
-    pub role: Role,
-}
-
-/// Creates the city's first administrator of a kind. Nobody above could do it, so it is done by a command on the
-/// server's machine, once for each of the three kinds; later ones are granted from above.
-///
-/// # Errors
-/// When there is one already, no areas were imported yet, or login or password break a rule.
-pub async fn create_first_administrator(
-    state: &AppState,
-    new: NewAdministrator,
-) -> ApiResult<UserId> {
-    let mut problems = Problems::default();
-    let login = check_login(&mut problems, &new.login);
-    let name = check_name(&mut problems, &new.name);
-    problems.require(
-        new.role.is_administrator() && new.role != Role::Server,
-        "role",
-        "no_administrator",
-        "第一个管理员只能是区划管理员、安全管理员或审计员",
-    );
-    for problem in auth::password::problems(&new.password, &login) {
-        problems.add("password", problem.code, problem.message);
-    }
-    problems.finish()?;
-    let city = crate::domains::areas::service::city(state).await?;
-    let id = random::id(state.clock.timestamp(), UserId::new)?;
-    let sealed = seal_name(state, id, city, &name).await?;
-    let credential = auth::service::hash_password(state, new.password).await?;
-    let at = state.clock.now();
-    let mut tx = system_tx(&state.pool).await?;
-    let held = grants::live_of_role(state, &mut tx, new.role).await?;
-    if held
-        .iter()
-        .any(|grant| grant.area.level() == AreaLevel::City)
-    {
-        return Err(ApiError::conflict(
-            "administrator_exists",
-            format!(
-                "全市已有{}：如需增加，请由上级在系统中授权",
-                new.role.label()
-            ),
-        ));
-    }
-    let user = NewUser {
-        id: id.0,
-        login: &login,
-        name: sealed,
-        area: city.as_str(),
-        at,
-        by: None,
-    };
-    store::create(&mut tx, &user).await?;
-    auth::service::store_credential(&mut tx, id, &credential, at).await?;
-    grants::insert(state, &mut tx, id, new.role, city, None, None).await?;
-    let entry = Entry::by_server(at, "create_first_administrator")
-        .subject("user", id)
-        .area(city);
-    audit::record(&mut tx, entry.detail(json!({ "role": new.role }))).await?;
-    tx.commit().await?;
-    Ok(id)
 }
 
 /// A user that the actor may see with this permission; else 'not found'.
@@ -370,87 +292,11 @@ fn require_other(actor: &Actor, id: UserId) -> ApiResult<()> {
     Ok(())
 }
 
-fn checked(input: &CreateUser) -> ApiResult<(String, String, AreaCode)> {
-    let mut problems = Problems::default();
-    let login = check_login(&mut problems, &input.login);
-    let name = check_name(&mut problems, &input.name);
-    let area = check_area(&mut problems, &input.area);
-    problems.finish()?;
-    Ok((
-        login,
-        name,
-        area.ok_or_else(|| ApiError::not_found("这个区划"))?,
-    ))
-}
-
-fn check_login(problems: &mut Problems, login: &str) -> String {
-    let login = login.trim().to_lowercase();
-    let fits = (3..=64).contains(&login.len())
-        && login
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
-        && login.starts_with(|first: char| first.is_ascii_alphanumeric());
-    problems.require(
-        fits,
-        "login",
-        "login_form",
-        "登录名为 3 到 64 位字母、数字或 . _ -，以字母或数字开头",
-    );
-    login
-}
-
-fn check_name(problems: &mut Problems, name: &str) -> String {
-    let name = name.trim().to_owned();
-    let fits = !name.is_empty()
-        && name.chars().count() <= LONGEST_NAME
-        && !name.chars().any(char::is_control);
-    problems.require(fits, "name", "name_form", "请填写姓名，不超过 50 个字");
-    name
-}
-
-pub(super) fn check_area(problems: &mut Problems, area: &str) -> Option<AreaCode> {
-    let code = area.parse().ok();
-    problems.require(
-        code.is_some(),
-        "area",
-        "area_form",
-        "区划代码为 12 位数字，请从区划树中选择",
-    );
-    code
-}
-
-fn name_token(state: &AppState, name: &str) -> i64 {
-    state.keys.blind(&format!("user-name:{name}"))
-}
-
-async fn seal_name(
-    state: &AppState,
-    id: UserId,
-    area: AreaCode,
-    name: &str,
-) -> ApiResult<SealedName> {
-    let key = state.keys.area_key(area).await?;
-    Ok(SealedName {
-        sealed: key.seal(TABLE, id.as_bytes(), NAME, name.as_bytes())?,
-        key_version: key.version,
-        token: name_token(state, name),
-    })
-}
-
-async fn open_name(state: &AppState, row: &UserRow) -> ApiResult<String> {
-    let key = state
-        .keys
-        .area_key_version(row.area_code, row.name_key_version)
-        .await?;
-    let plain = key.open(TABLE, row.id.as_bytes(), NAME, &row.name_sealed)?;
-    String::from_utf8(plain).map_err(ApiError::internal)
-}
-
 async fn view(state: &AppState, row: &UserRow) -> ApiResult<UserView> {
     Ok(UserView {
         id: row.id,
         login: row.login.clone(),
-        name: open_name(state, row).await?,
+        name: name::open(state, row).await?,
         area: row.area_code,
         status: row.status(),
         version: row.version,

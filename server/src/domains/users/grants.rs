@@ -7,8 +7,9 @@ use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::accounts::{check_area, find_user};
+use super::accounts::find_user;
 use super::authority;
+use super::fields::check_area;
 use super::model::{Grant, GrantRole, GrantRow, GrantState, GrantView, RightView, UserStatus};
 use super::{store, tag};
 use crate::database::system_tx;

@@ -3,8 +3,11 @@
 
 mod accounts;
 mod authority;
+mod fields;
+mod first;
 mod grants;
 mod model;
+mod name;
 pub mod routes;
 pub mod service;
 mod store;

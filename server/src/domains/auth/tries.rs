@@ -1,0 +1,132 @@
+//! Tries to sign in, counted before they are made: by login, whether it exists or not, and by address.
+//! Knows no passwords.
+
+use std::sync::Arc;
+
+use doorstep_core::ids::UserId;
+use serde_json::json;
+use sqlx::PgConnection;
+
+use super::credentials::delta;
+use super::store;
+use crate::database::system_tx;
+use crate::domains::audit::{self, Entry, Outcome, Trail};
+use crate::domains::users;
+use crate::error::{ApiError, ApiResult};
+use crate::state::AppState;
+
+/// Lifts the lock of a login.
+///
+/// # Errors
+/// When the database fails.
+pub async fn forget_failures(
+    state: &AppState,
+    tx: &mut PgConnection,
+    login: &str,
+) -> ApiResult<()> {
+    Ok(store::forget_tries(tx, login_token(state, login)).await?)
+}
+
+/// A try that was counted before it is made.
+#[derive(Debug)]
+pub(super) struct Reserved {
+    address_row: Option<i64>,
+}
+
+/// Counts a try by login and by address, and refuses it when either has had too many.
+pub(super) async fn reserve(
+    state: &AppState,
+    trail: &Arc<Trail>,
+    action: &str,
+    login: &str,
+) -> ApiResult<Reserved> {
+    let rules = &state.config.sign_in;
+    let now = state.clock.now();
+    let mut tx = system_tx(&state.pool).await?;
+    let mut address_row = None;
+    if let Some(address) = trail.address {
+        let since = now - delta(rules.lockout);
+        let (id, tries) = store::note_address(&mut tx, &address.to_string(), now, since).await?;
+        if tries > i64::from(rules.failures_per_address) {
+            // Not counted: the address gets free again even while it keeps trying.
+            drop(tx);
+            let seconds = rules.lockout.as_secs();
+            let error = ApiError::too_many(
+                "too_many_tries",
+                seconds,
+                "这个网络地址登录失败次数过多，请 15 分钟后再试",
+            );
+            return Err(refuse(state, trail, action, login, None, error).await);
+        }
+        address_row = Some(id);
+    }
+    let allowed = i32::try_from(rules.failures_allowed).unwrap_or(i32::MAX);
+    let until = now + delta(rules.lockout);
+    let (failures, locked_until) =
+        store::reserve_try(&mut tx, login_token(state, login), now, until, allowed).await?;
+    tx.commit().await?;
+    if failures > allowed {
+        let seconds = locked_until
+            .map_or(1, |until| (until - now).num_seconds().max(1))
+            .unsigned_abs();
+        let message = format!(
+            "失败次数过多，账号已锁定，请约 {} 分钟后再试",
+            seconds.div_ceil(60)
+        );
+        let error = ApiError::too_many("account_locked", seconds, message);
+        return Err(refuse(state, trail, action, login, None, error).await);
+    }
+    Ok(Reserved { address_row })
+}
+
+/// The try was no failure.
+pub(super) async fn release(
+    state: &AppState,
+    tx: &mut PgConnection,
+    login: &str,
+    reserved: Reserved,
+) -> ApiResult<()> {
+    store::forget_tries(tx, login_token(state, login)).await?;
+    if let Some(id) = reserved.address_row {
+        store::forgive_address(tx, id).await?;
+    }
+    Ok(())
+}
+
+/// Writes a refused try to the audit log, and gives the error to answer with.
+pub(super) async fn refuse(
+    state: &AppState,
+    trail: &Arc<Trail>,
+    action: &str,
+    login: &str,
+    user: Option<UserId>,
+    error: ApiError,
+) -> ApiError {
+    metrics::counter!("sign_ins_refused_total", "reason" => error.code).increment(1);
+    let written = async {
+        let mut tx = system_tx(&state.pool).await?;
+        let account = users::service::find_account(&mut tx, login).await?;
+        let mut entry = Entry::on_trail(trail, state.clock.now(), action)
+            .outcome(Outcome::Refused)
+            .detail(json!({ "reason": error.code }));
+        if let Some(id) = user.or(account.as_ref().map(|account| account.id)) {
+            entry = entry.user(id);
+        }
+        if let Some(account) = &account {
+            entry = entry.area(account.area);
+        }
+        audit::record(&mut tx, entry).await?;
+        tx.commit().await?;
+        trail.keep();
+        Ok::<(), ApiError>(())
+    };
+    match written.await {
+        Ok(()) => error,
+        Err(failed) => failed,
+    }
+}
+
+/// A login as a number: the guard's table must not hold what someone mistyped, which may be a password.
+fn login_token(state: &AppState, login: &str) -> i64 {
+    state.keys.blind(&format!("login:{login}"))
+}
