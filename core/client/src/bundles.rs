@@ -8,6 +8,7 @@ use reqwest::{Method, StatusCode, header};
 
 use crate::error::{ClientError, ClientResult, Kind};
 use crate::http::Http;
+use crate::routes;
 use crate::sealed::SealedFolder;
 
 /// The largest bundle that is taken, in bytes.
@@ -55,7 +56,7 @@ pub(crate) async fn fetch(
         let request = http
             .request(
                 Method::GET,
-                &format!("/api/sync/bundles/{name}"),
+                &format!("{}/{name}", routes::BUNDLES),
                 Some(token),
             )
             .header(header::RANGE, format!("bytes={}-", file.len()));

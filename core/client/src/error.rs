@@ -129,11 +129,9 @@ impl<E: std::error::Error + Send + Sync + 'static> From<DeviceError<E>> for Clie
             DeviceError::Store(error) => Self::storage(error),
             DeviceError::Protocol(what) => Self::protocol(what),
             DeviceError::NoSuchRecord => Self::no_such_record(),
-            DeviceError::Exists => Self::new(
-                Kind::Storage,
-                "record_exists",
-                "档案编号重复，请重试一次",
-            ),
+            DeviceError::Exists => {
+                Self::new(Kind::Storage, "record_exists", "档案编号重复，请重试一次")
+            }
             DeviceError::NoSuchType => Self::new(
                 Kind::Invalid,
                 "no_such_type",

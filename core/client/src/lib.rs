@@ -16,9 +16,12 @@ mod http;
 mod link;
 mod login;
 mod photos;
+mod routes;
 mod run;
 mod sealed;
 mod socket;
+
+pub use doorstep_sqlite::SqliteStore;
 
 pub use backoff::Backoff;
 pub use bundles::Progress;

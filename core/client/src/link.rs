@@ -4,8 +4,6 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use doorstep_core::ids::ScopeId;
 use doorstep_core::protocol::frames::{BundleOffer, Bye, Down, Unsent, Up};
 use doorstep_core::store::DeviceStore;
@@ -20,10 +18,9 @@ use crate::device::{Shared, SyncReport};
 use crate::error::{ClientError, ClientResult};
 use crate::events::Event;
 use crate::host;
+use crate::routes;
 use crate::socket::{Heard, Socket};
 
-/// The websocket's route.
-const ROUTE: &str = "/api/sync";
 /// How long, once settled, to wait for the log to bring back what was just accepted.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -87,8 +84,8 @@ pub(crate) async fn talk<S: DeviceStore + Send + 'static>(
     let token = shared.login.token()?;
     let server = shared.login.http().server();
     let patience = shared.options.connect_timeout;
-    let socket = Socket::open(server, ROUTE, patience, shared.counters.clone()).await?;
-    let session = DeviceSession::new(shared.login.who().clone(), token_bytes(&token));
+    let socket = Socket::open(server, routes::SYNC, patience, shared.counters.clone()).await?;
+    let session = DeviceSession::new(shared.login.who().clone(), token.as_bytes().to_vec());
     let mut link = Link {
         shared,
         report,
@@ -107,13 +104,6 @@ pub(crate) async fn talk<S: DeviceStore + Send + 'static>(
     link.fetches.abort_all();
     link.socket.close().await;
     end
-}
-
-/// A token is 32 bytes; HTTP carries it as base64url.
-fn token_bytes(token: &str) -> Vec<u8> {
-    URL_SAFE_NO_PAD
-        .decode(token)
-        .unwrap_or_else(|_| token.as_bytes().to_vec())
 }
 
 impl<S: DeviceStore + Send + 'static> Link<'_, S> {

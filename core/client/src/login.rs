@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::error::{ClientError, ClientResult, Kind};
 use crate::http::Http;
+use crate::routes;
 
 /// What a device signs to enrol: this, the nonce, its public key.
 const ENROL: &[u8] = b"doorstep-enrol-v1";
@@ -74,7 +75,7 @@ async fn answer(
     subject: &[u8],
 ) -> ClientResult<(String, String)> {
     let challenge: Challenge = http
-        .json(http.request(Method::POST, "/api/auth/challenges", None))
+        .json(http.request(Method::POST, routes::CHALLENGES, None))
         .await?;
     let nonce = hex::decode(&challenge.nonce).map_err(|_| ClientError::protocol("nonce"))?;
     // Only what this protocol signs is signed: a fixed length keeps a nonce from passing for another message.
@@ -108,8 +109,11 @@ pub(crate) async fn enrol(
         "name": name,
         "platform": platform,
     });
-    http.json(http.request(Method::POST, "/api/devices", None).json(&body))
-        .await
+    http.json(
+        http.request(Method::POST, routes::DEVICES, None)
+            .json(&body),
+    )
+    .await
 }
 
 /// What a device is signed in with: its key, and the password or its last token.
@@ -129,7 +133,7 @@ async fn sign_in(http: &Http, who: &Identity, proof: Proof<'_>) -> ClientResult<
         Proof::Token(token) => body["token"] = token.into(),
     }
     http.json(
-        http.request(Method::POST, "/api/devices/sign-in", None)
+        http.request(Method::POST, routes::SIGN_IN, None)
             .json(&body),
     )
     .await
@@ -251,7 +255,7 @@ impl Login {
         *self.held() = None;
         let request = self
             .http
-            .request(Method::POST, "/api/auth/sign-out", Some(&token));
+            .request(Method::POST, routes::SIGN_OUT, Some(&token));
         if let Err(error) = self.http.send(request).await {
             tracing::debug!(code = %error.code, "the server was not told of signing out");
         }
@@ -267,7 +271,7 @@ impl Login {
         let token = self.token()?;
         let request = self
             .http
-            .request(Method::POST, "/api/auth/password", Some(&token))
+            .request(Method::POST, routes::PASSWORD, Some(&token))
             .json(&body);
         self.http.send(request).await.map(|_| ())
     }
@@ -279,7 +283,7 @@ impl Login {
     pub async fn me(&self) -> ClientResult<Me> {
         let token = self.token()?;
         self.http
-            .json(self.http.request(Method::GET, "/api/auth/me", Some(&token)))
+            .json(self.http.request(Method::GET, routes::ME, Some(&token)))
             .await
     }
 

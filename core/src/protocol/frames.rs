@@ -44,7 +44,7 @@ pub enum Up {
 pub struct Hello {
     /// `protocol::VERSION`.
     pub version: u16,
-    /// The session's opaque token, 32 bytes.
+    /// The session's opaque token, the bytes of its text.
     #[serde(with = "serde_bytes")]
     pub token: Vec<u8>,
     /// Which device.
@@ -130,7 +130,7 @@ pub struct ScopeState {
 /// An immutable file with a scope's records: length-prefixed (u32, big endian) `Down::Batch` frames.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BundleOffer {
-    /// SM3 of the file: its name under `/api/sync/bundles/` and its check.
+    /// SM3 of the file: its name under `/api/v1/sync/bundles/` and its check.
     #[serde(with = "serde_bytes")]
     pub digest: Vec<u8>,
     /// Its length.

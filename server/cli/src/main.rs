@@ -1,2 +1,153 @@
-//! The command `doorstep`.
-fn main() {}
+//! The command `doorstep`: serves, administers, and is a whole device. Knows no rule: it reads arguments, calls, and
+//! prints. Exit codes: see `failure::Exit`.
+
+mod admin;
+mod areas;
+mod audit;
+mod device;
+mod failure;
+mod help;
+mod local;
+mod login;
+mod output;
+mod remote;
+mod secrets;
+mod serve;
+mod users;
+mod values;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::failure::{Exit, Failure, Outcome};
+
+/// 入户：实有人口、实有房屋登记系统的服务器、管理工具和命令行设备
+#[derive(Parser, Debug)]
+#[command(name = "doorstep", version, after_help = help::EXIT_CODES)]
+struct Cli {
+    /// 输出 JSON，供程序读取
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    Serve(serve::ServeArgs),
+    #[command(subcommand)]
+    Admin(admin::AdminCommand),
+    #[command(subcommand)]
+    Areas(areas::AreasCommand),
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
+    Login(login::LoginArgs),
+    Logout(login::LogoutArgs),
+    #[command(subcommand)]
+    Users(users::UsersCommand),
+    #[command(subcommand)]
+    Device(device::DeviceCommand),
+    /// 输出命令补全脚本，例如 doorstep completions bash > /etc/bash_completion.d/doorstep
+    Completions {
+        /// bash、zsh、fish、elvish 或 powershell
+        #[arg(value_name = "外壳")]
+        shell: clap_complete::Shell,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args_os()
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect();
+    let wants_json = arguments.iter().any(|argument| argument == "--json");
+    let parsed = help::in_chinese(Cli::command())
+        .try_get_matches_from(arguments)
+        .and_then(|matches| <Cli as clap::FromArgMatches>::from_arg_matches(&matches));
+    let cli = match parsed {
+        Ok(cli) => cli,
+        Err(error) => return help::refuse(&error, wants_json),
+    };
+    let json = cli.json;
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return Failure::new(Exit::Failed, "runtime", format!("不能启动：{error}"))
+                .report(json);
+        }
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(json),
+    }
+}
+
+async fn run(cli: Cli) -> Outcome {
+    let json = cli.json;
+    match cli.command {
+        Command::Serve(args) => serve::run(args, json).await,
+        Command::Admin(command) => admin::run(command, json).await,
+        Command::Areas(command) => areas::run(command, json).await,
+        Command::Audit(command) => audit::run(command, json).await,
+        Command::Login(args) => login::run(args, json).await,
+        Command::Logout(args) => login::logout(args, json).await,
+        Command::Users(command) => users::run(command, json).await,
+        Command::Device(command) => device::run(command, json).await,
+        Command::Completions { shell } => {
+            let mut command = help::in_chinese(Cli::command());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command, "doorstep", &mut script);
+            output::line(String::from_utf8_lossy(&script).trim_end());
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        help::in_chinese(Cli::command()).debug_assert();
+    }
+
+    #[test]
+    fn every_help_is_in_chinese() {
+        fn walk(command: &mut clap::Command, path: &str) {
+            let help = command.render_long_help().to_string();
+            for english in [
+                "Usage:",
+                "Options:",
+                "Commands:",
+                "Arguments:",
+                "Print help",
+                "Print version",
+            ] {
+                assert!(!help.contains(english), "{path}: {english}\n{help}");
+            }
+            let about = command
+                .get_about()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            assert!(!about.is_ascii(), "{path} says nothing of itself");
+            for argument in command.get_arguments() {
+                let says = argument
+                    .get_help()
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
+                assert!(!says.is_ascii(), "{path} {}: no help", argument.get_id());
+            }
+            for sub in command.get_subcommands_mut() {
+                let path = format!("{path} {}", sub.get_name());
+                walk(sub, &path);
+            }
+        }
+        let mut command = help::in_chinese(Cli::command());
+        command.build();
+        walk(&mut command, "doorstep");
+    }
+}

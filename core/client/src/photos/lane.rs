@@ -17,6 +17,7 @@ use crate::device::Shared;
 use crate::error::{ClientError, ClientResult, Kind};
 use crate::events::Event;
 use crate::host;
+use crate::routes;
 
 /// How often a photo may be put off because the server does not know its record.
 const PATIENCE_WITH_RECORD: u32 = 20;
@@ -116,7 +117,7 @@ async fn send<S: DeviceStore + Send + 'static>(
             return Err(ClientError::protocol("upload stands beyond its end"));
         };
         let chunk = &rest[..rest.len().min(blob::CHUNK)];
-        let path = format!("/api/photos/{}/{}", at.upload, at.offset);
+        let path = format!("{}/{}/{}", routes::PHOTOS, at.upload, at.offset);
         let request = shared
             .login
             .http()
@@ -162,7 +163,7 @@ async fn open<S: DeviceStore + Send + 'static>(
     let request = shared
         .login
         .http()
-        .request(Method::POST, "/api/photos", Some(&shared.login.token()?))
+        .request(Method::POST, routes::PHOTOS, Some(&shared.login.token()?))
         .json(&body);
     let opened: Upload = shared.login.http().json(request).await?;
     if let PhotoState::Waiting { upload, .. } = &mut photo.state

@@ -19,6 +19,7 @@ use reqwest::Method;
 use crate::device::Device;
 use crate::error::{ClientError, ClientResult, Kind};
 use crate::host;
+use crate::routes;
 
 impl<S: DeviceStore + Send + 'static> Device<S> {
     /// Adds a photo to a record's field (`portrait`, `photos`): it is checked, sealed and queued, and the record is
@@ -116,7 +117,7 @@ impl<S: DeviceStore + Send + 'static> Device<S> {
         let token = self.shared.login.token()?;
         let request = self.shared.login.http().request(
             Method::GET,
-            &format!("/api/photos/{digest}"),
+            &format!("{}/{digest}", routes::PHOTOS),
             Some(&token),
         );
         let response = self.shared.login.http().send(request).await?;

@@ -7,4 +7,4 @@ pub mod routes;
 pub mod service;
 mod store;
 
-pub use model::{Area, ImportReport};
+pub use model::{Area, ImportQuery, ImportReport};

@@ -1,0 +1,178 @@
+//! Commands that act on a running server as a signed-in user. The session lies in a file that only its owner reads.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use doorstep_client::{Http, ServerAddress};
+use reqwest::{Method, RequestBuilder};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::failure::{Exit, Failure};
+
+/// Which server, as whom.
+#[derive(clap::Args, Debug, Clone, Default)]
+pub(crate) struct RemoteArgs {
+    /// 服务器地址；不填则用登录时的地址
+    #[arg(long, value_name = "地址", env = "DOORSTEP_SERVER")]
+    server: Option<String>,
+    /// 登录状态文件；不填则为 ~/.config/doorstep/session.json
+    #[arg(long, value_name = "文件", env = "DOORSTEP_SESSION")]
+    session: Option<PathBuf>,
+}
+
+/// The session file.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Session {
+    pub(crate) server: String,
+    pub(crate) login: String,
+    pub(crate) token: String,
+}
+
+/// A server to talk to, signed in or not.
+pub(crate) struct Remote {
+    http: Http,
+    token: Option<String>,
+}
+
+impl RemoteArgs {
+    fn path(&self) -> Result<PathBuf, Failure> {
+        if let Some(path) = &self.session {
+            return Ok(path.clone());
+        }
+        let base = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from);
+        let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config"));
+        base.or_else(home)
+            .map(|base| base.join("doorstep/session.json"))
+            .ok_or_else(|| {
+                Failure::usage(
+                    "session_file",
+                    "不知道登录状态存在哪里：请用 --session 指定文件",
+                )
+            })
+    }
+
+    fn kept(&self) -> Result<Option<Session>, Failure> {
+        let path = self.path()?;
+        match std::fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|_| {
+                Failure::new(
+                    Exit::SignIn,
+                    "session_file",
+                    "登录状态文件已损坏，请重新登录",
+                )
+            }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Failure::file(&path, &error)),
+        }
+    }
+
+    /// The server, as whoever is signed in. `DOORSTEP_TOKEN` goes before the file.
+    pub(crate) fn signed_in(&self) -> Result<Remote, Failure> {
+        let kept = self.kept()?;
+        let token = std::env::var("DOORSTEP_TOKEN").ok();
+        let token = token.or_else(|| kept.as_ref().map(|session| session.token.clone()));
+        let token = token.ok_or_else(|| Failure::new(Exit::SignIn, "signed_out", "还没有登录"))?;
+        let server = self.address(kept.as_ref())?;
+        Ok(Remote {
+            http: Http::new(server, Arc::default())?,
+            token: Some(token),
+        })
+    }
+
+    /// The server, before anyone has signed in.
+    pub(crate) fn anyone(&self) -> Result<Remote, Failure> {
+        let server = self.address(self.kept()?.as_ref())?;
+        Ok(Remote {
+            http: Http::new(server, Arc::default())?,
+            token: None,
+        })
+    }
+
+    fn address(&self, kept: Option<&Session>) -> Result<ServerAddress, Failure> {
+        let text = self
+            .server
+            .as_deref()
+            .or(kept.map(|session| session.server.as_str()));
+        let text =
+            text.ok_or_else(|| Failure::usage("server_missing", "请用 --server 指定服务器地址"))?;
+        Ok(ServerAddress::parse(text)?)
+    }
+
+    pub(crate) fn keep(&self, session: &Session) -> Result<PathBuf, Failure> {
+        let path = self.path()?;
+        let bytes = serde_json::to_vec_pretty(session).unwrap_or_default();
+        write_private(&path, &bytes).map_err(|error| Failure::file(&path, &error))?;
+        Ok(path)
+    }
+
+    pub(crate) fn forget(&self) -> Result<(), Failure> {
+        let path = self.path()?;
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Failure::file(&path, &error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Writes a file that only its owner reads.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o600)
+        .open(path)?;
+    file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+impl Remote {
+    pub(crate) fn server(&self) -> String {
+        self.http.server().to_string()
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, path, self.token.as_deref())
+    }
+
+    pub(crate) async fn json<T: DeserializeOwned>(
+        &self,
+        request: RequestBuilder,
+    ) -> Result<T, Failure> {
+        Ok(self.http.json(request).await?)
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.json(self.request(Method::POST, path).json(body)).await
+    }
+}
+
+/// The text of a field of an answer; empty where there is none.
+pub(crate) fn text(value: &Value, name: &str) -> String {
+    match &value[name] {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    }
+}
+
+impl Remote {
+    /// The same server as somebody else.
+    pub(crate) fn with_token(self, token: &str) -> Self {
+        Self {
+            token: Some(token.to_owned()),
+            ..self
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! `doorstep serve`: the server, until it is told to stop.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use doorstep_server::app::{App, termination};
+use doorstep_server::clock::SystemClock;
+use doorstep_server::config::Config;
+use doorstep_server::database::Ownership;
+use serde_json::json;
+
+use crate::failure::Outcome;
+use crate::local::DataArgs;
+use crate::output;
+
+/// 启动服务器；收到终止信号（Ctrl-C、SIGTERM）后有序停止
+#[derive(clap::Args, Debug)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    data: DataArgs,
+    /// 监听地址；端口写 0 则自动选一个空闲端口
+    #[arg(
+        long,
+        value_name = "地址:端口",
+        env = "DOORSTEP_LISTEN",
+        default_value = "127.0.0.1:8600"
+    )]
+    listen: SocketAddr,
+    /// 前面有反向代理：相信它给出的来访地址
+    #[arg(long)]
+    behind_proxy: bool,
+    /// 日志每行一个 JSON 对象
+    #[arg(long)]
+    log_json: bool,
+}
+
+pub(crate) async fn run(args: ServeArgs, json: bool) -> Outcome {
+    doorstep_server::logging::start(args.log_json);
+    let config = Config {
+        listen: args.listen,
+        behind_proxy: args.behind_proxy,
+        ..args.data.config()
+    };
+    let app = App::open(config, Arc::new(SystemClock), Ownership::Own).await?;
+    let listener = match app.bind().await {
+        Ok(listener) => listener,
+        Err(error) => {
+            app.close().await?;
+            return Err(error.into());
+        }
+    };
+    let address = listener.local_addr().map_err(anyhow::Error::from)?;
+    if json {
+        output::json(&json!({ "listening": format!("http://{address}") }));
+    } else {
+        output::line(&format!("服务已启动：http://{address}（按 Ctrl-C 停止）"));
+    }
+    let signal = async {
+        if let Err(error) = termination().await {
+            tracing::error!(%error, "signals can't be heard");
+            std::future::pending::<()>().await;
+        }
+    };
+    app.serve(listener, signal).await?;
+    Ok(())
+}
