@@ -119,7 +119,6 @@ impl DeviceSession {
             return Ok(false);
         }
         let scopes = store.scopes()?;
-        // A scope of which nothing was ever logged has no cursor.
         let at = |scope: &ScopeId| {
             let held = scopes.iter().find(|(held, _)| held == scope);
             held.map_or(0, |(_, at)| at.seq)
@@ -226,6 +225,7 @@ impl DeviceSession {
                     .iter()
                     .map(|state| (state.scope, state.end))
                     .collect();
+                know_scopes(store, &self.ends)?;
                 for state in welcome.scopes {
                     if let Some(offer) = state.bundle {
                         self.fetching.push((state.scope, offer.clone()));
@@ -302,7 +302,7 @@ impl DeviceSession {
             };
             // Until the last batch is kept the cursor stays at zero: a crash fetches the bundle again.
             let to = if rest.is_empty() { offer.cursor.seq } else { 0 };
-            let done = incoming::apply(store, &self.who, scope, to, &batch)?;
+            let done = incoming::apply(store, &self.who, scope, to, &batch, false)?;
             self.unechoed = self.unechoed.saturating_sub(done.own);
             changed.extend(done.changed);
             states.extend(done.states);
@@ -346,7 +346,8 @@ impl DeviceSession {
         }
         // A repair (from = to) answers what was said before the last batches came.
         let to = batch.to.max(at.seq);
-        let done = incoming::apply(store, &self.who, batch.scope, to, batch)?;
+        let repair = batch.from == batch.to;
+        let done = incoming::apply(store, &self.who, batch.scope, to, batch, repair)?;
         self.unechoed = self.unechoed.saturating_sub(done.own);
         let mut actions = vec![Action::Changed(done.changed), Action::States(done.states)];
         if !done.left.is_empty() {
@@ -373,20 +374,53 @@ impl DeviceSession {
         if at.seq < end.seq {
             return Err(DeviceError::Protocol("checkpoint beyond the log"));
         }
+        let members = store.members(&scope)?;
+        let records: Vec<(RecordId, ScopeDigest)> = members
+            .into_iter()
+            .filter(|(_, heads)| !heads.is_empty())
+            .map(|(id, heads)| (id, ScopeDigest::of_record(id, &heads)))
+            .collect();
+        let sum = |sum: ScopeDigest, (_, part): &(RecordId, ScopeDigest)| sum.plus(*part);
+        let digest = records.iter().fold(ScopeDigest::default(), sum);
+        if digest != at.digest {
+            // The records are right or wrong by themselves; what was counted of them must not keep them from agreeing.
+            let counted = Cursor { digest, ..at };
+            store.commit(WriteBatch {
+                cursors: vec![(scope, counted)],
+                ..WriteBatch::default()
+            })?;
+            return self.checkpoint(store, scope, end);
+        }
         if !self.repairing.contains(&scope) {
             self.repairing.push(scope);
         }
-        let members = store.members(&scope)?;
-        let records = members.into_iter().filter(|(_, heads)| !heads.is_empty());
-        let records = records
-            .map(|(id, heads)| (id, ScopeDigest::of_record(id, &heads)))
-            .collect();
         Ok(vec![Action::Send(Up::Heads(Heads {
             scope,
             seq: at.seq,
             records,
         }))])
     }
+}
+
+/// Notes scopes that are new here: one whose log is empty would else not be known until something is in it.
+fn know_scopes<S: DeviceStore>(
+    store: &mut S,
+    told: &[(ScopeId, Cursor)],
+) -> Result<(), DeviceError<S::Error>> {
+    let held = store.scopes()?;
+    let new = |scope: &ScopeId| held.iter().all(|(held, _)| held != scope);
+    let cursors: Vec<(ScopeId, Cursor)> = told
+        .iter()
+        .filter(|(scope, _)| new(scope))
+        .map(|(scope, _)| (*scope, Cursor::default()))
+        .collect();
+    if cursors.is_empty() {
+        return Ok(());
+    }
+    Ok(store.commit(WriteBatch {
+        cursors,
+        ..WriteBatch::default()
+    })?)
 }
 
 fn cursor_of<S: DeviceStore>(store: &S, scope: ScopeId) -> Result<Cursor, DeviceError<S::Error>> {

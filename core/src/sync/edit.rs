@@ -10,7 +10,7 @@ use crate::records::{self, FieldProblem, Mode, RecordKind, Severity};
 use crate::store::{DeviceStore, RecordWrite, StoredChange, StoredRecord, WriteBatch};
 use crate::sync::{DeviceError, Identity};
 use crate::time::Timestamp;
-use crate::value::{Fields, Value};
+use crate::value::Fields;
 
 /// Makes a new record in an area and queues it.
 ///
@@ -162,7 +162,7 @@ fn put<S: DeviceStore>(
 }
 
 /// The change that puts these values on top of the record, applied to it.
-pub(super) fn change_of(
+fn change_of(
     who: &Identity,
     record: &mut StoredRecord,
     fields: &Fields,
@@ -206,15 +206,20 @@ pub fn recover<S: DeviceStore>(
     who: &Identity,
 ) -> Result<Vec<RecordId>, DeviceError<S::Error>> {
     let mut mended = Vec::new();
+    let envelopes = store.envelopes()?;
     for queued in store.outbox()? {
+        // What is under way may be with the server, and the record moved away since: the log says.
+        let under_way = envelopes
+            .iter()
+            .any(|saved| saved.items.contains(&queued.id));
         match queued.item {
             Item::Change(item) => {
-                if recover_change(store, &item)? {
+                if recover_change(store, &item, under_way)? {
                     mended.push(item.record);
                 }
             }
             Item::Event(item) => {
-                if store.event(item.id)?.is_none() {
+                if store.event(item.id)?.is_none() && !taken_away(store, item.area)? {
                     let entry = EventEntry {
                         id: item.id,
                         event_type: item.event_type,
@@ -233,19 +238,17 @@ pub fn recover<S: DeviceStore>(
     Ok(mended)
 }
 
-/// Whether the device holds areas, and this is in none of them: it was purged with its area, and stays away.
+/// Whether the device holds scopes, and none with this area: what it had there was purged, and stays away.
 fn taken_away<S: DeviceStore>(store: &S, area: AreaCode) -> Result<bool, S::Error> {
     let scopes = store.scopes()?;
-    let mut held = scopes.iter().filter_map(|(scope, _)| match scope {
-        ScopeId::Area(held) => Some(held),
-        _ => None,
-    });
-    Ok(held.clone().next().is_some() && !held.any(|held| held.contains(&area)))
+    let holds = |scope: &ScopeId| matches!(scope, ScopeId::Area(held) if held.contains(&area));
+    Ok(!scopes.is_empty() && !scopes.iter().any(|(scope, _)| holds(scope)))
 }
 
 fn recover_change<S: DeviceStore>(
     store: &mut S,
     item: &ChangeItem,
+    under_way: bool,
 ) -> Result<bool, DeviceError<S::Error>> {
     let Ok((change, hash)) = crate::crdt::chunk::decode(&item.bytes) else {
         return Ok(false);
@@ -255,35 +258,29 @@ fn recover_change<S: DeviceStore>(
     if knows(&hash) || !change.deps.iter().all(knows) {
         return Ok(false); // there already, or built on what the server still has to send again
     }
-    let mut record = match store.record(item.record)? {
-        Some(record) => record,
-        None => {
-            let text = change
-                .ops
-                .iter()
-                .find(|op| op.key == AREA_KEY)
-                .and_then(|op| match &op.value {
-                    Value::Text(text) => text.parse().ok(),
-                    _ => None,
-                });
-            let Some(area) = text else { return Ok(false) };
-            if taken_away(store, area)? {
-                return Ok(false);
-            }
-            StoredRecord {
-                id: item.record,
-                record_type: item.record_type.clone(),
-                area,
-                epoch: item.epoch,
-                registers: Registers::default(),
-                confirmed: Vec::new(),
-            }
-        }
+    let held = store.record(item.record)?;
+    let new = held.is_none();
+    let made_in = || {
+        let op = change.ops.iter().find(|op| op.key == AREA_KEY)?;
+        op.value.as_text()?.parse::<AreaCode>().ok()
+    };
+    let mut record = match (held, made_in()) {
+        (Some(record), _) => record,
+        (None, Some(area)) if !under_way && !taken_away(store, area)? => StoredRecord {
+            id: item.record,
+            record_type: item.record_type.clone(),
+            area,
+            epoch: item.epoch,
+            registers: Registers::default(),
+            confirmed: Vec::new(),
+        },
+        (None, _) => return Ok(false),
     };
     if record.registers.apply(&change, hash, |_, _| true).is_err() {
         return Ok(false); // it goes up as it is
     }
-    let join = vec![ScopeId::Area(record.area)];
+    // One that is held may have moved: it is in the scopes that the log put it into.
+    let join = new.then_some(ScopeId::Area(record.area));
     let write = RecordWrite {
         projection: project(&record.record_type, &record.registers),
         record,
@@ -294,7 +291,7 @@ fn recover_change<S: DeviceStore>(
         }],
         confirm: Vec::new(),
         remove: Vec::new(),
-        join,
+        join: join.into_iter().collect(),
         leave: Vec::new(),
     };
     store.commit(WriteBatch {

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::crdt::{FlatChange, Registers, chunk};
+use crate::envelope::Item;
 use crate::ids::{ChangeHash, RecordId, ScopeId};
 use crate::projection::{self, project};
 use crate::protocol::digest::{ScopeDigest, heads_after};
 use crate::protocol::frames::{Batch, Cursor, Entry, PutEntry, WholeEntry};
-use crate::store::{DeviceStore, RecordWrite, StoredChange, StoredRecord, WriteBatch};
+use crate::store::{DeviceStore, OutboxItem, RecordWrite, StoredChange, StoredRecord, WriteBatch};
 use crate::sync::{DeviceError, Identity};
 
 /// What a batch did.
@@ -34,13 +35,15 @@ struct Open {
     join: bool,
 }
 
-/// Takes the entries of a batch and moves the scope's cursor to `to`.
+/// Takes the entries of a batch and moves the scope's cursor to `to`. A repair holds records as the server has them
+/// now.
 pub(super) fn apply<S: DeviceStore>(
     store: &mut S,
     _who: &Identity,
     scope: ScopeId,
     to: u64,
     batch: &Batch,
+    repair: bool,
 ) -> Result<Done, DeviceError<S::Error>> {
     let entries = batch
         .entries()
@@ -58,7 +61,7 @@ pub(super) fn apply<S: DeviceStore>(
             }
             Entry::Whole(whole) => {
                 gone.remove(&whole.record);
-                take_whole(store, &mut open, whole)?;
+                take_whole(store, &mut open, whole, repair)?;
             }
             Entry::Own(record, hash) => {
                 own += 1;
@@ -93,7 +96,15 @@ pub(super) fn apply<S: DeviceStore>(
             .collect(),
         own,
     };
-    for (id, open) in open {
+    let unsent = if open.values().any(|open| open.join) {
+        store.outbox()?
+    } else {
+        Vec::new()
+    };
+    for (id, mut open) in open {
+        if open.join {
+            open.put_on_top(id, &unsent);
+        }
         done.changed.push(id);
         let mut scopes = store.scopes_of(id)?;
         let member = scopes.contains(&scope);
@@ -258,11 +269,13 @@ fn take_own<S: DeviceStore>(
     Ok(())
 }
 
-/// Takes a record whole, as the server has it: in place of what the device had, with what was not sent on top again.
+/// Takes a record whole, as the server has it. In a bundle or a log it may be older than what another scope has
+/// brought of the same record; as a repair it is the last word.
 fn take_whole<S: DeviceStore>(
     store: &S,
     open: &mut BTreeMap<RecordId, Open>,
     whole: WholeEntry,
+    repair: bool,
 ) -> Result<(), DeviceError<S::Error>> {
     let mut registers = Registers::default();
     let mut changes = Vec::with_capacity(whole.changes.len());
@@ -288,9 +301,12 @@ fn take_whole<S: DeviceStore>(
             confirmed: Vec::new(),
         })
     };
-    if let Some(open) = open_record(store, open, whole.record, made)? {
+    if let Some(open) = open_record(store, open, whole.record, made)?
+        && (repair || whole.epoch >= open.record.epoch)
+    {
+        let mends = repair || whole.epoch > open.record.epoch;
         open.record.epoch = whole.epoch;
-        open.put_in_place(registers, changes);
+        open.put_in_place(registers, changes, mends);
     }
     Ok(())
 }
@@ -343,21 +359,61 @@ impl Open {
         }
     }
 
-    fn put_in_place(&mut self, registers: Registers, changes: Vec<StoredChange>) {
+    /// Puts unsent edits of a record that is new here, or that comes back, on top of it. Without them the next edit
+    /// would take the number of the first of them.
+    fn put_on_top(&mut self, id: RecordId, unsent: &[OutboxItem]) {
+        for queued in unsent {
+            let (Item::Change(item), Some(hash)) = (&queued.item, queued.hash) else {
+                continue;
+            };
+            if item.record != id || self.knows(&hash) {
+                continue;
+            }
+            let Ok((change, _)) = chunk::decode(&item.bytes) else {
+                continue;
+            };
+            let registers = &mut self.record.registers;
+            let known = |dep: &ChangeHash| self.known.iter().any(|known| known.hash == *dep);
+            if change.deps.iter().all(known) && registers.apply(&change, hash, |_, _| true).is_ok()
+            {
+                let stored = StoredChange {
+                    hash,
+                    bytes: item.bytes.clone(),
+                    confirmed: false,
+                };
+                self.known.push(stored.clone());
+                self.add.push(stored);
+            }
+        }
+    }
+
+    /// Puts a whole record in place. What the device has besides comes on top: unsent edits and, unless this mends the
+    /// record, what another scope has already brought.
+    fn put_in_place(&mut self, registers: Registers, changes: Vec<StoredChange>, mends: bool) {
         self.record.confirmed = registers.heads().to_vec();
         self.record.registers = registers;
         let mut before = std::mem::replace(&mut self.known, changes);
         self.remove = before.iter().map(|known| known.hash).collect();
         self.confirm.clear();
-        before.retain(|known| !known.confirmed && !self.knows(&known.hash));
-        for pending in before {
+        let outdated = |known: &StoredChange| mends && known.confirmed;
+        before.retain(|known| !self.knows(&known.hash) && !outdated(known));
+        for other in before {
             // What no longer applies (of an epoch that is over, say) still goes up, and is kept until it is answered.
-            if let Ok((change, hash)) = chunk::decode(&pending.bytes)
+            if let Ok((change, hash)) = chunk::decode(&other.bytes)
                 && change.deps.iter().all(|dep| self.knows(dep))
+                && self
+                    .record
+                    .registers
+                    .apply(&change, hash, |_, _| true)
+                    .is_ok()
             {
-                let _ = self.record.registers.apply(&change, hash, |_, _| true);
+                if other.confirmed {
+                    self.record.confirmed = heads_after(&self.record.confirmed, &change.deps, hash);
+                }
+            } else if other.confirmed {
+                continue;
             }
-            self.known.push(pending);
+            self.known.push(other);
         }
         self.add.clone_from(&self.known);
     }

@@ -1,20 +1,21 @@
-//! An envelope's answer. What was refused is taken out of the record, and what the collector did after it is made
-//! again on top of what the server has, so that one refusal loses nothing else.
+//! An envelope's answer. What was refused is taken out of the record, and what the collector did after it and has not
+//! sent yet is made again without it, so that one refusal loses nothing else. What was sent after it is refused like
+//! it and with the supervisor: that is never made again, or it would be there twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::crdt::{Registers, chunk};
+use crate::crdt::{FlatChange, Registers, chunk};
+use crate::crypto::actor;
 use crate::envelope::Item;
 use crate::ids::{ChangeHash, RecordId};
 use crate::projection::project;
 use crate::protocol::frames::{Outcome, Pushed, Refusal};
-use crate::store::{DeviceStore, OutboxItem, RecordWrite, RefusedItem, StoredChange, WriteBatch};
-use crate::sync::{DeviceError, Identity, edit};
+use crate::store::{
+    DeviceStore, OutboxItem, RecordWrite, RefusedItem, StoredChange, StoredRecord, WriteBatch,
+};
+use crate::sync::{DeviceError, Identity};
 use crate::time::Timestamp;
 use crate::value::Fields;
-
-/// The code of a refusal that only says an earlier change was refused: such a change is made again.
-pub(crate) const BUILDS_ON_REFUSED: &str = "builds_on_refused";
 
 /// What an answer did.
 #[derive(Default)]
@@ -34,30 +35,26 @@ pub(super) fn settle<S: DeviceStore>(
     pushed: Pushed,
     now: Timestamp,
 ) -> Result<Settled, DeviceError<S::Error>> {
-    let Some(saved) = store
-        .envelopes()?
-        .into_iter()
-        .find(|saved| saved.seq == pushed.seq)
-    else {
+    let envelopes = store.envelopes()?;
+    let Some(saved) = envelopes.iter().find(|saved| saved.seq == pushed.seq) else {
         return Ok(Settled::default());
     };
     let mut done = Settled::default();
     let outbox = store.outbox()?;
-    let item = |id: u64| outbox.iter().find(|item| item.id == id);
+    let item = |id: &u64| outbox.iter().find(|item| item.id == *id);
     let mut batch = WriteBatch {
         answered: vec![pushed.seq],
         ..WriteBatch::default()
     };
-    let mut mend: BTreeMap<RecordId, Vec<ChangeHash>> = BTreeMap::new();
-    let mut built_on: Vec<(&OutboxItem, Refusal)> = Vec::new();
+    let mut mend: BTreeMap<RecordId, BTreeSet<ChangeHash>> = BTreeMap::new();
     if let Some(refusal) = pushed.refused {
-        for found in saved.items.iter().filter_map(|id| item(*id)) {
+        for found in saved.items.iter().filter_map(item) {
             done.refused_whole += 1;
             refuse(&mut batch, &mut mend, found, refusal.clone(), now);
         }
     }
     for (id, outcome) in saved.items.iter().zip(pushed.outcomes) {
-        let Some(found) = item(*id) else { continue };
+        let Some(found) = item(id) else { continue };
         match outcome {
             Outcome::Accepted => {
                 done.merged += usize::from(found.hash.is_some());
@@ -65,35 +62,29 @@ pub(super) fn settle<S: DeviceStore>(
             }
             Outcome::Duplicate => batch.unqueue.push(*id),
             Outcome::Waiting => {} // no longer in an envelope, so it goes up again
-            Outcome::Refused(refusal) if refusal.code == BUILDS_ON_REFUSED => {
-                if let Item::Change(change) = &found.item {
-                    mend.entry(change.record).or_default();
-                    built_on.push((found, refusal));
-                }
-            }
             Outcome::Refused(refusal) => refuse(&mut batch, &mut mend, found, refusal, now),
         }
     }
+    let others = envelopes.iter().filter(|other| other.seq != pushed.seq);
+    let sent: BTreeSet<u64> = others.flat_map(|other| other.items.clone()).collect();
     done.changed = mend.keys().copied().collect();
-    for (record, refused) in mend {
-        let of_record = |item: &OutboxItem| matches!(&item.item, Item::Change(change) if change.record == record);
-        let waiting: Vec<&OutboxItem> = outbox
-            .iter()
-            .filter(|item| of_record(item) && !batch.unqueue.contains(&item.id))
-            .collect();
-        if !rebuild(store, who, record, &refused, &waiting, &mut batch)? {
-            // The record itself was refused: the server keeps it for a supervisor, with every edit that came after
-            // it. What it has not answered yet goes up, and is kept there in the same way.
-            for (found, refusal) in built_on.iter().filter(|(found, _)| of_record(found)) {
-                batch.unqueue.push(found.id);
-                batch.refused.push(RefusedItem {
-                    item: found.item.clone(),
-                    refusal: refusal.clone(),
-                    at: now,
-                });
-            }
-            batch.purge.push(record);
+    for (id, refused) in mend {
+        let Some(record) = store.record(id)? else {
+            continue; // gone from this device; what was not answered yet goes up as it is
+        };
+        let of_record = |item: &&OutboxItem| {
+            matches!(&item.item, Item::Change(change) if change.record == id)
+                && !batch.unqueue.contains(&item.id)
+        };
+        let waiting: Vec<&OutboxItem> = outbox.iter().filter(of_record).collect();
+        let known = decoded(store.changes(id)?);
+        Mend {
+            who,
+            known,
+            refused,
+            sent: &sent,
         }
+        .write(record, &waiting, &mut batch);
     }
     store.commit(batch)?;
     Ok(done)
@@ -101,14 +92,14 @@ pub(super) fn settle<S: DeviceStore>(
 
 fn refuse(
     batch: &mut WriteBatch,
-    mend: &mut BTreeMap<RecordId, Vec<ChangeHash>>,
+    mend: &mut BTreeMap<RecordId, BTreeSet<ChangeHash>>,
     found: &OutboxItem,
     refusal: Refusal,
     now: Timestamp,
 ) {
     batch.unqueue.push(found.id);
     if let (Item::Change(change), Some(hash)) = (&found.item, found.hash) {
-        mend.entry(change.record).or_default().push(hash);
+        mend.entry(change.record).or_default().insert(hash);
     }
     batch.refused.push(RefusedItem {
         item: found.item.clone(),
@@ -117,65 +108,123 @@ fn refuse(
     });
 }
 
-/// Rebuilds a record from what the server is known to have, then makes its still unanswered edits again. Gives false
-/// when the server has nothing of the record.
-fn rebuild<S: DeviceStore>(
-    store: &S,
-    who: &Identity,
-    id: RecordId,
-    refused: &[ChangeHash],
-    waiting: &[&OutboxItem],
-    batch: &mut WriteBatch,
-) -> Result<bool, DeviceError<S::Error>> {
-    let Some(mut record) = store.record(id)? else {
-        return Ok(false);
-    };
-    let pending: Vec<ChangeHash> = waiting
-        .iter()
-        .filter_map(|item| item.hash)
-        .chain(refused.iter().copied())
-        .collect();
-    record.registers = Registers::default();
-    for known in store
-        .changes(id)?
-        .into_iter()
-        .filter(|known| !pending.contains(&known.hash))
-    {
-        if let Ok((change, hash)) = chunk::decode(&known.bytes) {
-            // What the server has applies in the order it came; what was built on a refusal does not apply.
-            let _ = record.registers.apply(&change, hash, |_, _| true);
+fn decoded(changes: Vec<StoredChange>) -> Vec<(ChangeHash, FlatChange)> {
+    let decode = |change: StoredChange| Some((change.hash, chunk::decode(&change.bytes).ok()?.0));
+    changes.into_iter().filter_map(decode).collect()
+}
+
+/// One record without its refused changes.
+struct Mend<'a> {
+    who: &'a Identity,
+    /// Everything the device has of it, in the order it came.
+    known: Vec<(ChangeHash, FlatChange)>,
+    refused: BTreeSet<ChangeHash>,
+    /// Outbox items in other envelopes: the server has them or will have them, and answers them.
+    sent: &'a BTreeSet<u64>,
+}
+
+impl Mend<'_> {
+    fn write(self, mut record: StoredRecord, waiting: &[&OutboxItem], batch: &mut WriteBatch) {
+        let built_on = self.built_on_refused();
+        let mut kept: Vec<(ChangeHash, FlatChange)> = self.known.clone();
+        kept.retain(|(hash, _)| !built_on.contains(hash));
+        record.registers = registers_of(&kept, |_| true);
+        if record.registers.is_empty() {
+            // The record itself was refused: the server keeps it for a supervisor, and what is still to be answered
+            // goes up and is kept there in the same way.
+            batch.purge.push(record.id);
+            return;
         }
+        let mut add = Vec::new();
+        let mut again: BTreeMap<ChangeHash, ChangeHash> = BTreeMap::new();
+        for item in waiting {
+            let (Item::Change(sent), Some(old)) = (&item.item, item.hash) else {
+                continue;
+            };
+            if !built_on.contains(&old) || self.sent.contains(&item.id) {
+                continue;
+            }
+            let Some((_, change)) = self.known.iter().find(|(hash, _)| *hash == old) else {
+                continue;
+            };
+            let (made, bytes, hash) = self.again(&record, change, &kept, &again);
+            if record.registers.apply(&made, hash, |_, _| true).is_err() {
+                continue; // goes up as it is, and the server keeps it
+            }
+            again.insert(old, hash);
+            kept.push((hash, made));
+            batch.unqueue.push(item.id);
+            add.push(StoredChange {
+                hash,
+                bytes: bytes.clone(),
+                confirmed: false,
+            });
+            let mut sent = sent.clone();
+            sent.bytes = bytes;
+            batch
+                .queue
+                .push((Item::Change(sent), Some(hash), item.made_at));
+        }
+        batch.records.push(RecordWrite {
+            projection: project(&record.record_type, &record.registers),
+            record,
+            add,
+            confirm: Vec::new(),
+            remove: built_on.into_iter().collect(),
+            join: Vec::new(),
+            leave: Vec::new(),
+        });
     }
-    if record.registers.is_empty() {
-        return Ok(false);
+
+    /// The refused changes and everything built on them.
+    fn built_on_refused(&self) -> BTreeSet<ChangeHash> {
+        let mut built_on = self.refused.clone();
+        for (hash, change) in &self.known {
+            if change.deps.iter().any(|dep| built_on.contains(dep)) {
+                built_on.insert(*hash);
+            }
+        }
+        built_on
     }
-    let mut add: Vec<StoredChange> = Vec::new();
-    for item in waiting {
-        batch.unqueue.push(item.id);
-        let Item::Change(change) = &item.item else {
-            continue;
-        };
-        let Ok((change, _)) = chunk::decode(&change.bytes) else {
-            continue;
-        };
+
+    /// The same edit, on top of what its author saw without what was refused: on top of everything it would replace
+    /// values that the author never saw, and their conflict would go unnoticed.
+    fn again(
+        &self,
+        record: &StoredRecord,
+        change: &FlatChange,
+        kept: &[(ChangeHash, FlatChange)],
+        again: &BTreeMap<ChangeHash, ChangeHash>,
+    ) -> (FlatChange, Vec<u8>, ChangeHash) {
+        let mut seen: BTreeSet<ChangeHash> = BTreeSet::new();
+        let mut open = change.deps.clone();
+        while let Some(hash) = open.pop() {
+            if !seen.insert(again.get(&hash).copied().unwrap_or(hash)) {
+                continue;
+            }
+            if let Some((_, earlier)) = self.known.iter().find(|(known, _)| *known == hash) {
+                open.extend(&earlier.deps);
+            }
+        }
+        let base = registers_of(kept, |hash| seen.contains(hash));
+        let actor = actor::derive(&self.who.key.public(), record.id, record.epoch);
         let puts: Fields = change
             .ops
-            .into_iter()
-            .map(|op| (op.key, op.value))
+            .iter()
+            .map(|op| (op.key.clone(), op.value.clone()))
             .collect();
-        // It keeps the time at which the collector made it.
-        let (write, again, hash) = edit::change_of(who, &mut record, &puts, item.made_at);
-        add.extend(write.add);
-        batch.queue.push((again, Some(hash), item.made_at));
+        base.change(actor, change.time, &puts)
     }
-    batch.records.push(RecordWrite {
-        projection: project(&record.record_type, &record.registers),
-        record,
-        add,
-        confirm: Vec::new(),
-        remove: pending,
-        join: Vec::new(),
-        leave: Vec::new(),
-    });
-    Ok(true)
+}
+
+/// What these changes add up to, applied in their order; what was built on something else does not apply.
+fn registers_of(
+    changes: &[(ChangeHash, FlatChange)],
+    wanted: impl Fn(&ChangeHash) -> bool,
+) -> Registers {
+    let mut registers = Registers::default();
+    for (hash, change) in changes.iter().filter(|(hash, _)| wanted(hash)) {
+        let _ = registers.apply(change, *hash, |_, _| true);
+    }
+    registers
 }

@@ -230,18 +230,28 @@ fn what_was_not_sent_comes_back_from_the_outbox_alone() {
 fn unsent_edits_show_again_when_their_record_is_back() {
     let mut other = Phone::new(2);
     other.create(1, "王小明");
+    other.update(1, &[("latin_name", "Wang")]).unwrap();
     let mut phone = Phone::welcomed(1);
-    phone.batch(scope(), 0, 1, &other.puts(1));
+    phone.batch(scope(), 0, 2, &other.puts(1));
     phone.update(1, &[("occupation", "教师")]).unwrap();
     phone.update(1, &[("workplace", "甲校")]).unwrap();
     let (before, cursor) = (phone.record(1), phone.cursor(scope()));
+    // At once, when it comes whole.
     phone.store = only_the_outbox(&phone);
     assert_eq!(edit::recover(&mut phone.store, &phone.who).unwrap(), []);
-    phone.batch(scope(), 0, 1, &[other.whole(1)]);
+    phone.batch(scope(), 0, 2, &[other.whole(1)]);
+    assert_eq!(phone.record(1), before);
+    assert_eq!(phone.receive(Down::Checkpoint(scope(), cursor)), []);
+    // When the scope is complete, where it comes in pieces.
+    phone.store = only_the_outbox(&phone);
+    for (at, put) in other.puts(1).into_iter().enumerate() {
+        phone.batch(scope(), at as u64, at as u64 + 1, &[put]);
+    }
     assert_eq!(phone.value(1, "occupation"), None);
     let actions = phone.receive(Down::Checkpoint(scope(), cursor));
     assert!(matches!(&actions[..], [Action::Changed(_)]));
-    assert_eq!(phone.record(1), before);
+    let changed = |phone: &Phone| (phone.record(1).registers, phone.record(1).confirmed);
+    assert_eq!(changed(&phone), (before.registers, before.confirmed));
     assert_eq!(phone.receive(Down::Checkpoint(scope(), cursor)), []);
 }
 

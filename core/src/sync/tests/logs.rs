@@ -1,6 +1,8 @@
 //! Entries of a scope's log: they come in order, twice, in pieces, and the record and the digest stay right.
 
 use super::{Phone, everything, identity, other_scope, record_id, scope, sends};
+use crate::crdt::chunk;
+use crate::envelope::Item;
 use crate::ids::{AreaCode, EventId};
 use crate::protocol::frames::{Cursor, Down, Entry, EventEntry, Heads, Purged, StateEntry, Up};
 use crate::store::DeviceStore;
@@ -170,6 +172,45 @@ fn a_whole_record_repairs_a_hole_under_an_unsent_edit() {
     one.batch(scope(), 5, 6, &[Entry::Own(record_id(1), mine)]);
     three.batch(scope(), 5, 7, &[one.whole(1)]);
     assert_eq!(one.record(1).registers, three.record(1).registers);
+}
+
+#[test]
+fn a_record_that_leaves_and_comes_back_has_its_unsent_edits_on_top() {
+    let (mut phone, other) = (Phone::welcomed(1), others());
+    phone.batch(scope(), 0, 1, &[other.whole(1)]);
+    let unsent = phone.update(1, &[("occupation", "医生")]).unwrap();
+    phone.batch(scope(), 1, 2, &[Entry::Leave(record_id(1))]);
+    assert!(phone.store.record(record_id(1)).unwrap().is_none());
+    phone.batch(other_scope(), 0, 1, &[other.whole(1)]);
+    assert_eq!(phone.value(1, "occupation").as_deref(), Some("医生"));
+    // The next edit builds on it: else both would have the same number, as only a forger's do.
+    phone.update(1, &[("workplace", "甲校")]).unwrap();
+    let last = phone.store.outbox().unwrap().pop().unwrap();
+    let Item::Change(change) = last.item else {
+        panic!()
+    };
+    let (change, _) = chunk::decode(&change.bytes).unwrap();
+    assert_eq!((change.deps, change.seq), (vec![unsent], 2));
+}
+
+#[test]
+fn an_older_whole_record_takes_nothing_back() {
+    let (mut phone, mut other) = (Phone::welcomed(1), others());
+    let older = other.whole(1);
+    other.update(1, &[("workplace", "甲校")]);
+    // One scope brings the record as it is now; then comes the bundle of another, made before.
+    phone.batch(scope(), 0, 1, &[other.whole(1)]);
+    phone.update(1, &[("occupation", "医生")]);
+    let street = other_scope();
+    phone.batch(street, 0, 1, std::slice::from_ref(&older));
+    assert_eq!(phone.value(1, "workplace").as_deref(), Some("甲校"));
+    assert_eq!(phone.value(1, "occupation").as_deref(), Some("医生"));
+    let heads = other.record(1).registers.heads().to_vec();
+    assert_eq!(phone.record(1).confirmed, heads);
+    assert_eq!(phone.cursor(street).digest, phone.cursor(scope()).digest);
+    // As a repair it is the server's last word.
+    phone.batch(street, 1, 1, &[older]);
+    assert_eq!(phone.value(1, "workplace"), None);
 }
 
 #[test]
