@@ -1,0 +1,165 @@
+//! Random steps: people work, wires carry and cut, phones and the server stop, grants change, supervisors decide.
+//! One generator of chance decides all of it. Knows what can happen, not what must hold.
+
+use doorstep_core::accept::ConflictKind;
+use doorstep_core::ids::{AreaCode, ScopeId};
+use doorstep_core::rights::Role;
+use rand::{Rng, RngExt};
+
+use super::checks;
+use super::disk::Fuse;
+use super::server::Grants;
+use super::work;
+use super::world::{World, collects, street, village};
+
+const YEAR: i64 = 365 * 86_400_000;
+
+impl World {
+    /// One random step.
+    ///
+    /// # Errors
+    /// When something is wrong.
+    pub fn step(&mut self) -> anyhow::Result<()> {
+        self.now = self.now.plus_ms(self.rng.random_range(0..5_000));
+        let number = self.rng.random_range(0..self.phones.len());
+        let line = self.some_line();
+        match self.rng.random_range(0..1_000) {
+            0..330 => self.some_work(number)?,
+            330..430 => self.connect(number)?,
+            430..600 => {
+                if let Some(line) = line {
+                    self.carry_up(line)?;
+                }
+            }
+            600..770 => {
+                if let Some(line) = line {
+                    self.carry_down(line)?;
+                }
+            }
+            770..840 => {
+                let limit = self.rng.random_range(1..8);
+                if let Some(line) = line {
+                    self.feed(line, limit)?;
+                }
+            }
+            840..920 => {
+                self.push(number)?;
+            }
+            920..930 => {
+                self.fetch(number)?;
+            }
+            930..950 => {
+                let lose = self.rng.random();
+                self.cut(number, lose);
+            }
+            950..958 => {
+                if let Some(line) = line {
+                    self.cut_at_server(line);
+                }
+            }
+            958..972 => {
+                let fuse = Fuse {
+                    commits: self.rng.random_range(0..3),
+                    kept: self.rng.random(),
+                };
+                self.phones[number].disk.fuse = Some(fuse);
+            }
+            972..976 => {
+                // The frame that was being judged is lost with everything that was not committed.
+                if let Some(wire) = line.and_then(|line| self.wires.get_mut(&line)) {
+                    wire.up.pop_front();
+                }
+                self.crash_server();
+            }
+            976..980 => {
+                // The frame was committed, and nobody hears of it.
+                if let Some(line) = line {
+                    self.carry_up(line)?;
+                    if let Some(wire) = self.wires.get_mut(&line) {
+                        wire.down.clear();
+                    }
+                }
+                self.crash_server();
+            }
+            980..988 => self.some_decision(),
+            988..994 => {
+                let village = village(self.rng.random_range(1..=3));
+                let per_frame = self.rng.random_range(1..10);
+                self.server.make_bundle(ScopeId::Area(village), per_frame);
+            }
+            994..999 => {
+                let grants = self.some_grants();
+                self.regrant(number, grants);
+            }
+            _ if self.rng.random_ratio(1, 4) => self.lose_phone(number),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn some_line(&mut self) -> Option<u64> {
+        let lines: Vec<u64> = self.wires.keys().copied().collect();
+        let pick = self.rng.next_u64() as usize;
+        (!lines.is_empty()).then(|| lines[pick % lines.len()])
+    }
+
+    /// Grants as people have them: a village or two, the whole street, or for a while none.
+    pub fn some_grants(&mut self) -> Grants {
+        let first = self.rng.random_range(1..=3);
+        match self.rng.random_range(0..8) {
+            0..4 => collects(&[first]),
+            4 => collects(&[first, first % 3 + 1]),
+            5 | 6 => vec![(Role::Supervisor, street())],
+            _ => Vec::new(),
+        }
+    }
+
+    fn some_work(&mut self, number: usize) -> anyhow::Result<()> {
+        if self.phones[number].wiped {
+            return Ok(());
+        }
+        let scopes = self.phones[number].scopes()?;
+        let areas: Vec<AreaCode> = scopes
+            .iter()
+            .filter_map(|scope| match scope {
+                ScopeId::Area(area) => Some(*area),
+                _ => None,
+            })
+            .collect();
+        let job = work::job(&mut self.rng, &self.phones[number], &areas, self.now)?;
+        if let Some(job) = job {
+            self.work(number, job)?;
+        }
+        Ok(())
+    }
+
+    fn some_decision(&mut self) {
+        let conflicts = self.server.register.conflicts.iter().enumerate();
+        let open: Vec<usize> = conflicts
+            .filter(|(_, item)| item.open && item.kind == ConflictKind::Field)
+            .map(|(at, _)| at)
+            .collect();
+        if !open.is_empty() {
+            let pick = self.rng.random_range(0..open.len());
+            self.decide(open[pick]);
+        }
+    }
+
+    /// Random phones, random steps, then rest and every check.
+    ///
+    /// # Errors
+    /// When something is wrong.
+    pub fn live(&mut self, phones: usize, steps: usize) -> anyhow::Result<()> {
+        for _ in 0..phones {
+            let grants = self.some_grants();
+            let skew = self.rng.random_range(-10 * YEAR..10 * YEAR);
+            let number = self.add_phone(grants, skew);
+            self.sync(number)?; // everyone has been online once, and knows the areas
+        }
+        for _ in 0..steps {
+            self.step()?;
+        }
+        self.rest()?;
+        checks::all(self)
+    }
+}

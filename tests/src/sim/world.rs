@@ -1,0 +1,613 @@
+//! The world: phones, wires and a server, and what can be done with them. No thread, no clock, no socket: the same
+//! seed is the same story. Knows no chance of its own beyond the seed's generator, which `chance` uses.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::OnceLock;
+
+use anyhow::{Context, bail, ensure};
+use doorstep_core::crypto::sm2::KeyPair;
+use doorstep_core::envelope::Item;
+use doorstep_core::ids::{AreaCode, DeviceId, EventId, RecordId, UserId};
+use doorstep_core::protocol::frames::{Down, Up};
+use doorstep_core::rights::Role;
+use doorstep_core::store::DeviceStore;
+use doorstep_core::sync::{DeviceError, edit};
+use doorstep_core::time::Timestamp;
+use doorstep_core::value::{Fields, Value};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::checks;
+use super::ledger::{Edit, Ledger, Mark};
+use super::phone::{Heard, Phone, PhoneError};
+use super::server::{Enrolled, Grants, Server};
+use super::story;
+use super::work::{self, Job};
+
+/// The start of virtual time: 2026-01-01.
+const BEGINNING: i64 = 1_767_225_600_000;
+/// After so many rounds without rest something goes round in circles.
+const ROUNDS: usize = 200;
+
+/// A connection on its way: what was sent and has not come yet.
+#[derive(Debug)]
+pub(super) struct Wire {
+    phone: usize,
+    pub(super) up: VecDeque<Vec<u8>>,
+    pub(super) down: VecDeque<Vec<u8>>,
+    /// Whether the phone still listens.
+    phone_end: bool,
+    /// Whether the server still listens.
+    server_end: bool,
+}
+
+/// See the module.
+pub struct World {
+    /// Chance.
+    pub rng: ChaCha8Rng,
+    /// The true time.
+    pub now: Timestamp,
+    /// The server.
+    pub server: Server,
+    /// The phones, one user each.
+    pub phones: Vec<Phone>,
+    /// What people did.
+    pub ledger: Ledger,
+    pub(super) wires: BTreeMap<u64, Wire>,
+    next_line: u64,
+    story: Option<Vec<String>>,
+}
+
+/// The same keys in every world: they are dear to make and no part of the story.
+fn key(number: usize) -> KeyPair {
+    static KEYS: OnceLock<Vec<KeyPair>> = OnceLock::new();
+    let make = |secret: u8| KeyPair::from_secret(&[secret; 32]).expect("a key");
+    KEYS.get_or_init(|| (1..=32).map(make).collect())[number].clone()
+}
+
+/// The area of a village by its number, from 1.
+#[must_use]
+pub fn village(number: u8) -> AreaCode {
+    let code = format!("310101002{number:03}");
+    code.parse().expect("twelve digits")
+}
+
+/// The street of all villages.
+#[must_use]
+pub fn street() -> AreaCode {
+    "310101002000".parse().expect("twelve digits")
+}
+
+/// A collector's grants.
+#[must_use]
+pub fn collects(villages: &[u8]) -> Grants {
+    let villages = villages.iter();
+    villages
+        .map(|number| (Role::Collector, village(*number)))
+        .collect()
+}
+
+impl World {
+    /// A street of three villages, a server, and no phones.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self {
+            rng: ChaCha8Rng::seed_from_u64(seed),
+            now: Timestamp(BEGINNING),
+            server: Server::new(&key(0), (1..=3).map(village).collect()),
+            phones: Vec::new(),
+            ledger: Ledger::default(),
+            wires: BTreeMap::new(),
+            next_line: 0,
+            story: None,
+        }
+    }
+
+    /// Writes down what happens, for the one who looks for the cause.
+    pub fn tell_the_story(&mut self) {
+        self.story = Some(Vec::new());
+    }
+
+    /// What was written down.
+    #[must_use]
+    pub fn story(&self) -> String {
+        self.story.as_deref().unwrap_or_default().join("\n")
+    }
+
+    fn note(&mut self, line: impl FnOnce() -> String) {
+        if let Some(story) = &mut self.story {
+            story.push(line());
+        }
+    }
+
+    /// A new phone of a new user, enrolled; its number.
+    pub fn add_phone(&mut self, grants: Grants, skew: i64) -> usize {
+        let number = self.phones.len();
+        let device = DeviceId::from_bytes([number as u8 + 1; 16]);
+        let user = UserId::from_bytes([number as u8 + 101; 16]);
+        let key = key(number + 1);
+        let enrolled = Enrolled {
+            user,
+            key: key.public(),
+            lost: false,
+        };
+        self.server.devices.insert(device, enrolled);
+        self.server.users.insert(user, grants);
+        self.phones.push(Phone::new(device, user, key, skew));
+        number
+    }
+
+    // ------------------------------------------------------------ what people do
+
+    /// Does a job on a phone. Gives the mark of what was kept: nothing when the phone stopped before, or when there
+    /// was nothing to change.
+    ///
+    /// # Errors
+    /// When core finds the job wrong.
+    pub fn work(&mut self, number: usize, job: Job) -> anyhow::Result<Option<Mark>> {
+        let mark = self.ledger.mark();
+        self.note(|| format!("phone {number} edits e{mark}: {job:?}"));
+        let phone = &mut self.phones[number];
+        let (now, disk) = (phone.clock(self.now), &mut phone.disk);
+        let (record, fields, done) = match job {
+            Job::Create {
+                id,
+                record_type,
+                area,
+                mut fields,
+            } => {
+                let put = fields.clone();
+                fields.extend([Ledger::carrier(record_type, mark)]);
+                let made = edit::create(disk, &phone.who, id, record_type, area, fields, now);
+                (id, put, made.map(|_| true))
+            }
+            Job::Update {
+                id,
+                record_type,
+                mut fields,
+            } => {
+                let put = fields.clone();
+                fields.extend([Ledger::carrier(&record_type, mark)]);
+                let made = edit::update(disk, &phone.who, id, &fields, now);
+                (id, put, made.map(|hash| hash.is_some()))
+            }
+            Job::Visit { id, area, fields } => {
+                let made = edit::record_event(disk, &phone.who, id, "visit", area, fields, now);
+                return self.kept_event(number, id, made);
+            }
+        };
+        let kept = match done {
+            Ok(kept) => kept,
+            Err(DeviceError::Store(_)) => {
+                self.restart(number)?;
+                let outbox = self.phones[number].disk.outbox()?;
+                let marks = outbox.iter();
+                let mut marks = marks.filter_map(|item| Ledger::mark_of_item(&item.item));
+                marks.any(|kept| kept == mark)
+            }
+            Err(error) => return Err(error).context("an edit that should be valid"),
+        };
+        if !kept {
+            return Ok(None);
+        }
+        let changes = self.phones[number].disk.changes(record)?;
+        let changes = changes.iter();
+        let mut seen = self
+            .ledger
+            .marks_of(changes.map(|change| (change.hash, change.bytes.as_slice())));
+        seen.remove(&mark);
+        let edit = Edit {
+            phone: number,
+            record,
+            fields,
+            seen,
+        };
+        self.ledger.edits.insert(mark, edit);
+        Ok(Some(mark))
+    }
+
+    fn kept_event(
+        &mut self,
+        number: usize,
+        id: EventId,
+        made: Result<(), PhoneError>,
+    ) -> anyhow::Result<Option<Mark>> {
+        let kept = match made {
+            Ok(()) => true,
+            Err(DeviceError::Store(_)) => {
+                self.restart(number)?;
+                let outbox = self.phones[number].disk.outbox()?;
+                outbox
+                    .iter()
+                    .any(|item| matches!(&item.item, Item::Event(event) if event.id == id))
+            }
+            Err(error) => return Err(error).context("a visit that should be valid"),
+        };
+        if kept {
+            self.ledger.events.insert(id, number);
+        }
+        Ok(None)
+    }
+
+    /// A new record on a phone; its id.
+    ///
+    /// # Errors
+    /// When core finds it wrong.
+    pub fn create(
+        &mut self,
+        number: usize,
+        record_type: &'static str,
+        area: AreaCode,
+        fields: &[(&str, Value)],
+    ) -> anyhow::Result<RecordId> {
+        let clock = self.phones[number].clock(self.now);
+        let id = RecordId::new(clock, work::ten(&mut self.rng));
+        let fields = own(fields);
+        let job = Job::Create {
+            id,
+            record_type,
+            area,
+            fields,
+        };
+        self.work(number, job)?;
+        Ok(id)
+    }
+
+    /// Other values in a record on a phone.
+    ///
+    /// # Errors
+    /// When core finds them wrong, or the phone does not hold the record.
+    pub fn update(
+        &mut self,
+        number: usize,
+        id: RecordId,
+        fields: &[(&str, Value)],
+    ) -> anyhow::Result<Option<Mark>> {
+        let record = self.phones[number].disk.record(id)?;
+        let record_type = record.context("the phone holds the record")?.record_type;
+        let job = Job::Update {
+            id,
+            record_type,
+            fields: own(fields),
+        };
+        self.work(number, job)
+    }
+
+    // ------------------------------------------------------------ wires
+
+    /// Connects a phone, over a new wire.
+    ///
+    /// # Errors
+    /// None that a sound phone gives.
+    pub fn connect(&mut self, number: usize) -> anyhow::Result<()> {
+        if self.phones[number].wiped || self.phones[number].line.is_some() {
+            return Ok(());
+        }
+        let line = self.next_line;
+        self.next_line += 1;
+        self.note(|| format!("phone {number} connects: line {line}"));
+        let hello = self.phones[number].connect(line)?;
+        self.server.open(line);
+        self.wires.insert(
+            line,
+            Wire {
+                phone: number,
+                up: VecDeque::from([hello.encode()]),
+                down: VecDeque::new(),
+                phone_end: true,
+                server_end: true,
+            },
+        );
+        Ok(())
+    }
+
+    /// The phone's end of its wire is cut. What is on its way up may still arrive, unless it is lost too.
+    pub fn cut(&mut self, number: usize, lose_up: bool) {
+        let Some(line) = self.phones[number].line else {
+            return;
+        };
+        self.note(|| format!("phone {number} loses line {line}, and what it sent: {lose_up}"));
+        self.phones[number].hang_up();
+        if let Some(wire) = self.wires.get_mut(&line) {
+            wire.phone_end = false;
+            wire.down.clear();
+            if lose_up {
+                wire.up.clear();
+            }
+        }
+        self.bury(line);
+    }
+
+    /// The server's end of a wire is cut. What is on its way down may still arrive.
+    pub(super) fn cut_at_server(&mut self, line: u64) {
+        self.note(|| format!("the server loses line {line}"));
+        self.server.close(line);
+        if let Some(wire) = self.wires.get_mut(&line) {
+            wire.server_end = false;
+            wire.up.clear();
+        }
+        self.bury(line);
+    }
+
+    /// Takes away a wire that carries nothing any more.
+    fn bury(&mut self, line: u64) {
+        let Some(wire) = self.wires.get(&line) else {
+            return;
+        };
+        if !wire.server_end && wire.phone_end && wire.down.is_empty() {
+            let phone = wire.phone;
+            self.phones[phone].hang_up();
+            self.wires.remove(&line);
+        } else if !wire.phone_end && wire.up.is_empty() {
+            self.server.close(line);
+            self.wires.remove(&line);
+        }
+    }
+
+    /// Brings the next frame of a wire to the server.
+    ///
+    /// # Errors
+    /// When what the server answers may not be sent.
+    pub(super) fn carry_up(&mut self, line: u64) -> anyhow::Result<bool> {
+        let Some(wire) = self.wires.get_mut(&line) else {
+            return Ok(false);
+        };
+        let Some(bytes) = wire.up.pop_front() else {
+            return Ok(false);
+        };
+        let from = wire.phone;
+        if let Some(story) = &mut self.story {
+            let frame = Up::decode(&bytes).map(|frame| story::say_up(&frame));
+            story.push(format!("line {line}: phone {from} → server {frame:?}"));
+        }
+        let reply = self.server.receive(line, &bytes, self.now);
+        self.send_down(line, reply.frames)?;
+        if reply.close {
+            self.cut_at_server(line);
+        }
+        self.bury(line);
+        Ok(true)
+    }
+
+    fn send_down(&mut self, line: u64, frames: Vec<Down>) -> anyhow::Result<()> {
+        let Some(wire) = self.wires.get_mut(&line) else {
+            return Ok(());
+        };
+        let user = self.phones[wire.phone].who.user;
+        for frame in frames {
+            checks::may_be_sent(&self.server, user, &frame)?;
+            if wire.phone_end {
+                wire.down.push_back(frame.encode());
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings the next frame of a wire to its phone.
+    ///
+    /// # Errors
+    /// When the phone finds it wrong.
+    pub(super) fn carry_down(&mut self, line: u64) -> anyhow::Result<bool> {
+        let Some(wire) = self.wires.get_mut(&line) else {
+            return Ok(false);
+        };
+        let Some(bytes) = wire.down.pop_front() else {
+            return Ok(false);
+        };
+        let number = wire.phone;
+        if let Some(story) = &mut self.story {
+            let frame = Down::decode(&bytes).map(|frame| story::say_down(&frame));
+            story.push(format!("line {line}: server → phone {number} {frame:?}"));
+        }
+        let heard = self.phones[number].receive(&bytes, self.now);
+        self.heard(number, heard)?;
+        self.bury(line);
+        Ok(true)
+    }
+
+    /// Sends what a phone says, and starts it again when it stopped.
+    fn heard(&mut self, number: usize, heard: Result<Heard, PhoneError>) -> anyhow::Result<()> {
+        match heard {
+            Ok(heard) => {
+                self.send_up(number, heard.frames);
+                if heard.ended {
+                    self.cut(number, true);
+                }
+                Ok(())
+            }
+            Err(DeviceError::Store(_)) => self.restart(number),
+            Err(error) => Err(error).context(format!("phone {number}")),
+        }
+    }
+
+    fn send_up(&mut self, number: usize, frames: Vec<Up>) {
+        let line = self.phones[number].line;
+        if let Some(wire) = line.and_then(|line| self.wires.get_mut(&line))
+            && wire.server_end
+        {
+            wire.up.extend(frames.iter().map(Up::encode));
+        }
+    }
+
+    /// Lets the server send a connection the next entries of its scopes.
+    ///
+    /// # Errors
+    /// When something of them may not be sent.
+    pub(super) fn feed(&mut self, line: u64, limit: usize) -> anyhow::Result<bool> {
+        let frames = self.server.feed(line, limit);
+        let any = !frames.is_empty();
+        self.send_down(line, frames)?;
+        Ok(any)
+    }
+
+    /// Lets a phone send its next envelope.
+    ///
+    /// # Errors
+    /// None that a sound phone gives.
+    pub(super) fn push(&mut self, number: usize) -> anyhow::Result<bool> {
+        match self.phones[number].push(self.now) {
+            Ok(Some(frame)) => {
+                self.send_up(number, vec![frame]);
+                Ok(true)
+            }
+            Ok(None) => Ok(false),
+            Err(DeviceError::Store(_)) => self.restart(number).map(|()| true),
+            Err(error) => Err(error).context(format!("phone {number}")),
+        }
+    }
+
+    /// Lets a phone fetch a bundle it was offered.
+    ///
+    /// # Errors
+    /// When the phone finds it wrong.
+    pub(super) fn fetch(&mut self, number: usize) -> anyhow::Result<bool> {
+        let Some((scope, offer)) = self.phones[number].fetches.first().cloned() else {
+            return Ok(false);
+        };
+        self.note(|| format!("phone {number} fetches the bundle of {scope}"));
+        let file = self.server.files[&offer.digest].clone();
+        let heard = self.phones[number].take_bundle(scope, &file, self.now);
+        self.heard(number, heard)?;
+        Ok(true)
+    }
+
+    // ------------------------------------------------------------ faults and decisions
+
+    /// Stops a phone and starts it again.
+    ///
+    /// # Errors
+    /// None that a sound phone gives.
+    pub fn restart(&mut self, number: usize) -> anyhow::Result<()> {
+        self.note(|| format!("phone {number} stops and starts again"));
+        let lose = self.rng.random();
+        self.cut(number, lose);
+        Ok(self.phones[number].restart()?)
+    }
+
+    /// Stops the server and starts it again.
+    pub fn crash_server(&mut self) {
+        self.note(|| "the server stops and starts again".to_owned());
+        self.server.crash();
+        for line in self.wires.keys().copied().collect::<Vec<_>>() {
+            self.cut_at_server(line);
+        }
+    }
+
+    /// Gives a user other grants; the user's connections end.
+    pub fn regrant(&mut self, number: usize, grants: Grants) {
+        self.note(|| format!("phone {number} now has {grants:?}"));
+        let user = self.phones[number].who.user;
+        for line in self.server.grant(user, grants) {
+            self.cut_at_server(line);
+        }
+    }
+
+    /// A phone is reported lost: it is wiped when it next comes by.
+    pub fn lose_phone(&mut self, number: usize) {
+        self.note(|| format!("phone {number} is reported lost"));
+        let user = self.phones[number].who.user;
+        let device = self.phones[number].who.device;
+        if let Some(enrolled) = self.server.devices.get_mut(&device) {
+            enrolled.lost = true;
+        }
+        self.regrant(number, Vec::new());
+        self.server.users.insert(user, Vec::new());
+    }
+
+    /// Decides an open item about a field: mostly for one of its values.
+    pub fn decide(&mut self, at: usize) {
+        let values = &self.server.register.conflicts[at].values;
+        let pick = self.rng.random_range(0..values.len());
+        let value = values.values().nth(pick).cloned().unwrap_or_default();
+        self.note(|| format!("conflict {at} is decided: {value:?}"));
+        self.server.decide(at, value, self.now);
+    }
+
+    // ------------------------------------------------------------ rest
+
+    /// Connects one phone and carries its frames until it has sent and holds everything.
+    ///
+    /// # Errors
+    /// When something is wrong, or it does not come to an end.
+    pub fn sync(&mut self, number: usize) -> anyhow::Result<()> {
+        for _ in 0..ROUNDS {
+            self.connect(number)?;
+            let Some(line) = self.phones[number].line else {
+                return Ok(()); // wiped
+            };
+            if !self.pump(number, line)? && self.phones[number].settled()? {
+                return Ok(());
+            }
+        }
+        bail!("phone {number} does not come to rest")
+    }
+
+    /// Carries everything there is to carry once; whether there was anything.
+    fn pump(&mut self, number: usize, line: u64) -> anyhow::Result<bool> {
+        let mut any = false;
+        while self.push(number)? {
+            any = true;
+        }
+        while self.carry_up(line)? {
+            any = true;
+        }
+        any |= self.feed(line, 50)?;
+        while self.carry_down(line)? {
+            any = true;
+        }
+        while self.fetch(number)? {
+            any = true;
+        }
+        Ok(any)
+    }
+
+    /// No more faults: everyone connects, sends and receives until nothing moves.
+    ///
+    /// # Errors
+    /// When something is wrong, or it does not come to an end.
+    pub fn rest(&mut self) -> anyhow::Result<()> {
+        self.note(|| "no more faults".to_owned());
+        for number in 0..self.phones.len() {
+            self.phones[number].disk.fuse = None;
+        }
+        for _ in 0..ROUNDS {
+            let mut any = false;
+            // What old connections still carry arrives first.
+            let lines: Vec<(u64, usize)> = self
+                .wires
+                .iter()
+                .map(|(line, wire)| (*line, wire.phone))
+                .collect();
+            for (line, number) in lines {
+                if self.phones[number].line != Some(line) {
+                    while self.carry_up(line)? {
+                        any = true;
+                    }
+                }
+            }
+            for number in 0..self.phones.len() {
+                self.connect(number)?;
+                if let Some(line) = self.phones[number].line {
+                    any |= self.pump(number, line)?;
+                }
+            }
+            if !any {
+                for (number, phone) in self.phones.iter().enumerate() {
+                    ensure!(
+                        phone.wiped || phone.settled()?,
+                        "phone {number} rests and has not settled"
+                    );
+                }
+                return Ok(());
+            }
+        }
+        bail!("the world does not come to rest")
+    }
+}
+
+fn own(fields: &[(&str, Value)]) -> Fields {
+    let fields = fields.iter();
+    fields
+        .map(|(key, value)| ((*key).to_owned(), value.clone()))
+        .collect()
+}
