@@ -139,6 +139,12 @@ pub enum AreaLevel {
 pub struct AreaCode([u8; 12]);
 
 impl AreaCode {
+    /// The whole city of Shanghai (上海市), the first one served.
+    #[must_use]
+    pub fn city() -> Self {
+        Self(*b"310000000000")
+    }
+
     /// The code as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -6,9 +6,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::address;
 use crate::crdt::Registers;
 use crate::ids::{AreaCode, RecordId};
-use crate::records::{self, FieldKind};
+use crate::records::{self, FieldKind, Sensitivity};
 use crate::search;
 use crate::value::{Fields, Value};
 
@@ -78,6 +79,38 @@ pub fn project(record_type: &str, registers: &Registers) -> Projection {
         tokens,
         links,
     }
+}
+
+/// What may stand in clear in a database: the open fields, and what is derived from others without telling them.
+/// Lists, maps of buildings and counts go by these.
+#[must_use]
+pub fn facets(record_type: &str, fields: &Fields) -> serde_json::Map<String, serde_json::Value> {
+    let Some(declared) = records::record_type(record_type) else {
+        return serde_json::Map::new();
+    };
+    let open = |key: &&String| {
+        declared
+            .field(key)
+            .is_some_and(|field| field.sensitivity == Sensitivity::Open)
+    };
+    let mut facets: serde_json::Map<String, serde_json::Value> = fields
+        .keys()
+        .filter(open)
+        .filter_map(|key| Some((key.clone(), fields.get(key)?.clone().into())))
+        .collect();
+    if record_type == "house"
+        && let Some(address) = fields
+            .get("address")
+            .and_then(Value::as_text)
+            .map(address::parse)
+    {
+        facets.insert("address_key".to_owned(), address.key().into());
+        facets.insert("building_key".to_owned(), address.building_key().into());
+    }
+    if fields.get("until").is_some_and(|until| !until.is_null()) {
+        facets.insert("ended".to_owned(), true.into());
+    }
+    facets
 }
 
 /// The area a record says it was made in.

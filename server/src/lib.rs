@@ -16,7 +16,9 @@ pub mod keys;
 pub mod live;
 pub mod logging;
 pub mod random;
+pub mod register;
 pub mod router;
 pub mod state;
+pub mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -25,6 +25,7 @@ use crate::error::{ApiError, Kind};
 use crate::http::guard::{self, Rules};
 use crate::http::{health, metrics, request, respond};
 use crate::state::AppState;
+use crate::sync::{SyncState, routes as sync};
 
 /// Title, version and the shared error form of the API's description.
 #[derive(OpenApi)]
@@ -83,6 +84,9 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(users::list_rights))
         .routes(routes!(users::revoke_grant))
         .routes(routes!(users::list_roles))
+        // Sync
+        .routes(routes!(sync::open_sync))
+        .routes(routes!(sync::fetch_bundle))
         // Devices
         .routes(routes!(devices::enrol_device, devices::list_devices))
         .routes(routes!(devices::sign_in_device))
@@ -137,6 +141,7 @@ pub fn build(state: AppState) -> Router {
             guard::guard,
         ))
         .layer(Extension(Arc::new(document)))
+        .layer(Extension(SyncState::start(&state)))
         .fallback(|| async { ApiError::not_found("这个地址") })
         .method_not_allowed_fallback(|| async {
             ApiError::new(

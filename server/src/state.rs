@@ -12,6 +12,7 @@ use crate::domains::audit::AuditWriter;
 use crate::http::metrics;
 use crate::keys::{FileKeys, KeyRing};
 use crate::live::Live;
+use crate::sync::Hub;
 
 /// The server's shared parts; cheap to clone.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub struct AppState {
     pub keys: Arc<KeyRing>,
     /// Notices to parts with open connections.
     pub live: Live,
+    /// Who is online and follows which scope.
+    pub hub: Hub,
     /// Writes the audit records of reads.
     pub audit: AuditWriter,
     /// What `/metrics` shows.
@@ -51,6 +54,7 @@ impl AppState {
             audit: AuditWriter::start(pool.clone()),
             config: Arc::new(config),
             live: Live::default(),
+            hub: Hub::default(),
             metrics: metrics::recorder()?,
             pool,
             clock,

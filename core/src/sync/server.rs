@@ -136,7 +136,7 @@ impl ServerSession {
                     stored: start,
                 },
             );
-            if held != Some(state.end) {
+            if at != state.end {
                 scopes.push(ScopeState {
                     scope: state.scope,
                     end: state.end,
@@ -149,6 +149,55 @@ impl ServerSession {
         let dropped = dropped
             .filter(|scope| allowed.iter().all(|state| state.scope != *scope))
             .collect();
+        (
+            Welcome {
+                time,
+                next_envelope,
+                scopes,
+                dropped,
+            },
+            from,
+        )
+    }
+
+    /// Rights changed while the connection lasts: opens the logs of new scopes and closes those that are gone. What a
+    /// device holds of the scopes that stay is not touched.
+    pub fn change(
+        &mut self,
+        allowed: &[Allowed],
+        next_envelope: u64,
+        time: Timestamp,
+    ) -> (Welcome, Vec<(ScopeId, u64)>) {
+        let dropped: Vec<ScopeId> = self
+            .scopes
+            .keys()
+            .filter(|held| allowed.iter().all(|state| state.scope != **held))
+            .copied()
+            .collect();
+        self.scopes.retain(|scope, _| !dropped.contains(scope));
+        let mut scopes = Vec::new();
+        let mut from = Vec::new();
+        for state in allowed
+            .iter()
+            .filter(|state| !self.scopes.contains_key(&state.scope))
+        {
+            let start = state.bundle.as_ref().map_or(0, |offer| offer.cursor.seq);
+            scopes.push(ScopeState {
+                scope: state.scope,
+                end: state.end,
+                bundle: state.bundle.clone(),
+            });
+            from.push((state.scope, start));
+        }
+        self.scopes.extend(from.iter().map(|(scope, start)| {
+            (
+                *scope,
+                Position {
+                    sent: *start,
+                    stored: *start,
+                },
+            )
+        }));
         (
             Welcome {
                 time,

@@ -189,3 +189,29 @@ pub async fn diff(state: &AppState, from: i32, to: i32) -> ApiResult<Vec<AreaCha
     let mut connection = state.pool.acquire().await?;
     Ok(store::diff(&mut connection, from, to).await?)
 }
+
+/// The villages in force within these areas, in the order of codes, at most `limit`: what one device follows.
+///
+/// # Errors
+/// When the database fails.
+pub async fn villages_within(
+    state: &AppState,
+    places: &[AreaCode],
+    limit: usize,
+) -> ApiResult<Vec<AreaCode>> {
+    let patterns: Vec<String> = places
+        .iter()
+        .map(|place| format!("{}%", place.prefix()))
+        .collect();
+    let mut connection = state.pool.acquire().await?;
+    let codes = store::villages_like(
+        &mut connection,
+        &patterns,
+        i64::try_from(limit).unwrap_or(i64::MAX),
+    )
+    .await?;
+    codes
+        .iter()
+        .map(|code| code.parse().map_err(ApiError::internal))
+        .collect()
+}

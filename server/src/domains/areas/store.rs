@@ -176,3 +176,19 @@ pub(super) async fn diff(
 ) -> sqlx::Result<Vec<AreaChange>> {
     sqlx::query_as(DIFF).bind(from).bind(to).fetch_all(tx).await
 }
+
+const VILLAGES_LIKE: &str = "SELECT code FROM areas
+    WHERE level = 'village' AND retired_in IS NULL AND code LIKE ANY($1) ORDER BY code LIMIT $2";
+
+/// Villages in force whose codes match any of the patterns.
+pub(super) async fn villages_like(
+    connection: &mut PgConnection,
+    patterns: &[String],
+    limit: i64,
+) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar(VILLAGES_LIKE)
+        .bind(patterns)
+        .bind(limit)
+        .fetch_all(connection)
+        .await
+}

@@ -11,5 +11,5 @@ mod writer;
 
 pub use chain::{Fault, Verdict};
 pub use model::{Entry, Outcome, Trail};
-pub use service::{record, sign_head, verify};
+pub use service::{record, record_all, sign_head, verify};
 pub use writer::AuditWriter;

@@ -27,7 +27,11 @@ pub async fn record(tx: &mut PgConnection, entry: Entry) -> ApiResult<()> {
     Ok(())
 }
 
-pub(super) async fn record_all(tx: &mut PgConnection, entries: &[Entry]) -> ApiResult<()> {
+/// Writes several entries at once; see `record`.
+///
+/// # Errors
+/// When they can't be written; the deeds must then not be committed.
+pub async fn record_all(tx: &mut PgConnection, entries: &[Entry]) -> ApiResult<()> {
     let (mut seq, mut prev_hash) = store::lock_head(tx).await?;
     let mut rows = Vec::with_capacity(entries.len());
     for entry in entries {

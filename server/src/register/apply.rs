@@ -1,0 +1,570 @@
+//! Applying submissions: load, judge, write, in one transaction; tell those online after the commit.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Duration, Utc};
+use doorstep_core::accept::ConflictKind;
+use doorstep_core::ids::{AreaCode, EventId, RecordId, ScopeId, UserId};
+use doorstep_core::projection::{self, Projection};
+use doorstep_core::protocol::codec;
+use doorstep_core::protocol::frames::{Entry, EventEntry, PutEntry, Refusal, StateEntry};
+use doorstep_core::time::Timestamp;
+use doorstep_core::value::Value;
+use sqlx::PgConnection;
+use sqlx::types::Uuid;
+
+use super::judging::{self, AcceptedChange, Judgement};
+use super::load::{self, Locked};
+use super::log::{self, Draft, LogKind, LogSlice, ScopeWrites};
+use super::model::{Prepared, Receipt, Submission};
+use super::store::{self, Alarm, ChangeColumns, EnvelopeRow, EventColumns, RecordColumns};
+use super::{conflicts, rescope, sealing};
+use crate::database::system_tx;
+use crate::domains::audit;
+use crate::error::{ApiError, ApiResult};
+use crate::random;
+use crate::state::AppState;
+
+/// How long a supervisor has for a conflict item.
+const DUE: Duration = Duration::days(3);
+
+/// What applying did; call `tell` after the commit.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// One receipt for each submission.
+    pub receipts: Vec<Receipt>,
+    /// What goes to those online.
+    pub slices: Vec<LogSlice>,
+    /// How many changes were merged.
+    pub changes: usize,
+    /// How many events were taken.
+    pub events: usize,
+    /// The conflict items opened.
+    pub conflicts: usize,
+    /// How many items were refused.
+    pub refused: usize,
+}
+
+impl Applied {
+    /// Tells those online. Call it after the commit, once.
+    pub fn tell(&mut self, state: &AppState) {
+        for slice in self.slices.drain(..) {
+            state.hub.publish(slice);
+        }
+    }
+}
+
+/// Applies submissions in a transaction of their own, with their audit entries, and tells those online.
+///
+/// # Errors
+/// When the database fails; then nothing of it is kept.
+pub async fn commit(
+    state: &AppState,
+    submissions: Vec<Submission>,
+    entries: impl FnOnce(&Applied) -> Vec<audit::Entry>,
+) -> ApiResult<Applied> {
+    let mut tx = system_tx(&state.pool).await?;
+    let mut applied = apply(&mut tx, state, submissions).await?;
+    audit::record_all(&mut tx, &entries(&applied)).await?;
+    tx.commit().await?;
+    applied.tell(state);
+    Ok(applied)
+}
+
+/// Applies submissions, in order, in the caller's transaction (a system one: rights are judged here).
+///
+/// # Errors
+/// When the database fails; the transaction must then be dropped.
+pub async fn apply(
+    tx: &mut PgConnection,
+    state: &AppState,
+    submissions: Vec<Submission>,
+) -> ApiResult<Applied> {
+    let now = state.clock.now();
+    let stamp = state.clock.timestamp();
+    let answered = Answered::load(tx, &submissions).await?;
+    let ids: BTreeSet<RecordId> = submissions
+        .iter()
+        .flat_map(|submission| &submission.items)
+        .filter(|item| !matches!(item, Prepared::Event(_)))
+        .map(Prepared::record)
+        .collect();
+    let mut records = load::lock(tx, &state.keys, &ids).await?;
+    let items = || submissions.iter().flat_map(|submission| &submission.items);
+    let wanted = judging::wants_history(&records, items());
+    load::load_histories(tx, &mut records, &wanted).await?;
+    let event_ids: Vec<Uuid> = items()
+        .filter_map(|item| {
+            if let Prepared::Event(event) = item {
+                Some(event.id.0)
+            } else {
+                None
+            }
+        })
+        .collect();
+    let known_events: BTreeSet<EventId> = if event_ids.is_empty() {
+        BTreeSet::new()
+    } else {
+        store::known_events(tx, &event_ids)
+            .await?
+            .into_iter()
+            .map(EventId)
+            .collect()
+    };
+
+    let mut judgement = Judgement::default();
+    let mut applied = Applied::default();
+    let mut answers = Vec::new();
+    let mut answered = answered;
+    for submission in submissions {
+        let receipt = match answered.check(&submission, &mut judgement) {
+            Some(receipt) => receipt,
+            None => {
+                let outcomes = judgement.submit(
+                    &submission.who,
+                    submission.items,
+                    &mut records,
+                    &known_events,
+                    stamp,
+                );
+                let receipt = Receipt {
+                    outcomes,
+                    refused: None,
+                };
+                if let Some((seq, digest)) = submission.envelope {
+                    answers.push(answered.note(&submission.who, seq, digest, &receipt));
+                }
+                receipt
+            }
+        };
+        applied.receipts.push(receipt);
+    }
+    applied.changes = judgement.changes.len();
+    applied.events = judgement.events.len();
+    applied.refused = judgement.refused.len();
+    write(tx, state, records, judgement, &mut applied, now, stamp).await?;
+    if !answers.is_empty() {
+        store::insert_envelopes(tx, &answers, now).await?;
+    }
+    Ok(applied)
+}
+
+/// The envelopes that were answered before, so that a repeated one gets the same answer.
+struct Answered {
+    before: BTreeMap<(Uuid, Uuid, i64), (Vec<u8>, Receipt)>,
+    last: BTreeMap<(Uuid, Uuid), i64>,
+}
+
+impl Answered {
+    async fn load(tx: &mut PgConnection, submissions: &[Submission]) -> ApiResult<Self> {
+        let names: Vec<(Uuid, Uuid, i64)> = submissions
+            .iter()
+            .filter_map(|submission| {
+                let (seq, _) = submission.envelope?;
+                Some((
+                    submission.who.device.0,
+                    submission.who.user.0,
+                    i64::try_from(seq).unwrap_or(i64::MAX),
+                ))
+            })
+            .collect();
+        if names.is_empty() {
+            return Ok(Self {
+                before: BTreeMap::new(),
+                last: BTreeMap::new(),
+            });
+        }
+        let mut before = BTreeMap::new();
+        for row in store::envelopes(tx, &names).await? {
+            let outcomes = codec::from_bytes(&row.outcomes).map_err(ApiError::internal)?;
+            let receipt = Receipt {
+                outcomes,
+                refused: None,
+            };
+            before.insert((row.device_id, row.user_id, row.seq), (row.digest, receipt));
+        }
+        let pairs: Vec<(Uuid, Uuid)> = names
+            .iter()
+            .map(|(device, user, _)| (*device, *user))
+            .collect();
+        let last = store::last_envelopes(tx, &pairs).await?;
+        let last = last
+            .into_iter()
+            .map(|(device, user, seq)| ((device, user), seq))
+            .collect();
+        Ok(Self { before, last })
+    }
+
+    /// The receipt of an envelope that is not judged: answered before, used twice, or with a gap before it.
+    fn check(&self, submission: &Submission, judgement: &mut Judgement) -> Option<Receipt> {
+        let (seq, digest) = submission.envelope?;
+        let who = &submission.who;
+        let seq = i64::try_from(seq).unwrap_or(i64::MAX);
+        if let Some((held, receipt)) = self.before.get(&(who.device.0, who.user.0, seq)) {
+            if *held == digest {
+                return Some(receipt.clone());
+            }
+            judgement
+                .alarms
+                .push(("envelope_reused", who.device, who.user, None));
+            return Some(refused(
+                "envelope_reused",
+                "同一批次号收到两份不同的数据，已通知安全管理员核查。",
+            ));
+        }
+        let last = self
+            .last
+            .get(&(who.device.0, who.user.0))
+            .copied()
+            .unwrap_or(0);
+        if seq != last + 1 {
+            judgement
+                .alarms
+                .push(("envelope_gap", who.device, who.user, None));
+            return Some(refused(
+                "envelope_gap",
+                "上传批次不连续，请重新连接后再试；数据仍保留在手机上。",
+            ));
+        }
+        None
+    }
+
+    fn note(
+        &mut self,
+        who: &super::Submitter,
+        seq: u64,
+        digest: [u8; 32],
+        receipt: &Receipt,
+    ) -> EnvelopeRow {
+        let seq = i64::try_from(seq).unwrap_or(i64::MAX);
+        self.last.insert((who.device.0, who.user.0), seq);
+        let name = (who.device.0, who.user.0, seq);
+        self.before.insert(name, (digest.to_vec(), receipt.clone()));
+        EnvelopeRow {
+            device_id: who.device.0,
+            user_id: who.user.0,
+            seq,
+            digest: digest.to_vec(),
+            outcomes: codec::to_bytes(&receipt.outcomes),
+        }
+    }
+}
+
+fn refused(code: &str, message: &str) -> Receipt {
+    let refusal = Refusal {
+        code: code.to_owned(),
+        field: None,
+        message: message.to_owned(),
+    };
+    Receipt {
+        outcomes: Vec::new(),
+        refused: Some(refusal),
+    }
+}
+
+/// Writes what the judgement came to.
+async fn write(
+    tx: &mut PgConnection,
+    state: &AppState,
+    mut records: BTreeMap<RecordId, Locked>,
+    judgement: Judgement,
+    applied: &mut Applied,
+    now: DateTime<Utc>,
+    stamp: Timestamp,
+) -> ApiResult<()> {
+    let mut writes = ScopeWrites::default();
+    let mut touched: BTreeMap<RecordId, UserId> = BTreeMap::new();
+    for change in &judgement.changes {
+        touched.insert(change.record, change.user);
+    }
+    let mut projections: BTreeMap<RecordId, Projection> = BTreeMap::new();
+    if !touched.is_empty() {
+        write_records(tx, state, &mut records, &touched, &mut projections, now).await?;
+        write_changes(tx, &records, &judgement.changes, &mut writes, now).await?;
+        for id in touched.keys() {
+            let Some(locked) = records.get(id) else {
+                continue;
+            };
+            let before = locked
+                .stored
+                .as_ref()
+                .map(|stored| stored.heads.as_slice())
+                .unwrap_or_default();
+            for area in &locked.hold.areas {
+                writes.move_digest(
+                    ScopeId::Area(*area),
+                    *id,
+                    before,
+                    locked.hold.registers.heads(),
+                );
+            }
+        }
+        let residents = residents_to_move(&records, &projections);
+        if !residents.is_empty() {
+            rescope::residents(tx, &residents, &mut writes).await?;
+        }
+    }
+    write_events(tx, state, &judgement, &mut writes, now, stamp).await?;
+    let mut drafts = conflicts::Drafts::default();
+    drafts.merged(&records, &judgement.conflicts, &judgement.changes);
+    drafts.refused(&judgement.refused);
+    drafts
+        .across(tx, state, &records, &projections, &judgement.changes)
+        .await?;
+    let (opened, told) = drafts.write(tx, state, now, now + DUE).await?;
+    applied.conflicts = opened;
+    log::put_states(tx, &told, now).await?;
+    for (scope, entry) in told {
+        writes.push_state(scope, entry);
+    }
+    if !judgement.alarms.is_empty() {
+        let alarms = judgement.alarms.iter().map(|(code, device, user, record)| {
+            Ok(Alarm {
+                id: random::id(stamp, EventId::new)?.0,
+                code,
+                device_id: device.0,
+                user_id: user.0,
+                record_id: record.map(|id| id.0),
+            })
+        });
+        store::insert_alarms(tx, &alarms.collect::<ApiResult<Vec<_>>>()?, now).await?;
+        for (code, device, _, _) in &judgement.alarms {
+            tracing::warn!(code, %device, "a device did what an honest one never does");
+            metrics::counter!("doorstep_alarms_total", "code" => *code).increment(1);
+        }
+    }
+    applied.slices = writes.write(tx).await?;
+    Ok(())
+}
+
+/// Residents whose areas may differ now: those of touched residences, and new ones whose residences came first.
+fn residents_to_move(
+    records: &BTreeMap<RecordId, Locked>,
+    projections: &BTreeMap<RecordId, Projection>,
+) -> BTreeSet<RecordId> {
+    let mut residents = BTreeSet::new();
+    for (id, projection) in projections {
+        let Some(locked) = records.get(id) else {
+            continue;
+        };
+        match locked.hold.record_type.as_str() {
+            "residence" => {
+                let links = projection
+                    .links
+                    .iter()
+                    .filter(|(field, _)| field == "resident");
+                residents.extend(links.map(|(_, resident)| *resident));
+            }
+            "resident" if locked.stored.is_none() => {
+                residents.insert(*id);
+            }
+            _ => {}
+        }
+    }
+    residents
+}
+
+async fn write_records(
+    tx: &mut PgConnection,
+    state: &AppState,
+    records: &mut BTreeMap<RecordId, Locked>,
+    touched: &BTreeMap<RecordId, UserId>,
+    projections: &mut BTreeMap<RecordId, Projection>,
+    now: DateTime<Utc>,
+) -> ApiResult<()> {
+    let mut rows = RecordColumns::default();
+    let mut links = Vec::new();
+    for (id, user) in touched {
+        let Some(locked) = records.get_mut(id) else {
+            continue;
+        };
+        if locked.key.is_none() {
+            let area = *locked
+                .hold
+                .areas
+                .first()
+                .ok_or_else(|| ApiError::internal(anyhow::anyhow!("no area")))?;
+            locked.key = Some(state.keys.new_record_key(*id, area).await?);
+        }
+        let Some((key, wrapped)) = &locked.key else {
+            continue;
+        };
+        let registers = &locked.hold.registers;
+        let projection = projection::project(&locked.hold.record_type, registers);
+        let version = locked.stored.as_ref().map_or(0, |stored| stored.version) + 1;
+        let tokens: Vec<String> = projection
+            .tokens
+            .iter()
+            .map(|token| state.keys.blind(token).to_string())
+            .collect();
+        let areas: Vec<&str> = locked.hold.areas.iter().map(AreaCode::as_str).collect();
+        rows.id.push(id.0);
+        rows.record_type.push(locked.hold.record_type.clone());
+        rows.area_code.push(wrapped.area.to_string());
+        rows.areas.push(format!("{{{}}}", areas.join(",")));
+        rows.epoch
+            .push(i32::try_from(locked.hold.epoch).unwrap_or(i32::MAX));
+        rows.cancelled.push(projection.cancelled);
+        rows.heads
+            .push(registers.heads().iter().flat_map(|head| head.0).collect());
+        rows.state
+            .push(sealing::seal_state(key, *id, version, registers)?);
+        rows.version.push(version);
+        rows.wrapped_key.push(wrapped.sealed.clone());
+        rows.key_version.push(wrapped.version);
+        rows.tokens.push(format!("{{{}}}", tokens.join(",")));
+        rows.facets
+            .push(projection::facets(&locked.hold.record_type, &projection.fields).into());
+        rows.updated_by.push(Some(user.0));
+        links.extend(
+            projection
+                .links
+                .iter()
+                .map(|(field, target)| (id.0, field.clone(), target.0)),
+        );
+        projections.insert(*id, projection);
+    }
+    store::upsert_records(tx, &rows, now).await?;
+    store::replace_links(tx, &rows.id, &links).await
+}
+
+async fn write_changes(
+    tx: &mut PgConnection,
+    records: &BTreeMap<RecordId, Locked>,
+    changes: &[AcceptedChange],
+    writes: &mut ScopeWrites,
+    now: DateTime<Utc>,
+) -> ApiResult<()> {
+    let mut rows = ChangeColumns::default();
+    for accepted in changes {
+        let Some((locked, (key, _))) = records
+            .get(&accepted.record)
+            .and_then(|locked| Some((locked, locked.key.as_ref()?)))
+        else {
+            continue;
+        };
+        rows.record_id.push(accepted.record.0);
+        rows.hash.push(accepted.hash.0.to_vec());
+        rows.actor.push(accepted.change.actor.0.to_vec());
+        rows.seq
+            .push(i64::try_from(accepted.change.seq).unwrap_or(i64::MAX));
+        rows.epoch
+            .push(i32::try_from(accepted.epoch).unwrap_or(i32::MAX));
+        rows.device_id.push(accepted.device.0);
+        rows.user_id.push(accepted.user.0);
+        rows.made_at
+            .push(DateTime::from_timestamp_millis(accepted.change.time).unwrap_or(now));
+        rows.body
+            .push(sealing::seal_change(key, accepted.hash, &accepted.bytes)?);
+        let put = PutEntry {
+            record: accepted.record,
+            record_type: locked.hold.record_type.clone(),
+            epoch: accepted.epoch,
+            bytes: accepted.bytes.clone(),
+        };
+        for area in &locked.hold.areas {
+            writes.push(
+                ScopeId::Area(*area),
+                Draft {
+                    kind: LogKind::Change,
+                    record: Some(accepted.record),
+                    hash: Some(accepted.hash),
+                    device: Some(accepted.device),
+                    state_key: None,
+                    entry: Some(Entry::Put(put.clone())),
+                },
+            );
+        }
+    }
+    store::insert_changes(tx, &rows, now).await
+}
+
+async fn write_events(
+    tx: &mut PgConnection,
+    state: &AppState,
+    judgement: &Judgement,
+    writes: &mut ScopeWrites,
+    now: DateTime<Utc>,
+    stamp: Timestamp,
+) -> ApiResult<()> {
+    if judgement.events.is_empty() {
+        return Ok(());
+    }
+    let mut rows = EventColumns::default();
+    for event in &judgement.events {
+        let item = &event.item;
+        let (key, wrapped) = state.keys.new_record_key(item.id.into(), item.area).await?;
+        let subjects: Vec<String> = judging::event_subjects(item)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        rows.id.push(item.id.0);
+        rows.event_type.push(item.event_type.clone());
+        rows.area_code.push(item.area.to_string());
+        rows.user_id.push(event.user.0);
+        rows.device_id.push(event.device.0);
+        let at = judging::event_time(item, stamp);
+        rows.happened_at
+            .push(DateTime::from_timestamp_millis(at.0).unwrap_or(now));
+        rows.subjects.push(format!("{{{}}}", subjects.join(",")));
+        rows.facets.push(judging::event_facets(item));
+        rows.wrapped_key.push(wrapped.sealed);
+        rows.key_version.push(wrapped.version);
+        rows.body.push(sealing::seal_row(
+            &key,
+            "events",
+            item.id.as_bytes(),
+            &codec::to_bytes(&item.fields),
+        )?);
+        writes.push(
+            ScopeId::Area(item.area),
+            Draft {
+                kind: LogKind::Event,
+                record: Some(item.id.into()),
+                hash: None,
+                device: Some(event.device),
+                state_key: None,
+                entry: Some(Entry::Event(EventEntry {
+                    id: item.id,
+                    event_type: item.event_type.clone(),
+                    area: item.area,
+                    user: event.user,
+                    fields: item.fields.clone(),
+                })),
+            },
+        );
+    }
+    store::insert_events(tx, &rows, now).await
+}
+
+/// A message to a user, as a state of the user's scope: shown on the phone and on the console.
+pub(super) fn message(
+    to: UserId,
+    id: Uuid,
+    code: &str,
+    text: &str,
+    record: RecordId,
+    at: Timestamp,
+) -> (ScopeId, StateEntry) {
+    let json = serde_json::json!({ "code": code, "text": text, "record": record, "at": at });
+    (
+        ScopeId::User(to),
+        StateEntry {
+            key: format!("message/{id}"),
+            json: json.to_string(),
+        },
+    )
+}
+
+/// The conflict kinds that a device's refusal falls under.
+pub(super) fn refused_kind(code: &str) -> ConflictKind {
+    match code {
+        "old_epoch" | "out_of_scope" | "builds_on_refused" => ConflictKind::Quarantined,
+        _ => ConflictKind::RefusedChange,
+    }
+}
+
+/// The text of a record's field, where it is text.
+pub(super) fn text_of<'a>(projection: &'a Projection, key: &str) -> Option<&'a str> {
+    projection.fields.get(key).and_then(Value::as_text)
+}

@@ -1,0 +1,435 @@
+//! Opening conflict items: what merging found, what was refused, and what only a look at other records finds (the
+//! same person twice, two main residences). One open item for each record, kind and subject; later values join it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use doorstep_core::accept::{ConflictDraft, ConflictKind};
+use doorstep_core::crypto::seal::SealKey;
+use doorstep_core::ids::{AreaCode, ChangeHash, ConflictId, EventId, RecordId, ScopeId, UserId};
+use doorstep_core::projection::Projection;
+use doorstep_core::protocol::codec;
+use doorstep_core::protocol::frames::StateEntry;
+use doorstep_core::records;
+use doorstep_core::time::Timestamp;
+use doorstep_core::value::Value;
+use sqlx::PgConnection;
+use sqlx::types::Uuid;
+
+use super::apply::{message, refused_kind, text_of};
+use super::judging::{AcceptedChange, RefusedItem};
+use super::load::Locked;
+use super::sealing::{self, ConflictBody, ConflictValue};
+use super::store::{self, NewConflict, NewRefused};
+use crate::error::{ApiError, ApiResult};
+use crate::keys::WrappedKey;
+use crate::random;
+use crate::state::AppState;
+
+const SAME_NUMBER: &str = include_str!("sql/same_number.sql");
+const OTHER_MAINS: &str = include_str!("sql/other_mains.sql");
+
+type Name = (RecordId, &'static str, String);
+
+/// Items to be opened or added to.
+#[derive(Debug, Default)]
+pub(super) struct Drafts<'a> {
+    items: BTreeMap<Name, Item>,
+    refused: Vec<(Name, &'a RefusedItem)>,
+}
+
+#[derive(Debug)]
+struct Item {
+    area: AreaCode,
+    other: Option<RecordId>,
+    body: ConflictBody,
+    /// The field's label, for the message.
+    label: String,
+    tell: BTreeSet<UserId>,
+}
+
+impl<'a> Drafts<'a> {
+    /// What merging found.
+    pub(super) fn merged(
+        &mut self,
+        records: &BTreeMap<RecordId, Locked>,
+        drafts: &[(RecordId, ConflictDraft)],
+        changes: &[AcceptedChange],
+    ) {
+        let maker: BTreeMap<ChangeHash, UserId> = changes
+            .iter()
+            .map(|change| (change.hash, change.user))
+            .collect();
+        for (record, draft) in drafts {
+            let Some(locked) = records.get(record) else {
+                continue;
+            };
+            let declared = records::record_type(&locked.hold.record_type);
+            let field = declared.and_then(|declared| declared.field(&draft.key));
+            let label = field.map_or_else(|| draft.key.clone(), |field| field.label.clone());
+            let values = draft.values.iter().map(|held| ConflictValue {
+                value: held.value.clone(),
+                change: held.change,
+                user: maker.get(&held.change).copied(),
+            });
+            let body = ConflictBody {
+                values: values.collect(),
+                base: draft.base.clone(),
+            };
+            let area = locked
+                .hold
+                .areas
+                .first()
+                .copied()
+                .unwrap_or_else(AreaCode::city);
+            let tell = body.values.iter().filter_map(|value| value.user).collect();
+            self.add(
+                (*record, draft.kind.code(), draft.key.clone()),
+                Item {
+                    area,
+                    other: None,
+                    body,
+                    label,
+                    tell,
+                },
+            );
+        }
+    }
+
+    /// What was refused: one item for each record and device.
+    pub(super) fn refused(&mut self, refused: &'a [RefusedItem]) {
+        for item in refused {
+            let name = (
+                item.record,
+                refused_kind(&item.refusal.code).code(),
+                item.device.to_string(),
+            );
+            let tell = BTreeSet::from([item.user]);
+            let (label, body) = (String::new(), ConflictBody::default());
+            self.add(
+                name.clone(),
+                Item {
+                    area: item.area,
+                    other: None,
+                    body,
+                    label,
+                    tell,
+                },
+            );
+            self.refused.push((name, item));
+        }
+    }
+
+    /// What a look at other records finds.
+    pub(super) async fn across(
+        &mut self,
+        tx: &mut PgConnection,
+        state: &AppState,
+        records: &BTreeMap<RecordId, Locked>,
+        projections: &BTreeMap<RecordId, Projection>,
+        changes: &[AcceptedChange],
+    ) -> ApiResult<()> {
+        let put = |key: &str| -> BTreeMap<RecordId, &AcceptedChange> {
+            let writes = changes
+                .iter()
+                .filter(|change| change.change.ops.iter().any(|op| op.key == key));
+            writes.map(|change| (change.record, change)).collect()
+        };
+        self.same_number(tx, state, records, projections, put("id_number"))
+            .await?;
+        self.other_mains(tx, records, projections, put("main"))
+            .await
+    }
+
+    async fn same_number(
+        &mut self,
+        tx: &mut PgConnection,
+        state: &AppState,
+        records: &BTreeMap<RecordId, Locked>,
+        projections: &BTreeMap<RecordId, Projection>,
+        numbers: BTreeMap<RecordId, &AcceptedChange>,
+    ) -> ApiResult<()> {
+        let mut ids = Vec::new();
+        let mut tokens = Vec::new();
+        for id in numbers.keys() {
+            let is_resident = records
+                .get(id)
+                .is_some_and(|locked| locked.hold.record_type == "resident");
+            let Some(projection) = projections
+                .get(id)
+                .filter(|projection| is_resident && !projection.cancelled)
+            else {
+                continue;
+            };
+            if let Some(token) = projection
+                .tokens
+                .iter()
+                .find(|token| token.starts_with("id:"))
+            {
+                ids.push(id.0);
+                tokens.push(state.keys.blind(token));
+            }
+        }
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let pairs: Vec<(Uuid, Uuid)> = sqlx::query_as(SAME_NUMBER)
+            .bind(&ids)
+            .bind(&tokens)
+            .fetch_all(tx)
+            .await?;
+        for (new, held) in pairs {
+            let new = RecordId(new);
+            let Some(change) = numbers.get(&new) else {
+                continue;
+            };
+            let area = records
+                .get(&new)
+                .and_then(|locked| locked.hold.areas.first().copied());
+            let number = projections
+                .get(&new)
+                .and_then(|projection| text_of(projection, "id_number"));
+            let value = ConflictValue {
+                value: number.map_or(Value::Null, Value::from),
+                change: change.hash,
+                user: Some(change.user),
+            };
+            self.add(
+                (
+                    new,
+                    ConflictKind::DuplicatePerson.code(),
+                    RecordId(held).to_string(),
+                ),
+                Item {
+                    area: area.unwrap_or_else(AreaCode::city),
+                    other: Some(RecordId(held)),
+                    body: ConflictBody {
+                        values: vec![value],
+                        base: None,
+                    },
+                    label: "证件号码".to_owned(),
+                    tell: BTreeSet::from([change.user]),
+                },
+            );
+        }
+        Ok(())
+    }
+
+    async fn other_mains(
+        &mut self,
+        tx: &mut PgConnection,
+        records: &BTreeMap<RecordId, Locked>,
+        projections: &BTreeMap<RecordId, Projection>,
+        mains: BTreeMap<RecordId, &AcceptedChange>,
+    ) -> ApiResult<()> {
+        let claims = mains.keys().filter(|id| {
+            projections.get(id).is_some_and(|projection| {
+                !projection.cancelled && projection.fields.get("main") == Some(&Value::Bool(true))
+            })
+        });
+        let claims: Vec<Uuid> = claims.map(|id| id.0).collect();
+        if claims.is_empty() {
+            return Ok(());
+        }
+        let found: Vec<(Uuid, Uuid, Uuid)> = sqlx::query_as(OTHER_MAINS)
+            .bind(&claims)
+            .fetch_all(tx)
+            .await?;
+        for (claim, held, resident) in found {
+            let claim = RecordId(claim);
+            let Some(change) = mains.get(&claim) else {
+                continue;
+            };
+            let area = records
+                .get(&claim)
+                .and_then(|locked| locked.hold.areas.first().copied());
+            let values = vec![ConflictValue {
+                value: claim.to_string().into(),
+                change: change.hash,
+                user: Some(change.user),
+            }];
+            self.add(
+                (
+                    RecordId(resident),
+                    ConflictKind::MainResidence.code(),
+                    claim.to_string(),
+                ),
+                Item {
+                    area: area.unwrap_or_else(AreaCode::city),
+                    other: Some(RecordId(held)),
+                    body: ConflictBody {
+                        values,
+                        base: Some(RecordId(held).to_string().into()),
+                    },
+                    label: "主要居住地".to_owned(),
+                    tell: BTreeSet::from([change.user]),
+                },
+            );
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, name: Name, item: Item) {
+        match self.items.entry(name) {
+            std::collections::btree_map::Entry::Vacant(slot) => {
+                slot.insert(item);
+            }
+            std::collections::btree_map::Entry::Occupied(mut slot) => {
+                let held = slot.get_mut();
+                held.body.absorb(item.body);
+                held.tell.extend(item.tell);
+            }
+        }
+    }
+
+    /// Opens the items, or adds to those that are open. Gives how many were opened, and what their makers are told.
+    pub(super) async fn write(
+        self,
+        tx: &mut PgConnection,
+        state: &AppState,
+        now: DateTime<Utc>,
+        due: DateTime<Utc>,
+    ) -> ApiResult<(usize, Vec<(ScopeId, StateEntry)>)> {
+        if self.items.is_empty() {
+            return Ok((0, Vec::new()));
+        }
+        let stamp = state.clock.timestamp();
+        let ids: BTreeSet<Uuid> = self.items.keys().map(|(record, _, _)| record.0).collect();
+        let ids: Vec<Uuid> = ids.into_iter().collect();
+        let mut open: BTreeMap<(Uuid, String, String), store::OpenConflictRow> =
+            store::open_conflicts(tx, &ids)
+                .await?
+                .into_iter()
+                .map(|row| ((row.record_id, row.kind.clone(), row.subject.clone()), row))
+                .collect();
+        let mut new = Vec::new();
+        let mut told = Vec::new();
+        let mut names: BTreeMap<Name, (Uuid, SealKey)> = BTreeMap::new();
+        for ((record, kind, subject), mut item) in self.items {
+            name_makers(tx, record, &mut item).await?;
+            if let Some(row) = open.remove(&(record.0, kind.to_owned(), subject.clone())) {
+                let area = row.area_code.parse().map_err(ApiError::internal)?;
+                let wrapped = WrappedKey {
+                    area,
+                    version: row.key_version,
+                    sealed: row.wrapped_key,
+                };
+                let id = ConflictId(row.id);
+                let key = state.keys.record_key(RecordId(row.id), &wrapped).await?;
+                let mut body = sealing::open_conflict(&state.keys, id, &wrapped, &row.body).await?;
+                let before = body.clone();
+                body.absorb(item.body);
+                if body != before {
+                    let sealed = sealing::seal_row(
+                        &key,
+                        "conflicts",
+                        id.as_bytes(),
+                        &codec::to_bytes(&body),
+                    )?;
+                    store::update_conflict(tx, row.id, &sealed).await?;
+                }
+                names.insert((record, kind, subject), (row.id, key));
+                continue;
+            }
+            let id: ConflictId = random::id(stamp, ConflictId::new)?;
+            let (key, wrapped) = state.keys.new_record_key(RecordId(id.0), item.area).await?;
+            let body = sealing::seal_row(
+                &key,
+                "conflicts",
+                id.as_bytes(),
+                &codec::to_bytes(&item.body),
+            )?;
+            for user in &item.tell {
+                told.push(opened_message(*user, id, kind, &item.label, record, stamp));
+            }
+            new.push(NewConflict {
+                id: id.0,
+                kind,
+                area_code: item.area.to_string(),
+                record_id: record.0,
+                other_id: item.other.map(|id| id.0),
+                subject: subject.clone(),
+                wrapped_key: wrapped.sealed,
+                key_version: wrapped.version,
+                body,
+            });
+            names.insert((record, kind, subject), (id.0, key));
+        }
+        let opened = new.len();
+        if opened > 0 {
+            store::insert_conflicts(tx, &new, now, due).await?;
+        }
+        let mut kept = Vec::with_capacity(self.refused.len());
+        for (name, item) in self.refused {
+            let Some((conflict, key)) = names.get(&name) else {
+                continue;
+            };
+            let id: EventId = random::id(stamp, EventId::new)?;
+            kept.push(NewRefused {
+                id: id.0,
+                conflict_id: *conflict,
+                record_id: item.record.0,
+                hash: item.hash.clone(),
+                device_id: item.device.0,
+                user_id: item.user.0,
+                code: item.refusal.code.clone(),
+                field: item.refusal.field.clone(),
+                body: sealing::seal_row(
+                    key,
+                    "refused_items",
+                    id.as_bytes(),
+                    &codec::to_bytes(&item.item),
+                )?,
+            });
+        }
+        if !kept.is_empty() {
+            store::insert_refused(tx, &kept, now).await?;
+        }
+        Ok((opened, told))
+    }
+}
+
+/// Finds who made the values that came with earlier commits; all of them are told.
+async fn name_makers(tx: &mut PgConnection, record: RecordId, item: &mut Item) -> ApiResult<()> {
+    let unknown: Vec<Vec<u8>> = item
+        .body
+        .values
+        .iter()
+        .filter(|value| value.user.is_none())
+        .map(|value| value.change.0.to_vec())
+        .collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    for (hash, user) in store::makers(tx, record.0, &unknown).await? {
+        for value in &mut item.body.values {
+            if value.change.0[..] == hash[..] {
+                value.user = user.map(UserId);
+                item.tell.extend(value.user);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn opened_message(
+    to: UserId,
+    id: ConflictId,
+    kind: &str,
+    label: &str,
+    record: RecordId,
+    at: Timestamp,
+) -> (ScopeId, StateEntry) {
+    let text = match kind {
+        "field" => format!("「{label}」与同事的填写不一致，已提交主管裁决，结果会通知您。"),
+        "update_cancelled" => {
+            "这份档案被注销的同时又有人修改，已提交主管裁决，结果会通知您。".to_owned()
+        }
+        "duplicate_person" => {
+            "证件号码与另一份档案相同，可能是同一个人，已提交主管核对。".to_owned()
+        }
+        "main_residence" => "此人在别处已有主要居住地，已提交主管核对，结果会通知您。".to_owned(),
+        _ => "您的一条修改没有直接生效，内容已完整保留并转给主管处理。".to_owned(),
+    };
+    message(to, id.0, "conflict_opened", &text, record, at)
+}

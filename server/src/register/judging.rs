@@ -1,0 +1,363 @@
+//! Judging a group of submissions against the locked records: pure, in memory, in order.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use doorstep_core::accept::{self, Author, ConflictDraft, Judged, NoHistory};
+use doorstep_core::crdt::FlatChange;
+use doorstep_core::crdt::chunk::ChunkError;
+use doorstep_core::crypto::actor;
+use doorstep_core::crypto::sm3;
+use doorstep_core::envelope::{ChangeItem, EventItem, Item};
+use doorstep_core::ids::{AreaCode, ChangeHash, DeviceId, EventId, RecordId, UserId};
+use doorstep_core::projection::AREA_KEY;
+use doorstep_core::protocol::codec;
+use doorstep_core::protocol::frames::{Outcome, Refusal};
+use doorstep_core::records::{self, Mode, RecordKind, Severity};
+use doorstep_core::time::Timestamp;
+use doorstep_core::value::{Fields, Value};
+
+use super::load::Locked;
+use super::model::{Prepared, Submitter};
+
+/// What a group of submissions comes to.
+#[derive(Debug, Default)]
+pub(super) struct Judgement {
+    pub(super) changes: Vec<AcceptedChange>,
+    pub(super) events: Vec<AcceptedEvent>,
+    pub(super) conflicts: Vec<(RecordId, ConflictDraft)>,
+    pub(super) refused: Vec<RefusedItem>,
+    pub(super) alarms: Vec<(&'static str, DeviceId, UserId, Option<RecordId>)>,
+    seen_events: BTreeSet<EventId>,
+}
+
+/// A change that was merged.
+#[derive(Debug)]
+pub(super) struct AcceptedChange {
+    pub(super) record: RecordId,
+    pub(super) hash: ChangeHash,
+    pub(super) change: FlatChange,
+    pub(super) bytes: Vec<u8>,
+    pub(super) epoch: u32,
+    pub(super) device: DeviceId,
+    pub(super) user: UserId,
+}
+
+/// An event that was taken.
+#[derive(Debug)]
+pub(super) struct AcceptedEvent {
+    pub(super) item: EventItem,
+    pub(super) device: DeviceId,
+    pub(super) user: UserId,
+}
+
+/// An item that goes to a supervisor.
+#[derive(Debug)]
+pub(super) struct RefusedItem {
+    pub(super) record: RecordId,
+    pub(super) hash: Vec<u8>,
+    pub(super) item: Item,
+    pub(super) refusal: Refusal,
+    pub(super) area: AreaCode,
+    pub(super) device: DeviceId,
+    pub(super) user: UserId,
+}
+
+/// The records whose histories must be loaded before the group can be judged: a first look at each change.
+pub(super) fn wants_history<'a>(
+    records: &BTreeMap<RecordId, Locked>,
+    items: impl Iterator<Item = &'a Prepared>,
+) -> BTreeSet<RecordId> {
+    let mut heads: BTreeMap<RecordId, Vec<ChangeHash>> = BTreeMap::new();
+    let mut wanted = BTreeSet::new();
+    for item in items {
+        let Prepared::Change {
+            item,
+            decoded: Ok((change, hash)),
+        } = item
+        else {
+            continue;
+        };
+        let at = heads.entry(item.record).or_insert_with(|| {
+            records
+                .get(&item.record)
+                .map(|locked| locked.hold.registers.heads().to_vec())
+                .unwrap_or_default()
+        });
+        if *at == change.deps {
+            *at = vec![*hash];
+        } else if !at.contains(hash) {
+            wanted.insert(item.record);
+        }
+    }
+    wanted
+}
+
+impl Judgement {
+    /// Judges one submission's items; gives their outcomes in order.
+    pub(super) fn submit(
+        &mut self,
+        who: &Submitter,
+        items: Vec<Prepared>,
+        records: &mut BTreeMap<RecordId, Locked>,
+        known_events: &BTreeSet<EventId>,
+        now: Timestamp,
+    ) -> Vec<Outcome> {
+        let mut outcomes = Vec::with_capacity(items.len());
+        for item in items {
+            let outcome = match item {
+                Prepared::Change { item, decoded } => self.change(who, item, decoded, records),
+                Prepared::Put {
+                    record,
+                    record_type,
+                    fields,
+                } => self.put(who, record, record_type, fields, records, now),
+                Prepared::Event(item) => self.event(who, item, known_events),
+            };
+            outcomes.push(outcome);
+        }
+        outcomes
+    }
+
+    fn change(
+        &mut self,
+        who: &Submitter,
+        item: ChangeItem,
+        decoded: Result<(FlatChange, ChangeHash), ChunkError>,
+        records: &mut BTreeMap<RecordId, Locked>,
+    ) -> Outcome {
+        let Some(locked) = records.get_mut(&item.record) else {
+            return Outcome::Waiting;
+        };
+        let (change, hash) = match decoded {
+            Ok(decoded) => decoded,
+            Err(error) => {
+                let refusal = refusal(
+                    error.code(),
+                    "这条修改的数据已损坏或格式不受支持，已转给主管核对。",
+                );
+                let hash = sm3::digest(&[&item.bytes]).to_vec();
+                return self.refuse(
+                    who,
+                    area_of(locked, None, who),
+                    hash,
+                    Item::Change(item),
+                    refusal,
+                );
+            }
+        };
+        if locked.refused.contains(&hash) {
+            return Outcome::Duplicate; // kept for the supervisor already
+        }
+        if change.deps.iter().any(|dep| locked.refused.contains(dep)) {
+            let refusal = refusal(
+                "builds_on_refused",
+                "它前面的一条修改没有被接受，手机会自动在最新档案上重做这条修改。",
+            );
+            locked.refused.insert(hash);
+            return self.refuse(
+                who,
+                area_of(locked, Some(&change), who),
+                hash.0.to_vec(),
+                Item::Change(item),
+                refusal,
+            );
+        }
+        let author = Author {
+            key: &who.key,
+            grants: &who.grants,
+        };
+        let hold = &mut locked.hold;
+        let (kind, epoch) = (item.record_type.as_str(), item.epoch);
+        let judged = match &locked.history {
+            Some(history) => accept::judge(hold, kind, epoch, &change, hash, &author, history),
+            None => accept::judge(hold, kind, epoch, &change, hash, &author, &NoHistory),
+        };
+        match judged {
+            Judged::Accepted {
+                conflicts,
+                noted: _,
+            } => {
+                let record = item.record;
+                self.conflicts
+                    .extend(conflicts.into_iter().map(|draft| (record, draft)));
+                if let Some(history) = &mut locked.history {
+                    history.insert(hash, change.clone());
+                }
+                self.changes.push(AcceptedChange {
+                    record,
+                    hash,
+                    change,
+                    bytes: item.bytes,
+                    epoch,
+                    device: who.device,
+                    user: who.user,
+                });
+                Outcome::Accepted
+            }
+            Judged::Duplicate => Outcome::Duplicate,
+            // A history was loaded for every record that could need one; without it nothing is lost by waiting.
+            Judged::Waiting | Judged::NeedsHistory => Outcome::Waiting,
+            Judged::Refused(refusal) => {
+                if refusal.code == "sequence_reused" {
+                    self.alarms
+                        .push(("sequence_reused", who.device, who.user, Some(item.record)));
+                }
+                locked.refused.insert(hash);
+                let area = area_of(locked, Some(&change), who);
+                self.refuse(who, area, hash.0.to_vec(), Item::Change(item), refusal)
+            }
+            Judged::Forged(_) => {
+                self.alarms
+                    .push(("forged_actor", who.device, who.user, Some(item.record)));
+                Outcome::Refused(refusal(
+                    "forged_actor",
+                    "这条修改的签名身份与设备不符，未被接受。",
+                ))
+            }
+        }
+    }
+
+    /// Values put by the server: the change is made here, on top of everything the record holds.
+    fn put(
+        &mut self,
+        who: &Submitter,
+        record: RecordId,
+        record_type: String,
+        mut fields: Fields,
+        records: &mut BTreeMap<RecordId, Locked>,
+        now: Timestamp,
+    ) -> Outcome {
+        let Some(locked) = records.get_mut(&record) else {
+            return Outcome::Waiting;
+        };
+        let registers = &locked.hold.registers;
+        fields.retain(|key, value| match registers.all(key).as_slice() {
+            [] => !value.is_null(),
+            [held] => held.value != *value,
+            _ => true,
+        });
+        if fields.is_empty() {
+            return Outcome::Duplicate;
+        }
+        let epoch = locked.hold.epoch;
+        let (change, bytes, hash) =
+            registers.change(actor::derive(&who.key, record, epoch), now.0, &fields);
+        let item = ChangeItem {
+            record,
+            record_type,
+            epoch,
+            bytes,
+        };
+        self.change(who, item, Ok((change, hash)), records)
+    }
+
+    fn event(&mut self, who: &Submitter, item: EventItem, known: &BTreeSet<EventId>) -> Outcome {
+        if known.contains(&item.id) || self.seen_events.contains(&item.id) {
+            return Outcome::Duplicate;
+        }
+        let covered = who.grants.iter().any(|(_, area)| area.contains(&item.area));
+        let declared = records::record_type(&item.event_type)
+            .filter(|declared| declared.kind == RecordKind::Event);
+        let refusal = match declared {
+            None => Some(refusal("unknown_type", "这种记录还没有登记，请更新应用。")),
+            Some(_) if !covered => Some(refusal(
+                "out_of_scope",
+                "这个地点已不在您的负责区域，记录已转给主管处理。",
+            )),
+            Some(declared) => records::validate(declared, &item.fields, Mode::Partial)
+                .into_iter()
+                .find(|problem| problem.severity == Severity::Error && problem.is_shape())
+                .map(|problem| Refusal {
+                    code: problem.code.into_owned(),
+                    field: Some(problem.path),
+                    message: problem.message,
+                }),
+        };
+        if let Some(refusal) = refusal {
+            let hash = sm3::digest(&[&codec::to_bytes(&item)]).to_vec();
+            let area = who.grants.first().map_or(item.area, |(_, area)| *area);
+            return self.refuse(who, area, hash, Item::Event(item), refusal);
+        }
+        self.seen_events.insert(item.id);
+        self.events.push(AcceptedEvent {
+            item,
+            device: who.device,
+            user: who.user,
+        });
+        Outcome::Accepted
+    }
+
+    fn refuse(
+        &mut self,
+        who: &Submitter,
+        area: AreaCode,
+        hash: Vec<u8>,
+        item: Item,
+        refusal: Refusal,
+    ) -> Outcome {
+        let record = match &item {
+            Item::Change(change) => change.record,
+            Item::Event(event) => event.id.into(),
+        };
+        self.refused.push(RefusedItem {
+            record,
+            hash,
+            item,
+            refusal: refusal.clone(),
+            area,
+            device: who.device,
+            user: who.user,
+        });
+        Outcome::Refused(refusal)
+    }
+}
+
+/// Whose supervisor decides: the record's area, else where it says it was made, else where the user works.
+fn area_of(locked: &Locked, change: Option<&FlatChange>, who: &Submitter) -> AreaCode {
+    let made_in = change
+        .and_then(|change| change.ops.iter().find(|op| op.key == AREA_KEY))
+        .and_then(|op| op.value.as_text())
+        .and_then(|text| text.parse().ok());
+    let held = locked.hold.areas.first().copied();
+    let works_in = who.grants.first().map(|(_, area)| *area);
+    held.or(made_in).or(works_in).unwrap_or_else(AreaCode::city)
+}
+
+fn refusal(code: &str, message: &str) -> Refusal {
+    Refusal {
+        code: code.to_owned(),
+        field: None,
+        message: message.to_owned(),
+    }
+}
+
+/// The facets of an event: its open fields.
+pub(super) fn event_facets(item: &EventItem) -> serde_json::Value {
+    let declared = records::record_type(&item.event_type);
+    let open = |key: &String| {
+        declared
+            .and_then(|declared| declared.field(key))
+            .is_some_and(|field| field.sensitivity == records::Sensitivity::Open)
+    };
+    let facets = item.fields.iter().filter(|(key, _)| open(key));
+    facets
+        .map(|(key, value)| (key.clone(), serde_json::Value::from(value.clone())))
+        .collect()
+}
+
+/// The records that an event is about: the values of its references.
+pub(super) fn event_subjects(item: &EventItem) -> Vec<RecordId> {
+    item.fields
+        .values()
+        .filter_map(Value::as_text)
+        .filter_map(|text| text.parse().ok())
+        .collect()
+}
+
+/// When an event happened, as it says itself, else when its id was made.
+pub(super) fn event_time(item: &EventItem, now: Timestamp) -> Timestamp {
+    item.fields
+        .get("at")
+        .and_then(Value::as_int)
+        .map_or(now, Timestamp)
+}

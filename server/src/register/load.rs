@@ -1,0 +1,136 @@
+//! Loading the records that a group of submissions names, under their locks, with their histories where needed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use doorstep_core::accept::Hold;
+use doorstep_core::crdt::{FlatChange, Registers, chunk};
+use doorstep_core::crypto::seal::SealKey;
+use doorstep_core::ids::{ChangeHash, RecordId};
+use sqlx::PgConnection;
+
+use super::sealing;
+use super::store::{self, RecordRow};
+use crate::error::{ApiError, ApiResult};
+use crate::keys::{KeyRing, WrappedKey};
+
+/// A record under its lock.
+#[derive(Debug)]
+pub(super) struct Locked {
+    pub(super) hold: Hold,
+    /// As it stood in the database; `None` for a new one.
+    pub(super) stored: Option<Stored>,
+    /// Key and wrapped key; `None` until a new record's area is known.
+    pub(super) key: Option<(SealKey, WrappedKey)>,
+    pub(super) history: Option<BTreeMap<ChangeHash, FlatChange>>,
+    /// Changes of this record that were refused before.
+    pub(super) refused: BTreeSet<ChangeHash>,
+}
+
+/// What the database held of a record.
+#[derive(Clone, Debug)]
+pub(super) struct Stored {
+    pub(super) version: i32,
+    pub(super) heads: Vec<ChangeHash>,
+}
+
+impl Locked {
+    fn new(id: RecordId) -> Self {
+        let hold = Hold {
+            id,
+            record_type: String::new(),
+            epoch: 0,
+            areas: Vec::new(),
+            registers: Registers::default(),
+        };
+        Self {
+            hold,
+            stored: None,
+            key: None,
+            history: None,
+            refused: BTreeSet::new(),
+        }
+    }
+}
+
+/// Locks and opens the records, in the order of their ids so that two groups never wait for each other.
+pub(super) async fn lock(
+    tx: &mut PgConnection,
+    keys: &KeyRing,
+    ids: &BTreeSet<RecordId>,
+) -> ApiResult<BTreeMap<RecordId, Locked>> {
+    let wanted: Vec<_> = ids.iter().map(|id| id.0).collect();
+    let mut records: BTreeMap<RecordId, Locked> =
+        ids.iter().map(|id| (*id, Locked::new(*id))).collect();
+    for row in store::lock_records(tx, &wanted).await? {
+        let id = RecordId(row.id);
+        let locked = open(keys, row).await?;
+        records.insert(id, locked);
+    }
+    for (record, hash) in store::refused_hashes(tx, &wanted).await? {
+        if let (Some(locked), Ok(hash)) = (records.get_mut(&RecordId(record)), hash.try_into()) {
+            locked.refused.insert(ChangeHash(hash));
+        }
+    }
+    Ok(records)
+}
+
+async fn open(keys: &KeyRing, row: RecordRow) -> ApiResult<Locked> {
+    let id = RecordId(row.id);
+    let wrapped = row.wrapped()?;
+    let key = keys.record_key(id, &wrapped).await?;
+    let registers = sealing::open_state(&key, id, row.version, &row.state)?;
+    let areas = row.areas()?;
+    Ok(Locked {
+        hold: Hold {
+            id,
+            record_type: row.record_type,
+            epoch: row.epoch.unsigned_abs(),
+            areas,
+            registers,
+        },
+        stored: Some(Stored {
+            version: row.version,
+            heads: heads(&row.heads),
+        }),
+        key: Some((key, wrapped)),
+        history: None,
+        refused: BTreeSet::new(),
+    })
+}
+
+/// Heads from their column.
+pub(super) fn heads(bytes: &[u8]) -> Vec<ChangeHash> {
+    bytes
+        .chunks_exact(32)
+        .filter_map(|hash| hash.try_into().ok().map(ChangeHash))
+        .collect()
+}
+
+/// Loads the whole histories of records, for changes that are not simply the next one.
+pub(super) async fn load_histories(
+    tx: &mut PgConnection,
+    records: &mut BTreeMap<RecordId, Locked>,
+    wanted: &BTreeSet<RecordId>,
+) -> ApiResult<()> {
+    let ids: Vec<_> = wanted.iter().map(|id| id.0).collect();
+    let mut histories: BTreeMap<RecordId, BTreeMap<ChangeHash, FlatChange>> =
+        wanted.iter().map(|id| (*id, BTreeMap::new())).collect();
+    if !ids.is_empty() {
+        for row in store::changes_of(tx, &ids).await? {
+            let id = RecordId(row.record_id);
+            let hash = row.hash()?;
+            let Some((key, _)) = records.get(&id).and_then(|locked| locked.key.as_ref()) else {
+                continue;
+            };
+            let bytes = sealing::open_change(key, hash, &row.body)?;
+            let (change, _) = chunk::decode(&bytes).map_err(ApiError::internal)?;
+            histories.entry(id).or_default().insert(hash, change);
+        }
+    }
+    for (id, history) in histories {
+        if let Some(locked) = records.get_mut(&id) {
+            locked.history = Some(history);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,23 @@
+//! The one way into the register: everything that writes records, events or conflict items goes through `apply`,
+//! whether a device sent it, a supervisor decided it or a file brought it.
+//!
+//! One transaction holds changes, projections, conflict items, log entries, digests and answers; the caller adds its
+//! own rows and the audit entry and commits. Rules are core's (`doorstep_core::accept`); this module loads what they
+//! need and writes what they say. It knows no HTTP and no socket.
+
+mod apply;
+mod conflicts;
+mod judging;
+mod load;
+mod log;
+mod model;
+pub mod read;
+mod rescope;
+mod sealing;
+mod store;
+
+pub use apply::{Applied, apply, commit};
+pub use log::{LogSlice, append_states};
+pub use model::{Prepared, Receipt, Submission, Submitter};
+pub use read::next_envelope;
+pub use sealing::{ConflictBody, ConflictValue, open_conflict};

@@ -1,0 +1,109 @@
+//! What is submitted to the register, and what comes back. Knows no SQL.
+
+use doorstep_core::crdt::FlatChange;
+use doorstep_core::crdt::chunk::{self, ChunkError};
+use doorstep_core::crypto::sm2::PublicKey;
+use doorstep_core::crypto::sm3;
+use doorstep_core::envelope::{ChangeItem, Envelope, EventItem, Item};
+use doorstep_core::ids::{AreaCode, ChangeHash, DeviceId, RecordId, UserId};
+use doorstep_core::protocol::frames::{Outcome, Refusal};
+use doorstep_core::rights::Role;
+use doorstep_core::value::Fields;
+
+/// Who submits, as authenticated.
+#[derive(Clone, Debug)]
+pub struct Submitter {
+    /// The device; the server has one of its own.
+    pub device: DeviceId,
+    /// The user.
+    pub user: UserId,
+    /// The device's key.
+    pub key: PublicKey,
+    /// The user's roles now, and where.
+    pub grants: Vec<(Role, AreaCode)>,
+}
+
+/// One thing to apply.
+#[derive(Clone, Debug)]
+pub enum Prepared {
+    /// A device's change, decoded off the database's path.
+    Change {
+        /// As sent.
+        item: ChangeItem,
+        /// What it is, or why it is nothing.
+        decoded: Result<(FlatChange, ChangeHash), ChunkError>,
+    },
+    /// Values put by the server, or by a user on the console: the change is made under the record's lock.
+    Put {
+        /// Which record.
+        record: RecordId,
+        /// Its declared type.
+        record_type: String,
+        /// The values; for a new record the reserved keys too.
+        fields: Fields,
+    },
+    /// An event.
+    Event(EventItem),
+}
+
+impl Prepared {
+    /// Decodes an item of an envelope.
+    #[must_use]
+    pub fn from_item(item: Item) -> Self {
+        match item {
+            Item::Change(item) => Self::Change {
+                decoded: chunk::decode(&item.bytes),
+                item,
+            },
+            Item::Event(item) => Self::Event(item),
+        }
+    }
+
+    /// The record that it is about (an event's id, for an event).
+    #[must_use]
+    pub fn record(&self) -> RecordId {
+        match self {
+            Self::Change { item, .. } => item.record,
+            Self::Put { record, .. } => *record,
+            Self::Event(item) => item.id.into(),
+        }
+    }
+}
+
+/// What one submitter submits at once.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// Who.
+    pub who: Submitter,
+    /// Number and digest of the envelope, when it came in one.
+    pub envelope: Option<(u64, [u8; 32])>,
+    /// What.
+    pub items: Vec<Prepared>,
+}
+
+impl Submission {
+    /// From an opened envelope: decoding the changes costs time, so do it off the event loop.
+    #[must_use]
+    pub fn from_envelope(who: Submitter, envelope: Envelope, body: &[u8]) -> Self {
+        let digest = sm3::digest(&[body]);
+        let items = envelope
+            .items
+            .into_iter()
+            .map(Prepared::from_item)
+            .collect();
+        Self {
+            who,
+            envelope: Some((envelope.seq, digest)),
+            items,
+        }
+    }
+}
+
+/// What became of a submission.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// One outcome for each item; empty when the whole was refused.
+    pub outcomes: Vec<Outcome>,
+    /// Why the whole was refused.
+    pub refused: Option<Refusal>,
+}

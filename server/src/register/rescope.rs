@@ -1,0 +1,84 @@
+//! Whose phones a resident reaches: the areas of the houses and residences that tie the resident to them.
+//! A move puts the record into one scope's log and a LEAVE into another's.
+
+use std::collections::BTreeSet;
+
+use doorstep_core::ids::{AreaCode, RecordId, ScopeId};
+use sqlx::PgConnection;
+use sqlx::types::Uuid;
+
+use super::load::heads;
+use super::log::{Draft, LogKind, ScopeWrites};
+use crate::error::{ApiError, ApiResult};
+
+const RESIDENCE_AREAS: &str = include_str!("sql/residence_areas.sql");
+const SET_AREAS: &str = "UPDATE records SET areas = $2 WHERE id = $1";
+
+#[derive(Debug, sqlx::FromRow)]
+struct Row {
+    id: Uuid,
+    areas: Vec<String>,
+    heads: Vec<u8>,
+    lives_in: Vec<String>,
+}
+
+/// Moves these residents into the scopes of their residences, as they stand after this transaction's writes.
+pub(super) async fn residents(
+    tx: &mut PgConnection,
+    residents: &BTreeSet<RecordId>,
+    writes: &mut ScopeWrites,
+) -> ApiResult<()> {
+    let ids: Vec<Uuid> = residents.iter().map(|id| id.0).collect();
+    let rows: Vec<Row> = sqlx::query_as(RESIDENCE_AREAS)
+        .bind(&ids)
+        .fetch_all(&mut *tx)
+        .await?;
+    for row in rows {
+        if row.lives_in.is_empty() {
+            continue; // nobody knows where: it stays with those who have it
+        }
+        let before: BTreeSet<AreaCode> = parse(&row.areas)?;
+        let after: BTreeSet<AreaCode> = parse(&row.lives_in)?;
+        if before == after {
+            continue;
+        }
+        let record = RecordId(row.id);
+        let heads = heads(&row.heads);
+        for area in after.difference(&before) {
+            let scope = ScopeId::Area(*area);
+            writes.push(scope, draft(LogKind::Whole, record));
+            writes.move_digest(scope, record, &[], &heads);
+        }
+        for area in before.difference(&after) {
+            let scope = ScopeId::Area(*area);
+            writes.push(scope, draft(LogKind::Leave, record));
+            writes.move_digest(scope, record, &heads, &[]);
+        }
+        sqlx::query(SET_AREAS)
+            .bind(row.id)
+            .bind(&row.lives_in)
+            .execute(&mut *tx)
+            .await?;
+    }
+    Ok(())
+}
+
+fn draft(kind: LogKind, record: RecordId) -> Draft {
+    let entry =
+        (kind == LogKind::Leave).then_some(doorstep_core::protocol::frames::Entry::Leave(record));
+    Draft {
+        kind,
+        record: Some(record),
+        hash: None,
+        device: None,
+        state_key: None,
+        entry,
+    }
+}
+
+fn parse(areas: &[String]) -> ApiResult<BTreeSet<AreaCode>> {
+    areas
+        .iter()
+        .map(|area| area.parse().map_err(ApiError::internal))
+        .collect()
+}

@@ -1,0 +1,5 @@
+INSERT INTO refused_items (id, conflict_id, record_id, hash, device_id, user_id, code, field, body, refused_at)
+SELECT new.*, $10
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bytea[], $5::uuid[], $6::uuid[], $7::text[], $8::text[],
+    $9::bytea[]) AS new
+ON CONFLICT ON CONSTRAINT refused_items_hash DO NOTHING

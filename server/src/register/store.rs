@@ -1,0 +1,463 @@
+//! The register's SQL, and nothing else. Many rows go in one statement by UNNEST.
+
+use doorstep_core::ids::{AreaCode, ChangeHash};
+use sqlx::types::chrono::{DateTime, Utc};
+use sqlx::{PgConnection, types::Uuid};
+
+use crate::error::{ApiError, ApiResult};
+use crate::keys::WrappedKey;
+
+const LOCK_RECORDS: &str = include_str!("sql/lock_records.sql");
+const REFUSED_HASHES: &str = "SELECT record_id, hash FROM refused_items WHERE record_id = ANY($1)";
+const CHANGES_OF: &str =
+    "SELECT record_id, hash, body FROM changes WHERE record_id = ANY($1) ORDER BY record_id, ord";
+const UPSERT_RECORDS: &str = include_str!("sql/upsert_records.sql");
+const INSERT_CHANGES: &str = include_str!("sql/insert_changes.sql");
+const DROP_LINKS: &str = "DELETE FROM links WHERE record_id = ANY($1)";
+const INSERT_LINKS: &str = "INSERT INTO links (record_id, field, target) SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[])";
+const KNOWN_EVENTS: &str = "SELECT id FROM events WHERE id = ANY($1)";
+const INSERT_EVENTS: &str = include_str!("sql/insert_events.sql");
+const ENVELOPES: &str = include_str!("sql/envelopes.sql");
+const LAST_ENVELOPES: &str = include_str!("sql/last_envelopes.sql");
+const INSERT_ENVELOPES: &str = include_str!("sql/insert_envelopes.sql");
+const OPEN_CONFLICTS: &str = include_str!("sql/open_conflicts.sql");
+const INSERT_CONFLICTS: &str = include_str!("sql/insert_conflicts.sql");
+const UPDATE_CONFLICT: &str = "UPDATE conflicts SET body = $2, version = version + 1 WHERE id = $1";
+const INSERT_REFUSED: &str = include_str!("sql/insert_refused.sql");
+const INSERT_ALARMS: &str = include_str!("sql/insert_alarms.sql");
+const MAKERS: &str = "SELECT hash, user_id FROM changes WHERE record_id = $1 AND hash = ANY($2)";
+
+/// A record's row.
+#[derive(Debug, sqlx::FromRow)]
+pub(super) struct RecordRow {
+    pub(super) id: Uuid,
+    pub(super) record_type: String,
+    pub(super) area_code: String,
+    pub(super) areas: Vec<String>,
+    pub(super) epoch: i32,
+    pub(super) heads: Vec<u8>,
+    pub(super) state: Vec<u8>,
+    pub(super) version: i32,
+    pub(super) wrapped_key: Vec<u8>,
+    pub(super) key_version: i32,
+}
+
+impl RecordRow {
+    pub(super) fn wrapped(&self) -> ApiResult<WrappedKey> {
+        let area = self.area_code.parse().map_err(ApiError::internal)?;
+        Ok(WrappedKey {
+            area,
+            version: self.key_version,
+            sealed: self.wrapped_key.clone(),
+        })
+    }
+
+    pub(super) fn areas(&self) -> ApiResult<Vec<AreaCode>> {
+        self.areas
+            .iter()
+            .map(|area| area.parse().map_err(ApiError::internal))
+            .collect()
+    }
+}
+
+pub(super) async fn lock_records(tx: &mut PgConnection, ids: &[Uuid]) -> ApiResult<Vec<RecordRow>> {
+    Ok(sqlx::query_as(LOCK_RECORDS).bind(ids).fetch_all(tx).await?)
+}
+
+pub(super) async fn refused_hashes(
+    tx: &mut PgConnection,
+    ids: &[Uuid],
+) -> ApiResult<Vec<(Uuid, Vec<u8>)>> {
+    Ok(sqlx::query_as(REFUSED_HASHES)
+        .bind(ids)
+        .fetch_all(tx)
+        .await?)
+}
+
+/// A change's row.
+#[derive(Debug, sqlx::FromRow)]
+pub(super) struct ChangeRow {
+    pub(super) record_id: Uuid,
+    pub(super) hash: Vec<u8>,
+    pub(super) body: Vec<u8>,
+}
+
+impl ChangeRow {
+    pub(super) fn hash(&self) -> ApiResult<ChangeHash> {
+        self.hash
+            .as_slice()
+            .try_into()
+            .map(ChangeHash)
+            .map_err(|_| ApiError::internal(anyhow::anyhow!("a hash of another length")))
+    }
+}
+
+/// All changes of records, each record's in the order of acceptance.
+pub(super) async fn changes_of(tx: &mut PgConnection, ids: &[Uuid]) -> ApiResult<Vec<ChangeRow>> {
+    Ok(sqlx::query_as(CHANGES_OF).bind(ids).fetch_all(tx).await?)
+}
+
+/// A record's columns to be written.
+#[derive(Debug, Default)]
+pub(super) struct RecordColumns {
+    pub(super) id: Vec<Uuid>,
+    pub(super) record_type: Vec<String>,
+    pub(super) area_code: Vec<String>,
+    /// Array literals, `{a,b}`: arrays of unequal length can't be unnested.
+    pub(super) areas: Vec<String>,
+    pub(super) epoch: Vec<i32>,
+    pub(super) cancelled: Vec<bool>,
+    pub(super) heads: Vec<Vec<u8>>,
+    pub(super) state: Vec<Vec<u8>>,
+    pub(super) version: Vec<i32>,
+    pub(super) wrapped_key: Vec<Vec<u8>>,
+    pub(super) key_version: Vec<i32>,
+    pub(super) tokens: Vec<String>,
+    pub(super) facets: Vec<serde_json::Value>,
+    pub(super) updated_by: Vec<Option<Uuid>>,
+}
+
+pub(super) async fn upsert_records(
+    tx: &mut PgConnection,
+    rows: &RecordColumns,
+    now: DateTime<Utc>,
+) -> ApiResult<()> {
+    sqlx::query(UPSERT_RECORDS)
+        .bind(&rows.id)
+        .bind(&rows.record_type)
+        .bind(&rows.area_code)
+        .bind(&rows.areas)
+        .bind(&rows.epoch)
+        .bind(&rows.cancelled)
+        .bind(&rows.heads)
+        .bind(&rows.state)
+        .bind(&rows.version)
+        .bind(&rows.wrapped_key)
+        .bind(&rows.key_version)
+        .bind(&rows.tokens)
+        .bind(&rows.facets)
+        .bind(&rows.updated_by)
+        .bind(now)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// A change's columns to be written.
+#[derive(Debug, Default)]
+pub(super) struct ChangeColumns {
+    pub(super) record_id: Vec<Uuid>,
+    pub(super) hash: Vec<Vec<u8>>,
+    pub(super) actor: Vec<Vec<u8>>,
+    pub(super) seq: Vec<i64>,
+    pub(super) epoch: Vec<i32>,
+    pub(super) device_id: Vec<Uuid>,
+    pub(super) user_id: Vec<Uuid>,
+    pub(super) made_at: Vec<DateTime<Utc>>,
+    pub(super) body: Vec<Vec<u8>>,
+}
+
+pub(super) async fn insert_changes(
+    tx: &mut PgConnection,
+    rows: &ChangeColumns,
+    now: DateTime<Utc>,
+) -> ApiResult<()> {
+    sqlx::query(INSERT_CHANGES)
+        .bind(&rows.record_id)
+        .bind(&rows.hash)
+        .bind(&rows.actor)
+        .bind(&rows.seq)
+        .bind(&rows.epoch)
+        .bind(&rows.device_id)
+        .bind(&rows.user_id)
+        .bind(&rows.made_at)
+        .bind(&rows.body)
+        .bind(now)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// Puts the links of records in place of those they had.
+pub(super) async fn replace_links(
+    tx: &mut PgConnection,
+    records: &[Uuid],
+    links: &[(Uuid, String, Uuid)],
+) -> ApiResult<()> {
+    sqlx::query(DROP_LINKS)
+        .bind(records)
+        .execute(&mut *tx)
+        .await?;
+    if links.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(INSERT_LINKS)
+        .bind(links.iter().map(|link| link.0).collect::<Vec<_>>())
+        .bind(links.iter().map(|link| link.1.clone()).collect::<Vec<_>>())
+        .bind(links.iter().map(|link| link.2).collect::<Vec<_>>())
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn known_events(tx: &mut PgConnection, ids: &[Uuid]) -> ApiResult<Vec<Uuid>> {
+    Ok(sqlx::query_scalar(KNOWN_EVENTS)
+        .bind(ids)
+        .fetch_all(tx)
+        .await?)
+}
+
+/// An event's columns to be written.
+#[derive(Debug, Default)]
+pub(super) struct EventColumns {
+    pub(super) id: Vec<Uuid>,
+    pub(super) event_type: Vec<String>,
+    pub(super) area_code: Vec<String>,
+    pub(super) user_id: Vec<Uuid>,
+    pub(super) device_id: Vec<Uuid>,
+    pub(super) happened_at: Vec<DateTime<Utc>>,
+    pub(super) subjects: Vec<String>,
+    pub(super) facets: Vec<serde_json::Value>,
+    pub(super) wrapped_key: Vec<Vec<u8>>,
+    pub(super) key_version: Vec<i32>,
+    pub(super) body: Vec<Vec<u8>>,
+}
+
+pub(super) async fn insert_events(
+    tx: &mut PgConnection,
+    rows: &EventColumns,
+    now: DateTime<Utc>,
+) -> ApiResult<()> {
+    sqlx::query(INSERT_EVENTS)
+        .bind(&rows.id)
+        .bind(&rows.event_type)
+        .bind(&rows.area_code)
+        .bind(&rows.user_id)
+        .bind(&rows.device_id)
+        .bind(&rows.happened_at)
+        .bind(&rows.subjects)
+        .bind(&rows.facets)
+        .bind(&rows.wrapped_key)
+        .bind(&rows.key_version)
+        .bind(&rows.body)
+        .bind(now)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// An envelope that was answered before.
+#[derive(Debug, sqlx::FromRow)]
+pub(super) struct EnvelopeRow {
+    pub(super) device_id: Uuid,
+    pub(super) user_id: Uuid,
+    pub(super) seq: i64,
+    pub(super) digest: Vec<u8>,
+    pub(super) outcomes: Vec<u8>,
+}
+
+/// Of these (device, user, number), those answered before.
+pub(super) async fn envelopes(
+    tx: &mut PgConnection,
+    names: &[(Uuid, Uuid, i64)],
+) -> ApiResult<Vec<EnvelopeRow>> {
+    Ok(sqlx::query_as(ENVELOPES)
+        .bind(names.iter().map(|name| name.0).collect::<Vec<_>>())
+        .bind(names.iter().map(|name| name.1).collect::<Vec<_>>())
+        .bind(names.iter().map(|name| name.2).collect::<Vec<_>>())
+        .fetch_all(tx)
+        .await?)
+}
+
+/// The last number answered for each of these devices and users.
+pub(super) async fn last_envelopes(
+    tx: &mut PgConnection,
+    names: &[(Uuid, Uuid)],
+) -> ApiResult<Vec<(Uuid, Uuid, i64)>> {
+    Ok(sqlx::query_as(LAST_ENVELOPES)
+        .bind(names.iter().map(|name| name.0).collect::<Vec<_>>())
+        .bind(names.iter().map(|name| name.1).collect::<Vec<_>>())
+        .fetch_all(tx)
+        .await?)
+}
+
+pub(super) async fn insert_envelopes(
+    tx: &mut PgConnection,
+    rows: &[EnvelopeRow],
+    now: DateTime<Utc>,
+) -> ApiResult<()> {
+    sqlx::query(INSERT_ENVELOPES)
+        .bind(rows.iter().map(|row| row.device_id).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.user_id).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.seq).collect::<Vec<_>>())
+        .bind(
+            rows.iter()
+                .map(|row| row.digest.clone())
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            rows.iter()
+                .map(|row| row.outcomes.clone())
+                .collect::<Vec<_>>(),
+        )
+        .bind(now)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// A conflict item that is still open.
+#[derive(Debug, sqlx::FromRow)]
+pub(super) struct OpenConflictRow {
+    pub(super) id: Uuid,
+    pub(super) kind: String,
+    pub(super) record_id: Uuid,
+    pub(super) subject: String,
+    pub(super) area_code: String,
+    pub(super) wrapped_key: Vec<u8>,
+    pub(super) key_version: i32,
+    pub(super) body: Vec<u8>,
+}
+
+pub(super) async fn open_conflicts(
+    tx: &mut PgConnection,
+    records: &[Uuid],
+) -> ApiResult<Vec<OpenConflictRow>> {
+    Ok(sqlx::query_as(OPEN_CONFLICTS)
+        .bind(records)
+        .fetch_all(tx)
+        .await?)
+}
+
+pub(super) async fn update_conflict(tx: &mut PgConnection, id: Uuid, body: &[u8]) -> ApiResult<()> {
+    sqlx::query(UPDATE_CONFLICT)
+        .bind(id)
+        .bind(body)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// A conflict item to be opened.
+#[derive(Debug)]
+pub(super) struct NewConflict {
+    pub(super) id: Uuid,
+    pub(super) kind: &'static str,
+    pub(super) area_code: String,
+    pub(super) record_id: Uuid,
+    pub(super) other_id: Option<Uuid>,
+    pub(super) subject: String,
+    pub(super) wrapped_key: Vec<u8>,
+    pub(super) key_version: i32,
+    pub(super) body: Vec<u8>,
+}
+
+pub(super) async fn insert_conflicts(
+    tx: &mut PgConnection,
+    rows: &[NewConflict],
+    now: DateTime<Utc>,
+    due: DateTime<Utc>,
+) -> ApiResult<()> {
+    sqlx::query(INSERT_CONFLICTS)
+        .bind(rows.iter().map(|row| row.id).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.kind).collect::<Vec<_>>())
+        .bind(
+            rows.iter()
+                .map(|row| row.area_code.clone())
+                .collect::<Vec<_>>(),
+        )
+        .bind(rows.iter().map(|row| row.record_id).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.other_id).collect::<Vec<_>>())
+        .bind(
+            rows.iter()
+                .map(|row| row.subject.clone())
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            rows.iter()
+                .map(|row| row.wrapped_key.clone())
+                .collect::<Vec<_>>(),
+        )
+        .bind(rows.iter().map(|row| row.key_version).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.body.clone()).collect::<Vec<_>>())
+        .bind(now)
+        .bind(due)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// An item that was refused, to be kept.
+#[derive(Debug)]
+pub(super) struct NewRefused {
+    pub(super) id: Uuid,
+    pub(super) conflict_id: Uuid,
+    pub(super) record_id: Uuid,
+    pub(super) hash: Vec<u8>,
+    pub(super) device_id: Uuid,
+    pub(super) user_id: Uuid,
+    pub(super) code: String,
+    pub(super) field: Option<String>,
+    pub(super) body: Vec<u8>,
+}
+
+pub(super) async fn insert_refused(
+    tx: &mut PgConnection,
+    rows: &[NewRefused],
+    now: DateTime<Utc>,
+) -> ApiResult<()> {
+    sqlx::query(INSERT_REFUSED)
+        .bind(rows.iter().map(|row| row.id).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.conflict_id).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.record_id).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.hash.clone()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.device_id).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.user_id).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.code.clone()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.field.clone()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.body.clone()).collect::<Vec<_>>())
+        .bind(now)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// Something that an honest device never does.
+#[derive(Debug)]
+pub(super) struct Alarm {
+    pub(super) id: Uuid,
+    pub(super) code: &'static str,
+    pub(super) device_id: Uuid,
+    pub(super) user_id: Uuid,
+    pub(super) record_id: Option<Uuid>,
+}
+
+pub(super) async fn insert_alarms(
+    tx: &mut PgConnection,
+    rows: &[Alarm],
+    now: DateTime<Utc>,
+) -> ApiResult<()> {
+    sqlx::query(INSERT_ALARMS)
+        .bind(rows.iter().map(|row| row.id).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.code).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.device_id).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.user_id).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.record_id).collect::<Vec<_>>())
+        .bind(now)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// Who made these changes of a record.
+pub(super) async fn makers(
+    tx: &mut PgConnection,
+    record: Uuid,
+    hashes: &[Vec<u8>],
+) -> ApiResult<Vec<(Vec<u8>, Option<Uuid>)>> {
+    Ok(sqlx::query_as(MAKERS)
+        .bind(record)
+        .bind(hashes)
+        .fetch_all(tx)
+        .await?)
+}

@@ -1,0 +1,240 @@
+//! Who is online and follows which scope: a commit's log slices go straight to them.
+//! In one process; a slow follower is marked and reads the log itself. Knows no socket and no database.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use bytes::Bytes;
+use doorstep_core::ids::{DeviceId, RecordId, ScopeId, UserId};
+use doorstep_core::protocol::frames::{Batch, Down, Entry};
+use tokio::sync::mpsc;
+
+use crate::register::LogSlice;
+
+/// How many slices may wait for one follower.
+const QUEUE: usize = 64;
+
+/// A slice on its way: packed once for all but the devices whose own changes are in it.
+#[derive(Debug)]
+pub struct Parcel {
+    /// The slice.
+    pub slice: LogSlice,
+    frame: OnceLock<Option<Bytes>>,
+}
+
+impl Parcel {
+    fn new(slice: LogSlice) -> Self {
+        Self {
+            slice,
+            frame: OnceLock::new(),
+        }
+    }
+
+    /// The batch frame for a device; `None` when it must be read from the log.
+    #[must_use]
+    pub fn frame_for(&self, device: DeviceId) -> Option<Bytes> {
+        let entries = self.slice.entries.as_ref()?;
+        if entries.iter().any(|(_, maker)| *maker == Some(device)) {
+            return self.pack(
+                entries
+                    .iter()
+                    .map(|(entry, maker)| own(entry, *maker == Some(device))),
+            );
+        }
+        self.frame
+            .get_or_init(|| self.pack(entries.iter().map(|(entry, _)| entry.clone())))
+            .clone()
+    }
+
+    fn pack(&self, entries: impl Iterator<Item = Entry>) -> Option<Bytes> {
+        let entries: Vec<Entry> = entries.collect();
+        let batch = Batch::pack(
+            self.slice.scope,
+            self.slice.from,
+            self.slice.end.seq,
+            &entries,
+        )
+        .ok()?;
+        Some(Down::Batch(batch).encode().into())
+    }
+}
+
+/// What a device is told of its own change: its hash.
+fn own(entry: &Entry, is_own: bool) -> Entry {
+    match entry {
+        Entry::Put(put) if is_own => match doorstep_core::crdt::chunk::decode(&put.bytes) {
+            Ok((_, hash)) => Entry::Own(put.record, hash),
+            Err(_) => entry.clone(),
+        },
+        _ => entry.clone(),
+    }
+}
+
+/// What comes to a follower.
+#[derive(Clone, Debug)]
+pub enum Delivery {
+    /// New entries of a scope.
+    Slice(Arc<Parcel>),
+    /// Who has a record open changed in this scope.
+    Presence(ScopeId),
+}
+
+#[derive(Debug)]
+struct Follower {
+    id: u64,
+    to: mpsc::Sender<Delivery>,
+    behind: Arc<AtomicBool>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    followers: HashMap<ScopeId, Vec<Follower>>,
+    /// Who has which record open.
+    open: HashMap<ScopeId, HashMap<UserId, (RecordId, String)>>,
+}
+
+/// See the module. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Hub {
+    inner: Arc<Mutex<Inner>>,
+    next: Arc<AtomicU64>,
+}
+
+/// One connection's place in the hub. Dropping it ends all that it follows.
+#[derive(Debug)]
+pub struct Seat {
+    hub: Hub,
+    id: u64,
+    to: mpsc::Sender<Delivery>,
+    /// What comes.
+    pub inbox: mpsc::Receiver<Delivery>,
+    behind: Arc<AtomicBool>,
+    scopes: Vec<ScopeId>,
+}
+
+impl Hub {
+    /// Takes a place.
+    #[must_use]
+    pub fn seat(&self) -> Seat {
+        let (to, inbox) = mpsc::channel(QUEUE);
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        Seat {
+            hub: self.clone(),
+            id,
+            to,
+            inbox,
+            behind: Arc::default(),
+            scopes: Vec::new(),
+        }
+    }
+
+    /// Sends a slice to all who follow its scope.
+    pub fn publish(&self, slice: LogSlice) {
+        let scope = slice.scope;
+        self.send(scope, &Delivery::Slice(Arc::new(Parcel::new(slice))));
+    }
+
+    /// How many places are taken.
+    #[must_use]
+    pub fn followers(&self, scope: ScopeId) -> usize {
+        self.lock().followers.get(&scope).map_or(0, Vec::len)
+    }
+
+    /// Notes which record a user has open in a scope, and tells the others when that changed.
+    pub fn set_open(&self, scope: ScopeId, user: UserId, open: Option<(RecordId, String)>) {
+        let changed = {
+            let mut inner = self.lock();
+            let users = inner.open.entry(scope).or_default();
+            let before = match open {
+                Some(open) => users
+                    .insert(user, open.clone())
+                    .is_none_or(|before| before != open),
+                None => users.remove(&user).is_some(),
+            };
+            if users.is_empty() {
+                inner.open.remove(&scope);
+            }
+            before
+        };
+        if changed {
+            self.send(scope, &Delivery::Presence(scope));
+        }
+    }
+
+    /// Who has which record open in a scope.
+    #[must_use]
+    pub fn open_in(&self, scope: ScopeId) -> Vec<(UserId, RecordId, String)> {
+        let inner = self.lock();
+        let users = inner.open.get(&scope).into_iter().flatten();
+        users
+            .map(|(user, (record, name))| (*user, *record, name.clone()))
+            .collect()
+    }
+
+    fn send(&self, scope: ScopeId, delivery: &Delivery) {
+        let inner = self.lock();
+        for follower in inner.followers.get(&scope).into_iter().flatten() {
+            if follower.to.try_send(delivery.clone()).is_err() {
+                follower.behind.store(true, Ordering::Release);
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seat {
+    /// Follows a scope from now on.
+    pub fn follow(&mut self, scope: ScopeId) {
+        if self.scopes.contains(&scope) {
+            return;
+        }
+        self.scopes.push(scope);
+        let follower = Follower {
+            id: self.id,
+            to: self.to.clone(),
+            behind: self.behind.clone(),
+        };
+        self.hub
+            .lock()
+            .followers
+            .entry(scope)
+            .or_default()
+            .push(follower);
+    }
+
+    /// Follows a scope no longer.
+    pub fn unfollow(&mut self, scope: ScopeId) {
+        self.scopes.retain(|held| *held != scope);
+        self.hub.lock().leave(scope, self.id);
+    }
+
+    /// Whether something was lost because the queue was full; asking clears it.
+    #[must_use]
+    pub fn fell_behind(&self) -> bool {
+        self.behind.swap(false, Ordering::AcqRel)
+    }
+}
+
+impl Inner {
+    fn leave(&mut self, scope: ScopeId, id: u64) {
+        if let Some(followers) = self.followers.get_mut(&scope) {
+            followers.retain(|follower| follower.id != id);
+            if followers.is_empty() {
+                self.followers.remove(&scope);
+            }
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut inner = self.hub.lock();
+        for scope in &self.scopes {
+            inner.leave(*scope, self.id);
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Sync over websockets: who is online (`hub`), one connection (`session` on `socket`), group commit (`committer`),
+//! bundles for first sync. The protocol's order is core's; the register writes and reads.
+
+mod bundles;
+mod committer;
+pub mod hub;
+pub mod routes;
+mod session;
+mod socket;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+pub use bundles::Bundles;
+pub use committer::Committer;
+pub use hub::{Delivery, Hub, Parcel, Seat};
+
+/// What all connections share. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct SyncState {
+    /// Takes envelopes.
+    pub committer: Committer,
+    /// Bundles at hand.
+    pub bundles: Bundles,
+    online: Arc<AtomicU64>,
+}
+
+impl SyncState {
+    /// Starts the committer.
+    #[must_use]
+    pub fn start(state: &crate::state::AppState) -> Self {
+        Self {
+            committer: Committer::start(state.clone()),
+            bundles: Bundles::default(),
+            online: Arc::default(),
+        }
+    }
+}

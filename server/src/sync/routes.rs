@@ -1,0 +1,133 @@
+//! Where devices connect, and where they fetch bundles.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use doorstep_core::ids::ScopeId;
+use doorstep_core::protocol::MAX_FRAME_UP;
+use doorstep_core::rights::Permission;
+
+use super::{SyncState, socket};
+use crate::domains::audit::Trail;
+use crate::domains::auth::Actor;
+use crate::error::{ApiError, ApiResult};
+use crate::state::AppState;
+
+/// What one connection reads into at first. The library's default, 128 KiB, would cost ten thousand silent devices
+/// over a gigabyte.
+const READ_BUFFER: usize = 2 * 1024;
+
+/// A device's websocket: binary messages, one frame each (docs/protocol.md). The token comes in the first frame.
+#[utoipa::path(get, path = "/api/v1/sync", tag = "sync", operation_id = "open_sync",
+    extensions(("x-access" = json!("public"))),
+    responses((status = 101, description = "Switching to the websocket protocol")))]
+pub async fn open_sync(
+    State(state): State<AppState>,
+    Extension(sync): Extension<SyncState>,
+    Extension(trail): Extension<Arc<Trail>>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    upgrade
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(0)
+        .max_message_size(MAX_FRAME_UP)
+        .max_frame_size(MAX_FRAME_UP)
+        .on_upgrade(move |socket| socket::serve(state, sync, socket, trail))
+}
+
+/// A bundle by its SM3 digest (hexadecimal). Takes `Range: bytes=N-`, so a broken download goes on where it ended.
+#[utoipa::path(get, path = "/api/v1/sync/bundles/{digest}", tag = "sync", operation_id = "fetch_bundle",
+    params(("digest" = String, Path, description = "SM3 of the file, hexadecimal")),
+    extensions(("x-access" = json!("sync"))),
+    responses((status = 200, description = "The file", content_type = "application/octet-stream", body = Vec<u8>),
+        (status = 206, description = "The rest of the file", content_type = "application/octet-stream", body = Vec<u8>)))]
+pub async fn fetch_bundle(
+    Extension(sync): Extension<SyncState>,
+    actor: Actor,
+    Path(digest): Path<String>,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    let digest = hex::decode(&digest).unwrap_or_default();
+    let (bundle, scope) = sync
+        .bundles
+        .find(&digest)
+        .ok_or_else(|| ApiError::not_found("这个数据包"))?;
+    let ScopeId::Area(area) = scope else {
+        return Err(ApiError::not_found("这个数据包"));
+    };
+    actor.require(Permission::Sync, &area)?;
+    actor.trail.note_area(area);
+    let total = bundle.file.len();
+    let start = headers
+        .get(header::RANGE)
+        .and_then(|range| range.to_str().ok())
+        .and_then(range_start);
+    Ok(match start {
+        Some(start) if start >= total => {
+            let range =
+                HeaderValue::from_str(&format!("bytes */{total}")).map_err(ApiError::internal)?;
+            (
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                [(header::CONTENT_RANGE, range)],
+            )
+                .into_response()
+        }
+        Some(start) => {
+            let range = format!("bytes {start}-{}/{total}", total - 1);
+            let range = HeaderValue::from_str(&range).map_err(ApiError::internal)?;
+            respond(
+                StatusCode::PARTIAL_CONTENT,
+                Some(range),
+                bundle.file.slice(start..),
+            )
+        }
+        None => respond(StatusCode::OK, None, bundle.file.clone()),
+    })
+}
+
+fn respond(status: StatusCode, range: Option<HeaderValue>, body: Bytes) -> Response {
+    let octets = HeaderValue::from_static("application/octet-stream");
+    let mut response = (status, [(header::CONTENT_TYPE, octets)], body).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("private, no-store"),
+    );
+    // Packed already: compressing it again costs time and breaks ranges.
+    headers.insert(
+        header::CONTENT_ENCODING,
+        HeaderValue::from_static("identity"),
+    );
+    if let Some(range) = range {
+        headers.insert(header::CONTENT_RANGE, range);
+    }
+    response
+}
+
+/// `bytes=N-`; other forms of ranges are answered with the whole file, as HTTP allows.
+fn range_start(range: &str) -> Option<usize> {
+    range
+        .strip_prefix("bytes=")?
+        .strip_suffix('-')?
+        .parse()
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::range_start;
+
+    #[test]
+    fn only_open_ranges_are_taken() {
+        assert_eq!(range_start("bytes=100-"), Some(100));
+        assert_eq!(range_start("bytes=-5"), None);
+        assert_eq!(range_start("bytes=1-2"), None);
+        assert_eq!(range_start("lines=1-"), None);
+    }
+}

@@ -1,0 +1,584 @@
+//! One device's connection: the frames of `core::sync::server` against the register, the hub and the committer.
+//! Knows no websocket: `socket` gives it frames and takes frames.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use doorstep_core::crypto::sm2::PublicKey;
+use doorstep_core::ids::{AreaCode, DeviceId, RecordId, ScopeId};
+use doorstep_core::protocol::BATCH_TARGET;
+use doorstep_core::protocol::frames::{
+    Batch, Bye, Cursor, Down, Entry, Heads, Hello, Present, Purged, Pushed, StateEntry, Unsent,
+    Welcome,
+};
+use doorstep_core::rights::{Permission, Role};
+use doorstep_core::sync::server::{Allowed, Demand, ServerSession};
+use tokio::sync::mpsc;
+
+use super::{Delivery, Seat, SyncState};
+use crate::database::system_tx;
+use crate::domains::audit::{self, Trail};
+use crate::domains::auth::{self, Actor};
+use crate::domains::{areas, devices, users};
+use crate::error::{ApiError, ApiResult, Kind};
+use crate::live::Notice;
+use crate::register::{self, Submission, Submitter, read};
+use crate::state::AppState;
+
+/// How many log entries are read at a time.
+const STEP: i64 = 2_000;
+/// How many records a repair opens at a time.
+const REPAIR_STEP: usize = 500;
+/// The most areas one device follows.
+const MOST_AREAS: usize = 200;
+
+/// Frames to the device; the socket's writer takes them.
+pub(super) type Outbox = mpsc::Sender<Bytes>;
+
+/// The connection must end.
+#[derive(Debug)]
+pub(super) enum End {
+    /// Say goodbye and close.
+    Bye(Bye),
+    /// The device is gone, or its socket too slow.
+    Gone,
+}
+
+impl From<ApiError> for End {
+    fn from(error: ApiError) -> Self {
+        let signed_out = matches!(error.kind, Kind::Unauthenticated | Kind::Forbidden);
+        let code = if signed_out {
+            "signed_out"
+        } else {
+            "try_again"
+        };
+        if !signed_out {
+            tracing::error!(code = error.code, "a connection ends: {error:?}");
+        }
+        End::Bye(bye(code, &error.message, (!signed_out).then_some(5_000)))
+    }
+}
+
+/// A goodbye.
+pub(super) fn bye(code: &str, message: &str, retry_after_ms: Option<u64>) -> Bye {
+    Bye {
+        code: code.to_owned(),
+        message: message.to_owned(),
+        retry_after_ms,
+    }
+}
+
+/// A connection past its sign-in.
+struct SignedIn {
+    actor: Actor,
+    device: DeviceId,
+    key: PublicKey,
+    name: String,
+}
+
+/// See the module.
+pub(super) struct Session {
+    state: AppState,
+    sync: SyncState,
+    machine: ServerSession,
+    pub(super) seat: Seat,
+    out: Outbox,
+    who: Option<SignedIn>,
+    trail: Arc<Trail>,
+}
+
+impl Session {
+    pub(super) fn new(state: AppState, sync: SyncState, out: Outbox, trail: Arc<Trail>) -> Self {
+        let seat = state.hub.seat();
+        Self {
+            state,
+            sync,
+            machine: ServerSession::new(),
+            seat,
+            out,
+            who: None,
+            trail,
+        }
+    }
+
+    /// Whether the device has signed in.
+    pub(super) fn is_welcomed(&self) -> bool {
+        self.machine.is_welcomed()
+    }
+
+    /// Takes a frame from the device.
+    pub(super) async fn receive(&mut self, bytes: &[u8]) -> Result<(), End> {
+        match self.machine.receive(bytes) {
+            Demand::SignIn(hello) => self.sign_in(hello).await,
+            Demand::Accept(envelope) => self.accept(envelope).await,
+            Demand::Purged(purged) => self.purged(purged).await,
+            Demand::Repair(heads) => self.repair(heads).await,
+            Demand::Presence(record) => self.presence(record).await,
+            Demand::Unsent(unsent) => self.unsent(unsent).await,
+            Demand::Resume(scope) => self.stream(scope).await,
+            Demand::End(bye) => Err(End::Bye(bye)),
+        }
+    }
+
+    /// Takes what the hub brings.
+    pub(super) async fn deliver(&mut self, delivery: Delivery) -> Result<(), End> {
+        match delivery {
+            Delivery::Slice(parcel) => {
+                let scope = parcel.slice.scope;
+                let Some(after) = self.machine.next_after(scope) else {
+                    return Ok(());
+                };
+                if parcel.slice.end.seq <= after {
+                    return Ok(());
+                }
+                let device = self.device();
+                match parcel
+                    .frame_for(device)
+                    .filter(|_| parcel.slice.from == after)
+                {
+                    Some(frame) => {
+                        self.machine.sent(scope, parcel.slice.end.seq);
+                        self.send(frame).await
+                    }
+                    None => self.stream(scope).await,
+                }
+            }
+            Delivery::Presence(scope) => self.tell_presence(scope).await,
+        }
+    }
+
+    /// Reads all followed logs: something was lost because the inbox was full.
+    pub(super) async fn catch_up(&mut self) -> Result<(), End> {
+        for scope in self.machine.scopes().collect::<Vec<_>>() {
+            self.stream(scope).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes a notice about users, devices or areas.
+    pub(super) async fn notice(&mut self, notice: Notice) -> Result<(), End> {
+        let Some(who) = &self.who else { return Ok(()) };
+        match notice {
+            Notice::RightsChanged(user) if user == who.actor.user => self.rights_changed().await,
+            Notice::AreasChanged => self.rights_changed().await,
+            Notice::DeviceRevoked(device) if device == who.device => Err(End::Bye(bye(
+                "device_revoked",
+                "这台设备已被停用，请联系管理员。",
+                None,
+            ))),
+            Notice::WipeOrdered(device) if device == who.device => {
+                self.send(Down::Wipe.encode().into()).await?;
+                Err(End::Bye(bye(
+                    "device_revoked",
+                    "这台设备已被停用，请联系管理员。",
+                    None,
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Drops what the connection showed to others.
+    pub(super) fn leave(&mut self) {
+        if let Some(who) = &self.who {
+            for scope in self.machine.scopes() {
+                self.state.hub.set_open(scope, who.actor.user, None);
+            }
+        }
+    }
+
+    async fn sign_in(&mut self, hello: Hello) -> Result<(), End> {
+        let token = String::from_utf8(hello.token.clone()).unwrap_or_default();
+        let actor = auth::service::actor_of_token(&self.state, &self.trail, &token).await?;
+        if actor.device != Some(hello.device) || actor.must_change_password {
+            return Err(End::from(ApiError::unauthenticated()));
+        }
+        let mut tx = system_tx(&self.state.pool).await.map_err(ApiError::from)?;
+        let device = devices::service::find(&mut tx, hello.device)
+            .await?
+            .ok_or_else(ApiError::unauthenticated)?;
+        drop(tx);
+        devices::service::require_active(&device)?;
+        let key = device.key;
+        let names = users::service::names(&self.state, &[actor.user]).await?;
+        let name = names.get(&actor.user).cloned().unwrap_or_default();
+        self.who = Some(SignedIn {
+            actor,
+            device: hello.device,
+            key,
+            name,
+        });
+        let (welcome, from) = self.welcome(Some(&hello)).await?;
+        self.send(Down::Welcome(welcome).encode().into()).await?;
+        for (scope, start) in from {
+            let held = hello
+                .scopes
+                .iter()
+                .find(|(held, _)| *held == scope)
+                .map(|(_, at)| *at);
+            self.start(scope, start, held).await?;
+        }
+        self.unsent(Unsent::default()).await
+    }
+
+    /// Works out what the device may hold now. Follows first and reads the logs' ends afterwards, so that nothing
+    /// committed in between is missed.
+    async fn welcome(
+        &mut self,
+        hello: Option<&Hello>,
+    ) -> ApiResult<(Welcome, Vec<(ScopeId, u64)>)> {
+        let Some(who) = &self.who else {
+            return Err(ApiError::unauthenticated());
+        };
+        let (user, device, grants) = (who.actor.user, who.device, who.actor.grants.clone());
+        let mut scopes = vec![ScopeId::Common, ScopeId::User(user)];
+        let places = who.actor.areas(Permission::Sync);
+        scopes.extend(
+            areas::service::villages_within(&self.state, &places, MOST_AREAS)
+                .await?
+                .into_iter()
+                .map(ScopeId::Area),
+        );
+        for scope in self
+            .machine
+            .scopes()
+            .filter(|held| !scopes.contains(held))
+            .collect::<Vec<_>>()
+        {
+            self.seat.unfollow(scope);
+        }
+        for scope in &scopes {
+            self.seat.follow(*scope);
+        }
+        write_rights(&self.state, ScopeId::User(user), &grants).await?;
+        let mut tx = system_tx(&self.state.pool).await?;
+        let mut allowed = Vec::with_capacity(scopes.len());
+        for scope in scopes {
+            let end = read::scope_end(&mut tx, scope).await?;
+            allowed.push(Allowed {
+                scope,
+                end,
+                bundle: None,
+            });
+        }
+        let next_envelope = register::next_envelope(&mut tx, device, user).await?;
+        drop(tx);
+        for state in &mut allowed {
+            let at = hello
+                .and_then(|hello| hello.scopes.iter().find(|(scope, _)| *scope == state.scope));
+            let behind = state.end.seq.saturating_sub(at.map_or(0, |(_, at)| at.seq));
+            let new = hello.is_some() && at.is_none_or(|(_, at)| at.seq == 0);
+            if new || behind > doorstep_core::sync::server::BUNDLE_BEHIND {
+                state.bundle = self
+                    .sync
+                    .bundles
+                    .offer(&self.state, state.scope, state.end)
+                    .await?;
+            }
+        }
+        let now = self.state.clock.timestamp();
+        Ok(match hello {
+            Some(hello) => self.machine.welcome(hello, &allowed, next_envelope, now),
+            None => self.machine.change(&allowed, next_envelope, now),
+        })
+    }
+
+    async fn start(&mut self, scope: ScopeId, start: u64, held: Option<Cursor>) -> Result<(), End> {
+        let mut tx = system_tx(&self.state.pool).await.map_err(ApiError::from)?;
+        let end = read::scope_end(&mut tx, scope).await?;
+        drop(tx);
+        if start < end.seq {
+            return self.stream(scope).await;
+        }
+        // Nothing new: a word is said only when what it holds is not what it should be.
+        match held {
+            Some(held) if held.seq == end.seq && held.digest != end.digest => {
+                self.checkpoint(scope, end).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends a scope's log on from where the device stands, while its window is open; a checkpoint at the end.
+    async fn stream(&mut self, scope: ScopeId) -> Result<(), End> {
+        let device = self.device();
+        let mut sent = false;
+        while let Some(after) = self.machine.next_after(scope) {
+            let mut tx = system_tx(&self.state.pool).await.map_err(ApiError::from)?;
+            let own = (after > 0).then_some(device);
+            let (to, entries) =
+                read::log_after(&mut tx, &self.state.keys, scope, after, STEP, own).await?;
+            let end = read::scope_end(&mut tx, scope).await?;
+            drop(tx);
+            if to > after {
+                self.send_entries(scope, after, to, entries).await?;
+                self.machine.sent(scope, to);
+                sent = true;
+            }
+            if to >= end.seq {
+                if sent {
+                    self.checkpoint(scope, Cursor { seq: to, ..end }).await?;
+                }
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends entries in batches of about `BATCH_TARGET`; only the last moves the device's cursor.
+    async fn send_entries(
+        &mut self,
+        scope: ScopeId,
+        from: u64,
+        to: u64,
+        entries: Vec<Entry>,
+    ) -> Result<(), End> {
+        let mut pending = Vec::new();
+        let mut size = 0;
+        let mut batches = Vec::new();
+        for entry in entries {
+            size += weight(&entry);
+            pending.push(entry);
+            if size >= BATCH_TARGET {
+                batches.push(std::mem::take(&mut pending));
+                size = 0;
+            }
+        }
+        batches.push(pending);
+        let last = batches.len() - 1;
+        for (at, entries) in batches.into_iter().enumerate() {
+            let (from, to) = if at == last { (from, to) } else { (from, from) };
+            let batch = Batch::pack(scope, from, to, &entries).map_err(ApiError::internal)?;
+            self.send(Down::Batch(batch).encode().into()).await?;
+        }
+        Ok(())
+    }
+
+    async fn checkpoint(&mut self, scope: ScopeId, end: Cursor) -> Result<(), End> {
+        self.send(Down::Checkpoint(scope, end).encode().into())
+            .await
+    }
+
+    async fn accept(
+        &mut self,
+        envelope: doorstep_core::envelope::SignedEnvelope,
+    ) -> Result<(), End> {
+        let Some(who) = &self.who else {
+            return Err(End::from(ApiError::unauthenticated()));
+        };
+        let submitter = Submitter {
+            device: who.device,
+            user: who.actor.user,
+            key: who.key.clone(),
+            grants: who
+                .actor
+                .grants
+                .iter()
+                .filter(|grant| grant.role.may(Permission::Sync))
+                .map(|grant| (grant.role, grant.area))
+                .collect::<Vec<(Role, AreaCode)>>(),
+        };
+        let (device, user) = (who.device, who.actor.user);
+        let opened = tokio::task::spawn_blocking(move || {
+            let opened = envelope.open(device, &submitter.key)?;
+            if opened.user != user {
+                return Err(doorstep_core::envelope::EnvelopeError::WrongDevice);
+            }
+            let seq = opened.seq;
+            Ok((
+                seq,
+                Submission::from_envelope(submitter, opened, &envelope.body),
+            ))
+        });
+        let (seq, submission) = match opened.await.map_err(ApiError::internal)? {
+            Ok(opened) => opened,
+            Err(error) => {
+                metrics::counter!("doorstep_envelopes_refused_total", "code" => error.code())
+                    .increment(1);
+                let entry = audit::Entry::by_server(self.state.clock.now(), "sync_push")
+                    .user(user)
+                    .device(device)
+                    .outcome(audit::Outcome::Refused)
+                    .detail(serde_json::json!({ "code": error.code() }));
+                audit_alone(&self.state, entry).await?;
+                return Err(End::Bye(bye(
+                    error.code(),
+                    "上传的数据未通过校验，请重新登录后再试；数据仍保留在手机上。",
+                    None,
+                )));
+            }
+        };
+        let receipt = self.sync.committer.submit(submission).await?;
+        let pushed = Pushed {
+            seq,
+            outcomes: receipt.outcomes,
+            refused: receipt.refused,
+        };
+        self.send(Down::Pushed(pushed).encode().into()).await
+    }
+
+    async fn purged(&mut self, purged: Purged) -> Result<(), End> {
+        let Some(who) = &self.who else { return Ok(()) };
+        let entry = audit::Entry::by_server(self.state.clock.now(), "sync_purged")
+            .user(who.actor.user)
+            .device(who.device)
+            .subject("scope", purged.scope)
+            .detail(serde_json::json!({ "records": purged.records.len() }));
+        audit_alone(&self.state, entry).await?;
+        Ok(())
+    }
+
+    /// Sends what the device holds otherwise than the scope does, and names what it should not hold at all.
+    async fn repair(&mut self, heads: Heads) -> Result<(), End> {
+        let ScopeId::Area(area) = heads.scope else {
+            return Ok(());
+        };
+        if !self.machine.scopes().any(|scope| scope == heads.scope) {
+            return Ok(());
+        }
+        metrics::counter!("doorstep_repairs_total").increment(1);
+        let held: std::collections::BTreeMap<RecordId, _> = heads.records.into_iter().collect();
+        let mut tx = system_tx(&self.state.pool).await.map_err(ApiError::from)?;
+        let end = read::scope_end(&mut tx, heads.scope).await?;
+        let members = read::members(&mut tx, area).await?;
+        let known: std::collections::BTreeSet<RecordId> =
+            members.iter().map(|(id, _)| *id).collect();
+        let differing: Vec<RecordId> = members
+            .into_iter()
+            .filter(|(id, part)| held.get(id) != Some(part))
+            .map(|(id, _)| id)
+            .collect();
+        let mut entries: Vec<Entry> = held
+            .keys()
+            .filter(|id| !known.contains(id))
+            .map(|id| Entry::Leave(*id))
+            .collect();
+        for step in differing.chunks(REPAIR_STEP) {
+            let wholes = read::wholes(&mut tx, &self.state.keys, heads.scope, step).await?;
+            entries.extend(wholes.into_iter().map(Entry::Whole));
+        }
+        drop(tx);
+        self.send_entries(heads.scope, heads.seq, heads.seq, entries)
+            .await?;
+        self.checkpoint(heads.scope, end).await
+    }
+
+    async fn presence(&mut self, record: Option<RecordId>) -> Result<(), End> {
+        let Some(who) = &self.who else { return Ok(()) };
+        let areas = match record {
+            Some(record) => read::areas_of(&self.state, record).await?,
+            None => Vec::new(),
+        };
+        for scope in self.machine.scopes() {
+            let ScopeId::Area(area) = scope else { continue };
+            let open = record
+                .filter(|_| areas.contains(&area))
+                .map(|record| (record, who.name.clone()));
+            self.state.hub.set_open(scope, who.actor.user, open);
+        }
+        Ok(())
+    }
+
+    async fn tell_presence(&mut self, scope: ScopeId) -> Result<(), End> {
+        let Some(who) = &self.who else { return Ok(()) };
+        let others = self
+            .state
+            .hub
+            .open_in(scope)
+            .into_iter()
+            .filter(|(user, _, _)| *user != who.actor.user);
+        let present = others
+            .map(|(user, record, name)| Present { record, user, name })
+            .collect();
+        self.send(Down::Presence(present).encode().into()).await
+    }
+
+    async fn unsent(&mut self, unsent: Unsent) -> Result<(), End> {
+        if let Some(who) = &self.who {
+            let count = u32::try_from(unsent.items + unsent.blobs).unwrap_or(u32::MAX);
+            let mut tx = system_tx(&self.state.pool).await.map_err(ApiError::from)?;
+            devices::service::note_sync(&mut tx, who.device, self.state.clock.now(), count).await?;
+            tx.commit().await.map_err(ApiError::from)?;
+        }
+        Ok(())
+    }
+
+    async fn rights_changed(&mut self) -> Result<(), End> {
+        let Some(who) = &mut self.who else {
+            return Ok(());
+        };
+        let mut tx = system_tx(&self.state.pool).await.map_err(ApiError::from)?;
+        who.actor.grants = users::service::grants_of(&self.state, &mut tx, who.actor.user)
+            .await?
+            .into();
+        drop(tx);
+        let (welcome, from) = self.welcome(None).await?;
+        if !welcome.scopes.is_empty() || !welcome.dropped.is_empty() {
+            self.send(Down::Welcome(welcome).encode().into()).await?;
+        }
+        for (scope, start) in from {
+            self.start(scope, start, None).await?;
+        }
+        Ok(())
+    }
+
+    fn device(&self) -> DeviceId {
+        self.who
+            .as_ref()
+            .map_or(DeviceId::from_bytes([0; 16]), |who| who.device)
+    }
+
+    async fn send(&self, frame: Bytes) -> Result<(), End> {
+        // A device that does not read is waited for a while, then dropped; it comes again from its cursor.
+        let waited =
+            tokio::time::timeout(std::time::Duration::from_secs(30), self.out.send(frame)).await;
+        match waited {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(End::Gone),
+        }
+    }
+}
+
+fn weight(entry: &Entry) -> usize {
+    match entry {
+        Entry::Put(put) => put.bytes.len() + 64,
+        Entry::Whole(whole) => whole.changes.iter().map(|change| change.len() + 32).sum(),
+        Entry::State(state) => state.json.len() + 32,
+        Entry::Event(_) => 512,
+        Entry::Own(..) | Entry::Leave(_) | Entry::Erase(_) => 64,
+    }
+}
+
+/// Puts the user's rights into the user's scope, when they differ from what stands there.
+async fn write_rights(state: &AppState, scope: ScopeId, grants: &[users::Grant]) -> ApiResult<()> {
+    let list: Vec<serde_json::Value> = grants
+        .iter()
+        .map(|grant| {
+            serde_json::json!({
+                "role": grant.role, "label": grant.role.label(), "area": grant.area, "ends_on": grant.ends_on,
+            })
+        })
+        .collect();
+    let json = serde_json::json!({ "grants": list }).to_string();
+    let mut tx = system_tx(&state.pool).await?;
+    if read::state_json(&mut tx, scope, "rights").await?.as_deref() == Some(json.as_str()) {
+        return Ok(());
+    }
+    let entry = StateEntry {
+        key: "rights".to_owned(),
+        json,
+    };
+    let slices = register::append_states(&mut tx, vec![(scope, entry)], state.clock.now()).await?;
+    tx.commit().await?;
+    for slice in slices {
+        state.hub.publish(slice);
+    }
+    Ok(())
+}
+
+async fn audit_alone(state: &AppState, entry: audit::Entry) -> ApiResult<()> {
+    let mut tx = system_tx(&state.pool).await?;
+    audit::record(&mut tx, entry).await?;
+    tx.commit().await?;
+    Ok(())
+}

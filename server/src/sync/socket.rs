@@ -1,0 +1,128 @@
+//! The websocket under a session: reading, writing, pings, time-outs. Knows no frame's content.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use bytes::Bytes;
+use doorstep_core::protocol::frames::Down;
+use futures_util::{SinkExt, StreamExt};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior};
+
+use super::SyncState;
+use super::session::{End, Session, bye};
+use crate::domains::audit::Trail;
+use crate::state::AppState;
+
+/// How many frames may wait for a slow device.
+const WAITING: usize = 32;
+/// How long a device may take to say hello.
+const GREETING: Duration = Duration::from_secs(10);
+/// How often a silent device is asked whether it is there.
+const PING_EVERY: Duration = Duration::from_secs(30);
+/// How long it may stay silent.
+const SILENCE: Duration = Duration::from_secs(75);
+
+/// Serves a connection until it ends.
+pub(super) async fn serve(state: AppState, sync: SyncState, socket: WebSocket, trail: Arc<Trail>) {
+    let online = Online::enter(&sync);
+    let (mut to_device, mut from_device) = socket.split();
+    let (out, mut frames) = mpsc::channel::<Bytes>(WAITING);
+    let (control, mut controls) = mpsc::channel::<Message>(4);
+    let writer = tokio::spawn(async move {
+        loop {
+            let message = tokio::select! {
+                Some(control) = controls.recv() => control,
+                frame = frames.recv() => match frame {
+                    Some(frame) => Message::Binary(frame),
+                    None => break,
+                },
+            };
+            if to_device.send(message).await.is_err() {
+                return;
+            }
+        }
+        while let Ok(message) = controls.try_recv() {
+            if to_device.send(message).await.is_err() {
+                return;
+            }
+        }
+        to_device.close().await.ok();
+    });
+    let mut session = Session::new(state.clone(), sync, out.clone(), trail);
+    let mut notices = state.live.listen();
+    let mut tick = tokio::time::interval_at(Instant::now() + PING_EVERY, PING_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let started = Instant::now();
+    let mut heard = Instant::now();
+    let end = loop {
+        let step = tokio::select! {
+            message = from_device.next() => {
+                heard = Instant::now();
+                match message {
+                    Some(Ok(Message::Binary(bytes))) => session.receive(&bytes).await,
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(()),
+                    Some(Ok(Message::Text(_))) => Err(End::Bye(bye("protocol", "数据无法识别，请更新应用后重试。", None))),
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => Err(End::Gone),
+                }
+            }
+            Some(delivery) = session.seat.inbox.recv() => {
+                let delivered = session.deliver(delivery).await;
+                if delivered.is_ok() && session.seat.fell_behind() { session.catch_up().await } else { delivered }
+            }
+            notice = notices.recv() => match notice {
+                Ok(notice) => session.notice(notice).await,
+                // Too many notices at once: come again and everything is looked at anew.
+                Err(RecvError::Lagged(_)) => Err(End::Bye(bye("try_again", "请稍候，正在重新连接。", Some(1_000)))),
+                Err(RecvError::Closed) => Err(End::Gone),
+            },
+            _ = tick.tick() => {
+                if heard.elapsed() > SILENCE || (!session.is_welcomed() && started.elapsed() > GREETING) {
+                    Err(End::Gone)
+                } else {
+                    control.try_send(Message::Ping(Bytes::new())).ok();
+                    Ok(())
+                }
+            }
+            () = tokio::time::sleep_until(started + GREETING), if !session.is_welcomed() => Err(End::Gone),
+            () = state.stopped() => Err(End::Bye(bye("shutting_down", "服务正在维护，请稍后自动重连。", Some(3_000)))),
+        };
+        if let Err(end) = step {
+            break end;
+        }
+    };
+    session.leave();
+    if let End::Bye(bye) = end {
+        let frame = Down::Bye(bye).encode().into();
+        tokio::time::timeout(Duration::from_secs(5), out.send(frame))
+            .await
+            .ok();
+        control.try_send(Message::Close(None::<CloseFrame>)).ok();
+    }
+    drop((session, out, control));
+    tokio::time::timeout(Duration::from_secs(5), writer)
+        .await
+        .ok();
+    drop(online);
+}
+
+/// Counts a connection while it lasts.
+struct Online(SyncState);
+
+impl Online {
+    fn enter(sync: &SyncState) -> Self {
+        let now = sync.online.fetch_add(1, Ordering::Relaxed) + 1;
+        metrics::gauge!("doorstep_sockets").set(now as f64);
+        Self(sync.clone())
+    }
+}
+
+impl Drop for Online {
+    fn drop(&mut self) {
+        let now = self.0.online.fetch_sub(1, Ordering::Relaxed) - 1;
+        metrics::gauge!("doorstep_sockets").set(now as f64);
+    }
+}

@@ -1,0 +1,311 @@
+//! A device for the server's own tests: core's session and memory store on a real websocket.
+#![allow(clippy::unwrap_used, clippy::expect_used, dead_code, reason = "tests")]
+
+use std::time::Duration;
+
+use doorstep_core::ids::{AreaCode, DeviceId, RecordId, ScopeId, UserId};
+use doorstep_core::protocol::digest::ScopeDigest;
+use doorstep_core::protocol::frames::{Down, Up};
+use doorstep_core::rights::Role;
+use doorstep_core::store::memory::MemoryStore;
+use doorstep_core::store::{DeviceStore, ListQuery};
+use doorstep_core::sync::{Action, DeviceSession, Identity, edit};
+use doorstep_core::time::Timestamp;
+use doorstep_core::value::{Fields, Value};
+use doorstep_server::testing::TestServer;
+use doorstep_server::testing::city::Person;
+use futures_util::{SinkExt, StreamExt};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+const NOW: Timestamp = Timestamp(1_795_482_000_000);
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// A connection that lasts.
+pub(crate) struct Live {
+    socket: Socket,
+    session: DeviceSession,
+}
+
+pub(crate) struct SimDevice {
+    pub(crate) person: Person,
+    pub(crate) who: Identity,
+    pub(crate) store: MemoryStore,
+    pub(crate) bundles: usize,
+    token: String,
+    area: AreaCode,
+    made: u8,
+    clock: i64,
+}
+
+impl SimDevice {
+    pub(crate) async fn new(server: &TestServer, area: &str) -> Self {
+        let person = server.person(Role::Collector, area).await.unwrap();
+        let device = server.device(&person).await.unwrap();
+        let who = Identity {
+            device: DeviceId(device.id),
+            user: UserId(person.id),
+            key: device.key.clone(),
+        };
+        Self {
+            person,
+            who,
+            store: MemoryStore::default(),
+            bundles: 0,
+            token: device.token,
+            area: area.parse().unwrap(),
+            made: 0,
+            clock: NOW.0,
+        }
+    }
+
+    fn now(&mut self) -> Timestamp {
+        self.clock += 1;
+        Timestamp(self.clock)
+    }
+
+    pub(crate) fn create_resident(&mut self, name: &str, number: &str) -> RecordId {
+        let area = self.area.to_string();
+        self.create_resident_in(name, number, &area)
+    }
+
+    pub(crate) fn create_resident_in(&mut self, name: &str, number: &str, area: &str) -> RecordId {
+        self.made += 1;
+        let now = self.now();
+        let mut random = [self.made; 10];
+        random[..9].copy_from_slice(&self.who.device.as_bytes()[7..]);
+        let id = RecordId::new(now, random);
+        let mut fields: Fields = [
+            ("name", name),
+            ("certificate_kind", "111"),
+            ("population_kind", "01"),
+            ("sex", "1"),
+        ]
+        .map(|(key, value)| (key.to_owned(), Value::from(value)))
+        .into();
+        if !number.is_empty() {
+            fields.insert("id_number".to_owned(), number.into());
+        }
+        edit::create(
+            &mut self.store,
+            &self.who,
+            id,
+            "resident",
+            area.parse().unwrap(),
+            fields,
+            now,
+        )
+        .unwrap();
+        id
+    }
+
+    pub(crate) fn set(&mut self, id: RecordId, key: &str, value: &str) {
+        let now = self.now();
+        let fields = Fields::from([(key.to_owned(), Value::from(value))]);
+        edit::update(&mut self.store, &self.who, id, &fields, now).unwrap();
+    }
+
+    /// The administrator takes back everything the person was granted.
+    pub(crate) async fn lose_all_rights(&self, server: &TestServer) {
+        let token = server
+            .administrator(Role::AreaAdministrator)
+            .unwrap()
+            .token
+            .clone();
+        let path = format!("/api/users/{}/grants", self.person.id);
+        let grants = server
+            .send("GET", &path, Some(&token), None)
+            .await
+            .unwrap()
+            .body;
+        for grant in grants.as_array().unwrap() {
+            let path = format!("/api/grants/{}", grant["id"].as_str().unwrap());
+            assert_eq!(
+                server
+                    .send("DELETE", &path, Some(&token), None)
+                    .await
+                    .unwrap()
+                    .status,
+                204
+            );
+        }
+    }
+
+    pub(crate) fn field(&self, id: RecordId, key: &str) -> Option<Value> {
+        self.store.record(id).unwrap()?.registers.get(key).cloned()
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.store
+            .list(&ListQuery {
+                limit: 10_000,
+                ..ListQuery::default()
+            })
+            .unwrap()
+            .len()
+    }
+
+    pub(crate) fn unsent(&self) -> u64 {
+        self.store.unsent().unwrap().items
+    }
+
+    pub(crate) fn refusals(&self) -> Vec<String> {
+        self.store
+            .refused()
+            .unwrap()
+            .into_iter()
+            .map(|refused| refused.refusal.code)
+            .collect()
+    }
+
+    pub(crate) fn messages(&self, code: &str) -> usize {
+        let messages = self.store.states("message/").unwrap();
+        messages
+            .iter()
+            .filter(|message| message.json.contains(code))
+            .count()
+    }
+
+    pub(crate) fn digest(&self) -> Option<ScopeDigest> {
+        let scopes = self.store.scopes().unwrap();
+        scopes
+            .into_iter()
+            .find(|(scope, _)| *scope == ScopeId::Area(self.area))
+            .map(|(_, at)| at.digest)
+    }
+
+    pub(crate) async fn connect(&mut self, server: &TestServer) -> Live {
+        let url = format!("ws://{}/api/v1/sync", server.address);
+        let (mut socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+        let session = DeviceSession::new(self.who.clone(), self.token.clone().into_bytes());
+        let hello = session.hello(&self.store).unwrap();
+        socket.send(Message::binary(hello.encode())).await.unwrap();
+        Live { socket, session }
+    }
+
+    /// Connects, sends and receives until nothing is left to do.
+    pub(crate) async fn sync(&mut self, server: &TestServer) {
+        let mut live = self.connect(server).await;
+        let done = async {
+            loop {
+                self.step(server, &mut live).await;
+                if live.session.settled(&self.store).unwrap() && live.session.echoed() {
+                    break;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), done)
+            .await
+            .expect("settles");
+        live.socket.close(None).await.ok();
+    }
+
+    pub(crate) async fn listen_until(&mut self, live: &mut Live, done: impl Fn(&Self) -> bool) {
+        let heard = async {
+            while !done(self) {
+                let frame = receive(&mut live.socket).await;
+                live.session.receive(&mut self.store, frame, NOW).unwrap();
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), heard)
+            .await
+            .expect("heard in time");
+    }
+
+    async fn step(&mut self, server: &TestServer, live: &mut Live) {
+        let frame = receive(&mut live.socket).await;
+        let mut actions = live.session.receive(&mut self.store, frame, NOW).unwrap();
+        while let Some(action) = actions.pop() {
+            match action {
+                Action::Send(up) => live
+                    .socket
+                    .send(Message::binary(up.encode()))
+                    .await
+                    .unwrap(),
+                Action::Fetch(scope, offer) => {
+                    self.bundles += 1;
+                    let url = format!(
+                        "http://{}/api/v1/sync/bundles/{}",
+                        server.address,
+                        hex::encode(&offer.digest)
+                    );
+                    let answer = reqwest::Client::new()
+                        .get(url)
+                        .bearer_auth(&self.token)
+                        .send()
+                        .await
+                        .unwrap();
+                    assert_eq!(answer.status(), 200);
+                    let file = answer.bytes().await.unwrap();
+                    actions.extend(
+                        live.session
+                            .bundle(&mut self.store, scope, &file, NOW)
+                            .unwrap(),
+                    );
+                }
+                Action::Bye(bye) => panic!("server says {bye:?}"),
+                _ => {}
+            }
+        }
+        let now = self.now();
+        while let Some(up) = live.session.push(&mut self.store, now).unwrap() {
+            live.socket
+                .send(Message::binary(up.encode()))
+                .await
+                .unwrap();
+        }
+    }
+
+    /// Sends everything and is gone before the answer comes.
+    pub(crate) async fn push_and_vanish(&mut self, server: &TestServer) {
+        let mut live = self.connect(server).await;
+        let frame = receive(&mut live.socket).await;
+        live.session.receive(&mut self.store, frame, NOW).unwrap();
+        let now = self.now();
+        let up = live
+            .session
+            .push(&mut self.store, now)
+            .unwrap()
+            .expect("something to push");
+        assert!(matches!(up, Up::Push(_)));
+        live.socket
+            .send(Message::binary(up.encode()))
+            .await
+            .unwrap();
+        receive(&mut live.socket).await; // answered, and the answer is lost
+        drop(live);
+    }
+
+    pub(crate) async fn reconnect_is_one_small_frame_each_way(&mut self, server: &TestServer) {
+        self.sync(server).await;
+        let mut live = self.connect(server).await;
+        let hello = live.session.hello(&self.store).unwrap().encode();
+        assert!(hello.len() < 300, "{} bytes up", hello.len());
+        let message = live.socket.next().await.unwrap().unwrap();
+        assert!(message.len() < 300, "{} bytes down", message.len());
+        let Down::Welcome(welcome) = Down::decode(&message.into_data()).unwrap() else {
+            panic!("no welcome")
+        };
+        assert!(
+            welcome.scopes.is_empty() && welcome.dropped.is_empty(),
+            "{welcome:?}"
+        );
+        let more = tokio::time::timeout(Duration::from_millis(300), live.socket.next()).await;
+        assert!(more.is_err(), "nothing more comes: {more:?}");
+    }
+}
+
+async fn receive(socket: &mut Socket) -> Down {
+    loop {
+        let message = tokio::time::timeout(Duration::from_secs(10), socket.next())
+            .await
+            .expect("a frame in time");
+        match message.expect("open").expect("readable") {
+            Message::Binary(bytes) => return Down::decode(&bytes).unwrap(),
+            Message::Close(_) => panic!("closed"),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Devices over real websockets: what one records the others hold, conflicts are queued, rights are kept.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod device;
+
+use device::SimDevice;
+use doorstep_core::value::Value;
+use doorstep_server::testing::TestServer;
+use doorstep_server::testing::city::{NEXT_VILLAGE, OTHER_VILLAGE, VILLAGE};
+
+#[tokio::test]
+async fn what_one_records_the_other_holds_and_both_digests_are_the_servers() {
+    let server = TestServer::open_city().await.unwrap();
+    let (mut one, mut two) = (
+        SimDevice::new(&server, VILLAGE).await,
+        SimDevice::new(&server, VILLAGE).await,
+    );
+    let id = one.create_resident("叶海思", "310115197004275621");
+    one.sync(&server).await;
+    assert_eq!(one.unsent(), 0);
+    two.sync(&server).await;
+    assert_eq!(two.field(id, "name"), Some(Value::from("叶海思")));
+    two.set(id, "phone", "13800138000");
+    two.sync(&server).await;
+    one.sync(&server).await;
+    assert_eq!(one.field(id, "phone"), Some(Value::from("13800138000")));
+    assert_eq!(one.digest(), two.digest());
+    one.reconnect_is_one_small_frame_each_way(&server).await;
+}
+
+#[tokio::test]
+async fn concurrent_edits_of_a_reviewed_field_open_one_item_and_both_are_told() {
+    let server = TestServer::open_city().await.unwrap();
+    let (mut one, mut two) = (
+        SimDevice::new(&server, VILLAGE).await,
+        SimDevice::new(&server, VILLAGE).await,
+    );
+    let id = one.create_resident("叶海思", "310115197004275621");
+    one.sync(&server).await;
+    two.sync(&server).await;
+    one.set(id, "name", "叶海思思");
+    two.set(id, "name", "叶海诗");
+    two.set(id, "phone", "13800138000");
+    one.sync(&server).await;
+    two.sync(&server).await;
+    one.sync(&server).await;
+    let open: Vec<(String, String)> = rows(&server, "SELECT kind, subject FROM conflicts").await;
+    assert_eq!(open, [("field".to_owned(), "name".to_owned())]);
+    assert_eq!(
+        one.field(id, "name"),
+        two.field(id, "name"),
+        "both show the winner until it is decided"
+    );
+    assert_eq!(one.messages("conflict_opened"), 1);
+    two.sync(&server).await;
+    assert_eq!(two.messages("conflict_opened"), 1);
+}
+
+#[tokio::test]
+async fn nothing_of_another_village_is_sent_and_edits_out_of_scope_are_kept_for_the_supervisor() {
+    let server = TestServer::open_city().await.unwrap();
+    let mut one = SimDevice::new(&server, VILLAGE).await;
+    let mut other = SimDevice::new(&server, OTHER_VILLAGE).await;
+    let id = one.create_resident("叶海思", "310115197004275621");
+    one.sync(&server).await;
+    other.sync(&server).await;
+    assert_eq!(other.field(id, "name"), None);
+    let stray = other.create_resident_in("王一", "11010519491231002X", NEXT_VILLAGE);
+    other.sync(&server).await;
+    assert_eq!(other.unsent(), 0);
+    assert_eq!(other.refusals(), ["out_of_scope"]);
+    assert_eq!(other.field(stray, "name"), None, "not merged here either");
+    let kept: Vec<(String,)> = rows(&server, "SELECT code FROM refused_items").await;
+    assert_eq!(kept, [("out_of_scope".to_owned(),)]);
+}
+
+#[tokio::test]
+async fn a_lost_answer_changes_nothing() {
+    let server = TestServer::open_city().await.unwrap();
+    let mut one = SimDevice::new(&server, VILLAGE).await;
+    one.create_resident("叶海思", "310115197004275621");
+    one.push_and_vanish(&server).await;
+    assert!(one.unsent() > 0);
+    one.sync(&server).await;
+    assert_eq!(one.unsent(), 0);
+    let changes: Vec<(i64,)> = rows(&server, "SELECT count(*) FROM changes").await;
+    assert_eq!(changes, [(1,)]);
+}
+
+#[tokio::test]
+async fn what_happens_reaches_those_online_at_once() {
+    let server = TestServer::open_city().await.unwrap();
+    let (mut one, mut two) = (
+        SimDevice::new(&server, VILLAGE).await,
+        SimDevice::new(&server, VILLAGE).await,
+    );
+    two.sync(&server).await;
+    let mut live = two.connect(&server).await;
+    let id = one.create_resident("叶海思", "310115197004275621");
+    one.sync(&server).await;
+    two.listen_until(&mut live, |device| device.field(id, "name").is_some())
+        .await;
+}
+
+#[tokio::test]
+async fn a_far_behind_device_fetches_a_bundle() {
+    let server = TestServer::open_city().await.unwrap();
+    let mut one = SimDevice::new(&server, VILLAGE).await;
+    for n in 0..150 {
+        one.create_resident(&format!("王{n}"), "");
+    }
+    one.sync(&server).await;
+    let mut two = SimDevice::new(&server, VILLAGE).await;
+    two.sync(&server).await;
+    assert_eq!(two.bundles, 1);
+    assert_eq!(two.count(), 150);
+    assert_eq!(one.digest(), two.digest());
+}
+
+#[tokio::test]
+async fn a_right_that_ends_takes_the_records_with_it() {
+    let server = TestServer::open_city().await.unwrap();
+    let mut one = SimDevice::new(&server, VILLAGE).await;
+    let id = one.create_resident("叶海思", "310115197004275621");
+    one.sync(&server).await;
+    one.set(id, "phone", "13800138000");
+    one.lose_all_rights(&server).await;
+    one.sync(&server).await;
+    assert_eq!(one.count(), 0);
+    assert_eq!(one.unsent(), 0, "what was unsent went to the supervisor");
+    let kept: Vec<(String,)> = rows(&server, "SELECT kind FROM conflicts").await;
+    assert_eq!(kept, [("quarantined".to_owned(),)]);
+}
+
+async fn rows<T>(server: &TestServer, query: &'static str) -> Vec<T>
+where
+    T: for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,
+{
+    let mut tx = doorstep_server::database::system_tx(&server.state.pool)
+        .await
+        .unwrap();
+    sqlx::query_as(query).fetch_all(&mut *tx).await.unwrap()
+}
