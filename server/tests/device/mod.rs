@@ -189,12 +189,16 @@ impl SimDevice {
     pub(crate) async fn sync(&mut self, server: &TestServer) {
         let mut live = self.connect(server).await;
         let done = async {
-            loop {
+            while !live.session.settled(&self.store).unwrap() {
                 self.step(server, &mut live).await;
-                if live.session.settled(&self.store).unwrap() && live.session.echoed() {
-                    break;
-                }
             }
+            // What came back before its answer, or into no scope of ours, never echoes: wait a moment only.
+            let echo = async {
+                while !live.session.echoed() {
+                    self.step(server, &mut live).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_millis(500), echo).await.ok();
         };
         tokio::time::timeout(Duration::from_secs(20), done)
             .await
