@@ -113,6 +113,12 @@ async fn a_far_behind_device_fetches_a_bundle() {
     let mut two = SimDevice::new(&server, VILLAGE).await;
     two.sync(&server).await;
     assert_eq!(two.bundles, 1);
+    let other = SimDevice::new(&server, OTHER_VILLAGE).await;
+    let refused = server
+        .send("GET", &two.bundle_path, Some(&other.token), None)
+        .await
+        .unwrap();
+    assert_eq!(refused.status, 403, "a bundle is for who follows its scope");
     assert_eq!(two.count(), 150);
     assert_eq!(one.digest(), two.digest());
 }

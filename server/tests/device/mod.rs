@@ -34,7 +34,9 @@ pub(crate) struct SimDevice {
     pub(crate) who: Identity,
     pub(crate) store: MemoryStore,
     pub(crate) bundles: usize,
-    token: String,
+    /// Where the last bundle was fetched.
+    pub(crate) bundle_path: String,
+    pub(crate) token: String,
     area: AreaCode,
     made: u8,
     clock: i64,
@@ -54,6 +56,7 @@ impl SimDevice {
             who,
             store: MemoryStore::default(),
             bundles: 0,
+            bundle_path: String::new(),
             token: device.token,
             area: area.parse().unwrap(),
             made: 0,
@@ -198,7 +201,9 @@ impl SimDevice {
                     self.step(server, &mut live).await;
                 }
             };
-            tokio::time::timeout(Duration::from_millis(500), echo).await.ok();
+            tokio::time::timeout(Duration::from_millis(500), echo)
+                .await
+                .ok();
         };
         tokio::time::timeout(Duration::from_secs(20), done)
             .await
@@ -230,11 +235,9 @@ impl SimDevice {
                     .unwrap(),
                 Action::Fetch(scope, offer) => {
                     self.bundles += 1;
-                    let url = format!(
-                        "http://{}/api/v1/sync/bundles/{}",
-                        server.address,
-                        hex::encode(&offer.digest)
-                    );
+                    self.bundle_path =
+                        format!("/api/v1/sync/bundles/{}", hex::encode(&offer.digest));
+                    let url = format!("http://{}{}", server.address, self.bundle_path);
                     let answer = reqwest::Client::new()
                         .get(url)
                         .bearer_auth(&self.token)
