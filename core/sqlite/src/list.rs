@@ -1,4 +1,11 @@
 //! Lists and search. Knows which tokens are looked for from `doorstep_core::search`, not what they mean.
+//!
+//! The index is FTS5 without text. Against a plain table (token, row) without rowid, with the 118,000 tokens of 4,000
+//! records in batches of 150: it is written in a third of the time, takes half the room (1.1 against 2.3 MB), and finds
+//! an address, a row of terms with many hits, in an eighth (0.1 against 0.8 ms). Names and numbers take hundredths of a
+//! millisecond in either.
+
+use std::collections::BTreeSet;
 
 use doorstep_core::ids::RecordId;
 use doorstep_core::search;
@@ -26,7 +33,7 @@ pub(crate) fn list(from: &Connection, query: &ListQuery) -> Result<Vec<Listed>, 
     Ok(found)
 }
 
-/// The statement's text depends only on which conditions there are and how many terms, so that few are prepared.
+/// The statement's text depends only on which conditions there are, so that few are prepared.
 fn statement(query: &ListQuery) -> (String, Vec<Sql>) {
     let mut sql = String::from(
         "SELECT id, type, fields, EXISTS (SELECT 1 FROM change c WHERE c.row = r.row AND c.confirmed = 0)
@@ -44,21 +51,32 @@ fn statement(query: &ListQuery) -> (String, Vec<Sql>) {
         sql.push_str(" AND row IN (SELECT row FROM link WHERE target = ?)");
         values.push(Sql::Blob(target.as_bytes().to_vec()));
     }
-    for term in search::query(&query.text).terms {
-        // A JSON array, because the number of a term's tokens varies with what was typed.
-        sql.push_str(
-            " AND row IN (SELECT row FROM token WHERE token IN (SELECT value FROM json_each(?)))",
-        );
-        let tokens: Vec<String> = term.into_iter().collect();
-        values.push(Sql::Text(
-            serde_json::to_string(&tokens).unwrap_or_default(),
-        ));
+    let terms = search::query(&query.text).terms;
+    if !terms.is_empty() {
+        sql.push_str(" AND row IN (SELECT rowid FROM token WHERE token MATCH ?)");
+        let terms: Vec<String> = terms.iter().map(any_of).collect();
+        values.push(Sql::Text(terms.join(" AND ")));
     }
     sql.push_str(" ORDER BY id LIMIT ? OFFSET ?");
     for number in [query.limit, query.offset] {
         values.push(Sql::Integer(i64::try_from(number).unwrap_or(i64::MAX)));
     }
     (sql, values)
+}
+
+/// Tokens as the index holds them.
+pub(crate) fn indexed(tokens: &BTreeSet<String>) -> String {
+    let words: Vec<String> = tokens.iter().map(hex::encode).collect();
+    words.join(" ")
+}
+
+/// A term in FTS5's language; one without tokens asks for a word that is no hexadecimal number, and finds nothing.
+fn any_of(term: &BTreeSet<String>) -> String {
+    let words: Vec<String> = term.iter().map(hex::encode).collect();
+    match words.is_empty() {
+        true => "none".to_owned(),
+        false => format!("({})", words.join(" OR ")),
+    }
 }
 
 /// How many records of a type there are, cancelled ones included.

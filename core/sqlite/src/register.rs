@@ -1,8 +1,6 @@
 //! The register's file: records, changes, scopes, states, events. Knows nothing of the outbox beyond the number of
 //! its last batch taken here.
 
-use std::collections::BTreeSet;
-
 use doorstep_core::ids::{ChangeHash, EventId, RecordId, ScopeId};
 use doorstep_core::projection::{self, Projection};
 use doorstep_core::protocol::codec;
@@ -16,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
 use crate::file::Steps;
+use crate::list;
 
 pub(crate) const STEPS: Steps = &[include_str!("schema/register_1.sql")];
 
@@ -194,6 +193,7 @@ fn insert_record(to: &Connection, write: &RecordWrite) -> Result<i64, StoreError
         codec::to_bytes(&projection.fields),
     ])?;
     let row = to.last_insert_rowid();
+    let tokens = list::indexed(&projection.tokens);
     to.prepare_cached(
         "INSERT INTO register (row, registers, confirmed, tokens) VALUES (?1, ?2, ?3, ?4)",
     )?
@@ -201,9 +201,9 @@ fn insert_record(to: &Connection, write: &RecordWrite) -> Result<i64, StoreError
         row,
         codec::to_bytes(&record.registers),
         codec::to_bytes(&record.confirmed),
-        codec::to_bytes(&projection.tokens),
+        tokens,
     ])?;
-    write_tokens(to, row, &BTreeSet::new(), &projection.tokens)?;
+    write_tokens(to, row, "", &tokens)?;
     write_links(to, row, &projection.links)?;
     Ok(row)
 }
@@ -225,7 +225,7 @@ fn update_record(
         projection.cancelled,
         codec::to_bytes(&projection.fields),
     ])?;
-    let before = tokens_of(to, row)?;
+    let (before, tokens) = (tokens_of(to, row)?, list::indexed(&projection.tokens));
     to.prepare_cached(
         "UPDATE register SET registers = ?2, confirmed = ?3, tokens = ?4 WHERE row = ?1",
     )?
@@ -233,35 +233,32 @@ fn update_record(
         row,
         codec::to_bytes(&record.registers),
         codec::to_bytes(&record.confirmed),
-        codec::to_bytes(&projection.tokens),
+        tokens,
     ])?;
-    write_tokens(to, row, &before, &projection.tokens)?;
+    write_tokens(to, row, &before, &tokens)?;
     to.prepare_cached("DELETE FROM link WHERE row = ?1")?
         .execute([row])?;
     write_links(to, row, &projection.links)
 }
 
-fn tokens_of(from: &Connection, row: i64) -> Result<BTreeSet<String>, StoreError> {
-    let bytes: Vec<u8> = from
+fn tokens_of(from: &Connection, row: i64) -> Result<String, StoreError> {
+    Ok(from
         .prepare_cached("SELECT tokens FROM register WHERE row = ?1")?
-        .query_row([row], |row| row.get(0))?;
-    unpack(&bytes, "register")
+        .query_row([row], |row| row.get(0))?)
 }
 
-/// Writes only the difference: most edits touch no token.
-fn write_tokens(
-    to: &Connection,
-    row: i64,
-    before: &BTreeSet<String>,
-    after: &BTreeSet<String>,
-) -> Result<(), StoreError> {
-    for token in before.difference(after) {
-        to.prepare_cached("DELETE FROM token WHERE token = ?1 AND row = ?2")?
-            .execute(params![token, row])?;
+/// Most edits touch no token, and then nothing is written.
+fn write_tokens(to: &Connection, row: i64, before: &str, after: &str) -> Result<(), StoreError> {
+    if before == after {
+        return Ok(());
     }
-    for token in after.difference(before) {
-        to.prepare_cached("INSERT INTO token (token, row) VALUES (?1, ?2)")?
-            .execute(params![token, row])?;
+    if !before.is_empty() {
+        to.prepare_cached("INSERT INTO token (token, rowid, tokens) VALUES ('delete', ?1, ?2)")?
+            .execute(params![row, before])?;
+    }
+    if !after.is_empty() {
+        to.prepare_cached("INSERT INTO token (rowid, tokens) VALUES (?1, ?2)")?
+            .execute(params![row, after])?;
     }
     Ok(())
 }
@@ -279,7 +276,7 @@ fn purge(to: &Connection, id: RecordId) -> Result<(), StoreError> {
         return Ok(());
     };
     let tokens = tokens_of(to, row)?;
-    write_tokens(to, row, &tokens, &BTreeSet::new())?;
+    write_tokens(to, row, &tokens, "")?;
     for sql in [
         "DELETE FROM link WHERE row = ?1",
         "DELETE FROM member WHERE row = ?1",

@@ -6,7 +6,7 @@ mod common;
 
 use std::fs;
 
-use common::{KEY, contents, file, files, fill, open, record_id, texts, who};
+use common::{KEY, contents, file, files, fill, fill_unsent, open, record_id, texts, who};
 use doorstep_core::store::DeviceStore;
 use doorstep_core::sync::edit;
 use doorstep_core::time::Timestamp;
@@ -143,7 +143,7 @@ fn a_batch_torn_between_the_files_is_made_whole() {
 fn a_lost_register_is_made_again_from_the_outbox() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = open(dir.path(), 1);
-    fill(&mut store, &who(1));
+    fill_unsent(&mut store, &who(1));
     edit_one(&mut store);
     let records = [1, 2, 3].map(|n| store.record(record_id(n)).unwrap());
     drop(store);
@@ -163,7 +163,7 @@ fn a_lost_register_is_made_again_from_the_outbox() {
 #[test]
 fn a_damaged_page_is_found_and_salvaged() {
     let dir = tempfile::tempdir().unwrap();
-    fill(&mut open(dir.path(), 1), &who(1));
+    fill_unsent(&mut open(dir.path(), 1), &who(1));
     let path = file(dir.path(), 1, "register.db");
     let sound = fs::read(&path).unwrap();
     let pages = sound.len() / 4096;

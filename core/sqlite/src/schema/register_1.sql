@@ -18,7 +18,7 @@ CREATE TABLE register (
   row INTEGER PRIMARY KEY,
   registers BLOB NOT NULL,        -- MessagePack of Registers
   confirmed BLOB NOT NULL,        -- MessagePack: hashes, ascending
-  tokens BLOB NOT NULL            -- MessagePack: what `token` holds of this record
+  tokens TEXT NOT NULL            -- what `token` holds of this record, word for word
 ) STRICT;
 
 CREATE TABLE change (
@@ -31,12 +31,12 @@ CREATE TABLE change (
 CREATE INDEX change_record ON change (row);
 CREATE INDEX change_pending ON change (row) WHERE confirmed = 0;
 
--- Search by equal tokens.
-CREATE TABLE token (
-  token TEXT NOT NULL,
-  row INTEGER NOT NULL,
-  PRIMARY KEY (token, row)
-) STRICT, WITHOUT ROWID;
+-- Search by equal tokens, each written in hexadecimal so that no tokenizer can part or fold it. Keeps no text: taking a
+-- record out needs the words that were put in. With secure-delete it takes the words themselves out, too.
+CREATE VIRTUAL TABLE token USING fts5 (
+  tokens, content = '', columnsize = 0, detail = none, tokenize = 'ascii'
+);
+INSERT INTO token (token, rank) VALUES ('secure-delete', 1);
 
 CREATE TABLE link (
   row INTEGER NOT NULL,

@@ -186,8 +186,9 @@ fn another_way_of_deriving_tokens_is_caught_up_with_at_the_start() {
         store.list(&query).unwrap().len()
     };
     assert_eq!(found(&store), 1);
-    let old = "DELETE FROM token; UPDATE record SET cancelled = 1, fields = x'80';
-               UPDATE register SET tokens = x'90';";
+    let old = "INSERT INTO token (token, rowid, tokens) SELECT 'delete', row, tokens FROM register;
+               UPDATE record SET cancelled = 1, fields = x'80';
+               UPDATE register SET tokens = '';";
     store.register.execute_batch(old).unwrap();
     drop(store);
     let store = open(&dir);

@@ -51,6 +51,18 @@ pub(crate) fn texts(pairs: &[(&str, &str)]) -> Fields {
 
 /// Two residents (one edited), a house, a visit, an envelope under way, a refusal, a state, a cursor.
 pub(crate) fn fill(store: &mut SqliteStore, who: &Identity) {
+    make_records(store, who);
+    seal(store, who);
+    make_the_rest(store, who);
+}
+
+/// The same with no envelope yet.
+pub(crate) fn fill_unsent(store: &mut SqliteStore, who: &Identity) {
+    make_records(store, who);
+    make_the_rest(store, who);
+}
+
+fn make_records(store: &mut SqliteStore, who: &Identity) {
     let resident = texts(&[
         ("name", NAME),
         ("certificate_kind", "414"),
@@ -84,7 +96,9 @@ pub(crate) fn fill(store: &mut SqliteStore, who: &Identity) {
         Timestamp(3),
     )
     .unwrap();
-    seal(store, who);
+}
+
+fn make_the_rest(store: &mut SqliteStore, who: &Identity) {
     let mut visit = texts(&[
         ("resident", &record_id(1).to_string()),
         ("house", &record_id(3).to_string()),
