@@ -50,7 +50,6 @@ pub(super) fn apply<S: DeviceStore>(
         .map_err(|_| DeviceError::Protocol("batch can't be read"))?;
     let mut open: BTreeMap<RecordId, Open> = BTreeMap::new();
     let mut write = WriteBatch::default();
-    let mut own = 0;
     let mut gone: BTreeSet<RecordId> = BTreeSet::new();
     let mut erased: BTreeSet<RecordId> = BTreeSet::new();
     for entry in entries {
@@ -63,10 +62,7 @@ pub(super) fn apply<S: DeviceStore>(
                 gone.remove(&whole.record);
                 take_whole(store, &mut open, whole, repair)?;
             }
-            Entry::Own(record, hash) => {
-                own += 1;
-                take_own(store, &mut open, record, hash)?;
-            }
+            Entry::Own(record, hash) => take_own(store, &mut open, record, hash)?,
             Entry::State(state) => write.states.push((scope, state)),
             Entry::Event(event) => write.events.push(event),
             Entry::Leave(record) => {
@@ -94,7 +90,7 @@ pub(super) fn apply<S: DeviceStore>(
             .iter()
             .map(|(_, state)| state.key.clone())
             .collect(),
-        own,
+        own: open.values().map(Open::own).sum(),
     };
     let unsent = if open.values().any(|open| open.join) {
         store.outbox()?
@@ -312,6 +308,12 @@ fn take_whole<S: DeviceStore>(
 }
 
 impl Open {
+    /// How many changes made here came back: confirmed by this batch, and not new.
+    fn own(&self) -> usize {
+        let new = |hash: &ChangeHash| self.add.iter().any(|change| change.hash == *hash);
+        self.confirm.iter().filter(|hash| !new(hash)).count()
+    }
+
     fn knows(&self, hash: &ChangeHash) -> bool {
         self.known.iter().any(|known| known.hash == *hash)
     }

@@ -68,17 +68,25 @@ pub(crate) fn in_chinese(command: Command) -> Command {
     command
 }
 
+/// What the library says in English and no setting changes.
+const IN_CHINESE: [(&str, &str); 4] = [
+    ("[OPTIONS]", "[选项]"),
+    ("[default: ", "[默认："),
+    ("[env: ", "[环境变量："),
+    ("[possible values: ", "[可选："),
+];
+
 /// Shows the help or version that was asked for, or says what is wrong with the arguments.
 pub(crate) fn refuse(error: &clap::Error, json: bool) -> ExitCode {
     if matches!(
         error.kind(),
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
     ) {
-        output::line(error.render().to_string().trim_end());
+        output::line(translate(&error.render().to_string()).trim_end());
         return ExitCode::SUCCESS;
     }
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        output::complain(error.render().to_string().trim_end());
+        output::complain(translate(&error.render().to_string()).trim_end());
         return ExitCode::from(Exit::Usage as u8);
     }
     let said = |kind: ContextKind| match error.get(kind) {
@@ -105,4 +113,13 @@ pub(crate) fn refuse(error: &clap::Error, json: bool) -> ExitCode {
         _ => "参数不正确".to_owned(),
     };
     Failure::usage("arguments", format!("{message}（加 --help 查看用法）")).report(json)
+}
+
+/// The words that clap puts into help by itself.
+pub(crate) fn translate(help: &str) -> String {
+    IN_CHINESE
+        .iter()
+        .fold(help.to_owned(), |help, (english, chinese)| {
+            help.replace(english, chinese)
+        })
 }

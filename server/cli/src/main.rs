@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn every_help_is_in_chinese() {
         fn walk(command: &mut clap::Command, path: &str) {
-            let help = command.render_long_help().to_string();
+            let help = help::translate(&command.render_long_help().to_string());
             for english in [
                 "Usage:",
                 "Options:",
@@ -126,6 +126,10 @@ mod tests {
                 "Arguments:",
                 "Print help",
                 "Print version",
+                "[OPTIONS]",
+                "[default",
+                "[env",
+                "[possible",
             ] {
                 assert!(!help.contains(english), "{path}: {english}\n{help}");
             }
