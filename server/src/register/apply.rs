@@ -18,7 +18,7 @@ use super::load::{self, Locked};
 use super::log::{self, Draft, LogKind, LogSlice, ScopeWrites};
 use super::model::{Prepared, Receipt, Submission};
 use super::store::{self, Alarm, ChangeColumns, EnvelopeRow, EventColumns, RecordColumns};
-use super::{conflicts, rescope, sealing};
+use super::{conflicts, filters, ledger, rescope, sealing};
 use crate::database::system_tx;
 use crate::domains::audit;
 use crate::error::{ApiError, ApiResult};
@@ -303,6 +303,14 @@ async fn write(
         if !residents.is_empty() {
             rescope::residents(tx, &residents, &mut writes).await?;
         }
+        let commit = ledger::Commit {
+            state,
+            records: &records,
+            projections: &projections,
+            changes: &judgement.changes,
+            now,
+        };
+        ledger::write(tx, &commit).await?;
     }
     write_events(tx, state, &judgement, &mut writes, now, stamp).await?;
     let mut drafts = conflicts::Drafts::default();
@@ -392,10 +400,10 @@ async fn write_records(
         let registers = &locked.hold.registers;
         let projection = projection::project(&locked.hold.record_type, registers);
         let version = locked.stored.as_ref().map_or(0, |stored| stored.version) + 1;
-        let tokens: Vec<String> = projection
-            .tokens
-            .iter()
-            .map(|token| state.keys.blind(token).to_string())
+        let narrowing = filters::tokens(&locked.hold.record_type, &projection.fields);
+        let tokens: Vec<String> = narrowing
+            .chain(projection.tokens.iter().cloned())
+            .map(|token| state.keys.blind(&token).to_string())
             .collect();
         let areas: Vec<&str> = locked.hold.areas.iter().map(AreaCode::as_str).collect();
         rows.id.push(id.0);
@@ -508,6 +516,7 @@ async fn write_events(
             .push(DateTime::from_timestamp_millis(at.0).unwrap_or(now));
         rows.subjects.push(format!("{{{}}}", subjects.join(",")));
         rows.facets.push(judging::event_facets(item));
+        rows.verifies.push(judging::event_verifies(item));
         rows.wrapped_key.push(wrapped.sealed);
         rows.key_version.push(wrapped.version);
         rows.body.push(sealing::seal_row(
@@ -537,8 +546,10 @@ async fn write_events(
     store::insert_events(tx, &rows, now).await
 }
 
-/// A message to a user, as a state of the user's scope: shown on the phone and on the console.
-pub(super) fn message(
+/// A message to a user, as a state of the user's scope: shown on the phone and on the console. One of the same id
+/// takes the place of the one before. The text names no person and no value.
+#[must_use]
+pub fn message(
     to: UserId,
     id: Uuid,
     code: &str,

@@ -16,6 +16,7 @@ use doorstep_core::records::{self, Mode, RecordKind, Severity};
 use doorstep_core::time::Timestamp;
 use doorstep_core::value::{Fields, Value};
 
+use super::ledger::{Moved, Watch};
 use super::load::Locked;
 use super::model::{Prepared, Submitter};
 
@@ -40,6 +41,10 @@ pub(super) struct AcceptedChange {
     pub(super) epoch: u32,
     pub(super) device: DeviceId,
     pub(super) user: UserId,
+    /// Whether it began the record.
+    pub(super) new: bool,
+    /// The key fields to which it gave other values.
+    pub(super) moved: Vec<Moved>,
 }
 
 /// An event that was taken.
@@ -167,6 +172,7 @@ impl Judgement {
             grants: &who.grants,
         };
         let hold = &mut locked.hold;
+        let watch = Watch::begin(hold, &change);
         let (kind, epoch) = (item.record_type.as_str(), item.epoch);
         let judged = match &locked.history {
             Some(history) => accept::judge(hold, kind, epoch, &change, hash, &author, history),
@@ -180,6 +186,7 @@ impl Judgement {
                 let record = item.record;
                 self.conflicts
                     .extend(conflicts.into_iter().map(|draft| (record, draft)));
+                let (new, moved) = watch.end(&locked.hold);
                 if let Some(history) = &mut locked.history {
                     history.insert(hash, change.clone());
                 }
@@ -191,6 +198,8 @@ impl Judgement {
                     epoch,
                     device: who.device,
                     user: who.user,
+                    new,
+                    moved,
                 });
                 Outcome::Accepted
             }
@@ -352,6 +361,15 @@ pub(super) fn event_subjects(item: &EventItem) -> Vec<RecordId> {
         .filter_map(Value::as_text)
         .filter_map(|text| text.parse().ok())
         .collect()
+}
+
+/// The results of a visit by which what is registered was found true, or corrected: 已见面核实, 信息有变化.
+const VERIFYING: [&str; 2] = ["01", "06"];
+
+/// Whether an event verifies what it is about.
+pub(super) fn event_verifies(item: &EventItem) -> bool {
+    let result = item.fields.get("result").and_then(Value::as_text);
+    item.event_type == "visit" && result.is_some_and(|result| VERIFYING.contains(&result))
 }
 
 /// When an event happened, as it says itself, else when its id was made.

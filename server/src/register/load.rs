@@ -76,6 +76,9 @@ pub(super) async fn lock(
 
 async fn open(keys: &KeyRing, row: RecordRow) -> ApiResult<Locked> {
     let id = RecordId(row.id);
+    if row.erased {
+        return erased(id, row);
+    }
     let wrapped = row.wrapped()?;
     let key = keys.record_key(id, &wrapped).await?;
     let registers = sealing::open_state(&key, id, row.version, &row.state)?;
@@ -96,6 +99,19 @@ async fn open(keys: &KeyRing, row: RecordRow) -> ApiResult<Locked> {
         history: None,
         refused: BTreeSet::new(),
     })
+}
+
+/// What is left of an erased record: whatever is still sent for it is of an epoch that is over.
+fn erased(id: RecordId, row: RecordRow) -> ApiResult<Locked> {
+    let mut locked = Locked::new(id);
+    locked.hold.areas = row.areas()?;
+    locked.hold.record_type = row.record_type;
+    locked.hold.epoch = row.epoch.unsigned_abs();
+    locked.stored = Some(Stored {
+        version: row.version,
+        heads: Vec::new(),
+    });
+    Ok(locked)
 }
 
 /// Heads from their column.

@@ -7,17 +7,24 @@
 
 mod apply;
 mod conflicts;
+mod erase;
+mod filters;
 mod judging;
+mod ledger;
 mod load;
 mod log;
 mod model;
 pub mod read;
 mod rescope;
+mod sealed;
 mod sealing;
 mod store;
 
-pub use apply::{Applied, apply, commit};
+pub use apply::{Applied, apply, commit, message};
+pub use erase::erase;
+pub use filters::filter_token;
 pub use log::{LogSlice, append_states};
-pub use model::{Prepared, Receipt, Submission, Submitter};
+pub use model::{Prepared, Receipt, SERVER_DEVICE, Submission, Submitter};
 pub use read::next_envelope;
+pub use sealed::{PastChange, SealedRecord, field_values, history};
 pub use sealing::{ConflictBody, ConflictValue, open_conflict};

@@ -7,8 +7,15 @@ use doorstep_core::crypto::sm3;
 use doorstep_core::envelope::{ChangeItem, Envelope, EventItem, Item};
 use doorstep_core::ids::{AreaCode, ChangeHash, DeviceId, RecordId, UserId};
 use doorstep_core::protocol::frames::{Outcome, Refusal};
-use doorstep_core::rights::Role;
+use doorstep_core::rights::{Permission, Role};
 use doorstep_core::value::Fields;
+use uuid::Uuid;
+
+use crate::domains::auth::Actor;
+use crate::state::AppState;
+
+/// What stands for a device where the server itself made a change.
+pub const SERVER_DEVICE: DeviceId = DeviceId(Uuid::nil());
 
 /// Who submits, as authenticated.
 #[derive(Clone, Debug)]
@@ -21,6 +28,31 @@ pub struct Submitter {
     pub key: PublicKey,
     /// The user's roles now, and where.
     pub grants: Vec<(Role, AreaCode)>,
+}
+
+impl Submitter {
+    /// The server itself, for a user: decisions, edits on the console, files brought in. It signs with its own key and
+    /// may write every field, so whoever calls this has checked what the user may do.
+    #[must_use]
+    pub fn server(state: &AppState, user: UserId) -> Self {
+        Self {
+            device: SERVER_DEVICE,
+            user,
+            key: state.keys.provider().server_key().public(),
+            grants: vec![(Role::Server, AreaCode::city())],
+        }
+    }
+
+    /// A user on the console, with the user's own rights; the server's key signs.
+    #[must_use]
+    pub fn user(state: &AppState, actor: &Actor) -> Self {
+        let may_write = |role: Role| role.may(Permission::WriteRegister);
+        let grants = actor.grants.iter().filter(|grant| may_write(grant.role));
+        Self {
+            grants: grants.map(|grant| (grant.role, grant.area)).collect(),
+            ..Self::server(state, actor.user)
+        }
+    }
 }
 
 /// One thing to apply.

@@ -26,8 +26,9 @@ const LOG_AFTER: &str = include_str!("sql/log_after.sql");
 const RECORD_KEYS: &str = include_str!("sql/record_keys.sql");
 const CHANGE_BODIES: &str = include_str!("sql/change_bodies.sql");
 const EVENT_BODIES: &str = include_str!("sql/event_bodies.sql");
-const MEMBERS: &str =
-    "SELECT id, heads FROM records WHERE areas @> ARRAY[$1] AND merged_into IS NULL ORDER BY id";
+const MEMBERS: &str = include_str!("sql/members.sql");
+const ERASED_AFTER: &str =
+    "SELECT EXISTS (SELECT FROM scope_log WHERE scope = $1 AND seq > $2 AND kind = 6)";
 const STATE_JSON: &str = "SELECT json FROM states WHERE scope = $1 AND key = $2";
 const AREAS_OF: &str = "SELECT areas FROM records WHERE id = $1";
 const SCOPE_STATES: &str =
@@ -392,6 +393,18 @@ pub async fn states_and_events(
         }
     }
     Ok(entries)
+}
+
+/// Whether something of a scope was erased after a number of its log: what was copied before then must be forgotten.
+///
+/// # Errors
+/// When the database fails.
+pub async fn erased_after(tx: &mut PgConnection, scope: ScopeId, seq: u64) -> ApiResult<bool> {
+    Ok(sqlx::query_scalar(ERASED_AFTER)
+        .bind(scope.to_string())
+        .bind(i64::try_from(seq).unwrap_or(i64::MAX))
+        .fetch_one(tx)
+        .await?)
 }
 
 /// One state entry's JSON.

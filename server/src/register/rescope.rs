@@ -12,7 +12,7 @@ use super::log::{Draft, LogKind, ScopeWrites};
 use crate::error::{ApiError, ApiResult};
 
 const RESIDENCE_AREAS: &str = include_str!("sql/residence_areas.sql");
-const SET_AREAS: &str = "UPDATE records SET areas = $2 WHERE id = $1";
+const SET_AREAS: &str = include_str!("sql/set_areas.sql");
 
 #[derive(Debug, sqlx::FromRow)]
 struct Row {

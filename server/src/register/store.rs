@@ -40,6 +40,7 @@ pub(super) struct RecordRow {
     pub(super) version: i32,
     pub(super) wrapped_key: Vec<u8>,
     pub(super) key_version: i32,
+    pub(super) erased: bool,
 }
 
 impl RecordRow {
@@ -221,6 +222,7 @@ pub(super) struct EventColumns {
     pub(super) wrapped_key: Vec<Vec<u8>>,
     pub(super) key_version: Vec<i32>,
     pub(super) body: Vec<Vec<u8>>,
+    pub(super) verifies: Vec<bool>,
 }
 
 pub(super) async fn insert_events(
@@ -241,6 +243,7 @@ pub(super) async fn insert_events(
         .bind(&rows.key_version)
         .bind(&rows.body)
         .bind(now)
+        .bind(&rows.verifies)
         .execute(tx)
         .await?;
     Ok(())

@@ -75,6 +75,7 @@ impl Bundles {
         if let Some(bundle) = held
             .as_ref()
             .filter(|bundle| end.seq.saturating_sub(bundle.offer.cursor.seq) < BUNDLE_BEHIND)
+            && self.stands(state, bundle).await?
         {
             return Ok(Some(bundle.offer.clone()));
         }
@@ -85,15 +86,44 @@ impl Bundles {
     }
 
     /// The bundle of this digest, with the scope it belongs to.
-    #[must_use]
-    pub fn find(&self, digest: &[u8]) -> Option<(Arc<Bundle>, ScopeId)> {
-        let held = self
-            .by_digest
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        held.iter()
-            .find(|bundle| bundle.offer.digest == digest)
-            .map(|bundle| (bundle.clone(), bundle.scope))
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn find(
+        &self,
+        state: &AppState,
+        digest: &[u8],
+    ) -> ApiResult<Option<(Arc<Bundle>, ScopeId)>> {
+        let held = {
+            let held = self
+                .by_digest
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            held.iter()
+                .find(|bundle| bundle.offer.digest == digest)
+                .cloned()
+        };
+        match held {
+            Some(bundle) if self.stands(state, &bundle).await? => {
+                let scope = bundle.scope;
+                Ok(Some((bundle, scope)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether nothing of it was erased since it was made; else it is forgotten.
+    async fn stands(&self, state: &AppState, bundle: &Arc<Bundle>) -> ApiResult<bool> {
+        let mut connection = state.pool.acquire().await?;
+        let erased =
+            read::erased_after(&mut connection, bundle.scope, bundle.offer.cursor.seq).await?;
+        if erased {
+            self.by_digest
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .retain(|held| !Arc::ptr_eq(held, bundle));
+        }
+        Ok(!erased)
     }
 
     fn keep(&self, bundle: Arc<Bundle>) {

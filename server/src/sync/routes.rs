@@ -47,6 +47,7 @@ pub async fn open_sync(
     responses((status = 200, description = "The file", content_type = "application/octet-stream", body = Vec<u8>),
         (status = 206, description = "The rest of the file", content_type = "application/octet-stream", body = Vec<u8>)))]
 pub async fn fetch_bundle(
+    State(state): State<AppState>,
     Extension(sync): Extension<SyncState>,
     actor: Actor,
     Path(digest): Path<String>,
@@ -55,7 +56,8 @@ pub async fn fetch_bundle(
     let digest = hex::decode(&digest).unwrap_or_default();
     let (bundle, scope) = sync
         .bundles
-        .find(&digest)
+        .find(&state, &digest)
+        .await?
         .ok_or_else(|| ApiError::not_found("这个数据包"))?;
     let ScopeId::Area(area) = scope else {
         return Err(ApiError::not_found("这个数据包"));
