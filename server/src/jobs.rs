@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use crate::domains::{audit, auth};
+use crate::domains::{audit, auth, registry};
 use crate::error::ApiResult;
 use crate::state::AppState;
 
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
+const REMIND_EVERY: Duration = Duration::from_secs(3_600);
 
 /// Starts all jobs; they end when the server stops.
 pub fn start(state: &AppState) -> JoinHandle<()> {
@@ -23,6 +24,12 @@ pub fn start(state: &AppState) -> JoinHandle<()> {
             repeat(&state, "prune sign-in", PRUNE_EVERY, |state| async move {
                 auth::service::prune(&state).await
             }),
+            repeat(
+                &state,
+                "remind of returns",
+                REMIND_EVERY,
+                |state| async move { registry::service::remind_returns(&state).await.map(drop) }
+            ),
         );
         // The last word of a node that stops in order.
         if let Err(error) = audit::sign_head(&state).await {

@@ -20,7 +20,9 @@ use crate::domains::areas::routes as areas;
 use crate::domains::audit::routes as audit;
 use crate::domains::auth::routes as auth;
 use crate::domains::devices::routes as devices;
+use crate::domains::registry::routes as registry;
 use crate::domains::users::routes as users;
+use crate::domains::visits::routes as visits;
 use crate::error::{ApiError, Kind};
 use crate::http::guard::{self, Rules};
 use crate::http::{health, metrics, request, respond};
@@ -100,6 +102,42 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(areas::list_area_versions))
         .routes(routes!(areas::diff_areas))
         .routes(routes!(areas::show_area))
+        // The register
+        .routes(routes!(registry::list_residents, registry::create_resident))
+        .routes(routes!(registry::show_resident))
+        .routes(routes!(
+            registry::compare_main_residences,
+            registry::claim_main_residence,
+            registry::move_main_residence
+        ))
+        .routes(routes!(registry::set_away, registry::end_away))
+        .routes(routes!(registry::list_houses, registry::create_house))
+        .routes(routes!(registry::show_house))
+        .routes(routes!(registry::manage_house))
+        .routes(routes!(
+            registry::list_residences,
+            registry::create_residence
+        ))
+        .routes(routes!(registry::show_record, registry::update_record))
+        .routes(routes!(registry::show_history))
+        .routes(routes!(registry::reveal_record))
+        .routes(routes!(registry::cancel_record))
+        .routes(routes!(registry::restore_record))
+        .routes(routes!(registry::erase_record))
+        .routes(routes!(registry::list_buildings))
+        .routes(routes!(registry::show_building))
+        .routes(routes!(registry::list_away))
+        .routes(routes!(registry::list_former_residents))
+        .routes(routes!(registry::list_household_register))
+        // What became of people and of what is registered of them
+        .routes(routes!(registry::list_field_changes))
+        .routes(routes!(registry::list_population_changes))
+        .routes(routes!(registry::count_population_changes))
+        .routes(routes!(registry::list_address_changes))
+        // Visits
+        .routes(routes!(visits::list_visits))
+        .routes(routes!(visits::count_visits))
+        .routes(routes!(visits::list_due_visits))
         // The audit log
         .routes(routes!(audit::search_audit))
         .routes(routes!(audit::export_audit))

@@ -95,6 +95,12 @@ impl Things {
             .unwrap()
             .body;
         let text = |value: &Value| value["id"].as_str().unwrap().to_owned();
+        let resident = json!({ "name": "张三", "sex": "1", "population_kind": "01" });
+        let resident = create(server, &person, "residents", village, resident).await;
+        let house = json!({ "address": "陕西中路12弄28号1702室", "house_use": "1" });
+        let house = create(server, &person, "houses", village, house).await;
+        let residence = json!({ "resident": resident, "house": house, "kind": "living" });
+        let residence = create(server, &person, "residences", village, residence).await;
         Self {
             ids: BTreeMap::from([
                 ("user_id", person.id.to_string()),
@@ -104,6 +110,9 @@ impl Things {
                 ("area_code", village.to_owned()),
                 // No bundle has it; that a real one is kept from others is shown in tests/sync.rs.
                 ("digest", "5a".repeat(32)),
+                ("resident_id", resident),
+                ("house_id", house),
+                ("record_id", residence),
             ]),
             area: village,
         }
@@ -133,6 +142,19 @@ impl Things {
             "update_user" => json!({ "name": "张三", "area": area }),
             "grant_role" => json!({ "role": "collector", "area": area }),
             "revoke_device" | "order_wipe" => json!({ "reason": "遗失" }),
+            "create_resident" | "create_house" | "create_residence" => {
+                json!({ "area": area, "fields": {} })
+            }
+            "update_record" => json!({ "fields": { "remark": "x" } }),
+            "reveal_record" => json!({ "purpose": "service" }),
+            "cancel_record" => json!({ "reason": "99" }),
+            "restore_record" => json!({ "note": "x" }),
+            "erase_record" => json!({ "ground": "order", "confirm": self.ids["record_id"] }),
+            "claim_main_residence" | "move_main_residence" => {
+                json!({ "residence": self.ids["record_id"] })
+            }
+            "set_away" => json!({}),
+            "manage_house" => json!({ "step": "claim" }),
             // Read as a file of areas; who may not change the city's tree is refused before.
             "import_areas" => json!("code,name,level,parent"),
             // About the caller alone: no area in it.
@@ -145,6 +167,18 @@ impl Things {
             other => panic!("{other}: teach `Things` a right body of it"),
         })
     }
+}
+
+/// A record of a village; gives its id.
+async fn create(server: &TestServer, by: &Person, path: &str, area: &str, fields: Value) -> String {
+    let body = json!({ "area": area, "fields": fields });
+    let path = format!("/api/{path}");
+    let reply = server
+        .send("POST", &path, Some(&by.token), Some(body))
+        .await
+        .unwrap();
+    assert_eq!(reply.status, 201, "{}", reply.body);
+    reply.body["record"]["id"].as_str().unwrap().to_owned()
 }
 
 #[test]

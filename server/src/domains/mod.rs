@@ -5,4 +5,6 @@ pub mod areas;
 pub mod audit;
 pub mod auth;
 pub mod devices;
+pub mod registry;
 pub mod users;
+pub mod visits;

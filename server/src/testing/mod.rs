@@ -155,10 +155,28 @@ impl TestServer {
         token: Option<&str>,
         body: Option<Value>,
     ) -> anyhow::Result<Reply> {
+        self.send_if(method, path, token, None, body).await
+    }
+
+    /// As [`send`](Self::send), with the version that was read (If-Match).
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn send_if(
+        &self,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        version: Option<&str>,
+        body: Option<Value>,
+    ) -> anyhow::Result<Reply> {
         let url = format!("http://{}{path}", self.address);
         let mut request = self.client.request(method.parse()?, url);
         if let Some(token) = token {
             request = request.bearer_auth(token);
+        }
+        if let Some(version) = version {
+            request = request.header(reqwest::header::IF_MATCH, version);
         }
         if let Some(body) = body {
             request = request.json(&body);

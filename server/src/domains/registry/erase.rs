@@ -1,0 +1,99 @@
+//! Erasing a person for good: what the law wants forgotten is forgotten in the history too.
+
+use doorstep_core::ids::RecordId;
+use doorstep_core::rights::Permission;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::store;
+use crate::database::system_tx;
+use crate::domains::audit::{self, Entry};
+use crate::domains::auth::Actor;
+use crate::error::{ApiError, ApiResult, Problems};
+use crate::register;
+use crate::state::AppState;
+
+/// On what ground a record is erased.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Ground {
+    /// 本人要求删除
+    Request,
+    /// 保存期限届满
+    RetentionOver,
+    /// 违法或错误采集
+    UnlawfulCollection,
+    /// 法院或主管机关要求
+    Order,
+}
+
+/// What to erase, confirmed by its id.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EraseRecord {
+    /// On what ground.
+    pub ground: Ground,
+    /// The record's id once more: erasing can't be undone.
+    pub confirm: Uuid,
+}
+
+/// What was erased.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Erased {
+    /// The record and, of a resident, the residences.
+    pub records: Vec<Uuid>,
+    /// How many scopes' devices are told to purge.
+    pub scopes: usize,
+}
+
+pub(super) async fn erase(
+    state: &AppState,
+    actor: &Actor,
+    id: RecordId,
+    input: EraseRecord,
+) -> ApiResult<Erased> {
+    actor.trail.note_subject("record", id);
+    let mut problems = Problems::default();
+    problems.require(
+        input.confirm == id.0,
+        "confirm",
+        "not_the_same",
+        "请再次输入要彻底删除的档案编号",
+    );
+    problems.finish()?;
+    let mut tx = system_tx(&state.pool).await?;
+    let row = store::record(&mut tx, id.0)
+        .await?
+        .ok_or_else(|| ApiError::not_found("这份档案"))?;
+    for area in row.sealed.areas()? {
+        if actor.why(Permission::ReadRegister, &area).is_none() {
+            return Err(ApiError::not_found("这份档案"));
+        }
+        actor.require(Permission::EraseRecords, &area)?;
+    }
+    let mut records: Vec<RecordId> = store::ties(&mut tx, &[id.0], true)
+        .await?
+        .into_iter()
+        .map(|tie| RecordId(tie.sealed.id))
+        .collect();
+    records.push(id);
+    let slices = register::erase(&mut tx, state, &records).await?;
+    let area = row.sealed.area()?;
+    let entry = Entry::by(actor, state.clock.now(), "erase_record")
+        .subject("record", id)
+        .area(area);
+    let detail =
+        json!({ "ground": input.ground, "type": row.sealed.record_type, "records": records.len() });
+    audit::record(&mut tx, entry.detail(detail)).await?;
+    tx.commit().await?;
+    let scopes = slices.len();
+    for slice in slices {
+        state.hub.publish(slice);
+    }
+    Ok(Erased {
+        records: records.into_iter().map(|id| id.0).collect(),
+        scopes,
+    })
+}

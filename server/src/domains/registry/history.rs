@@ -1,0 +1,214 @@
+//! A record's history: every change with who made it, when, on which device, and each value before and after; and
+//! what had to be decided.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use doorstep_core::accept::ConflictKind;
+use doorstep_core::crdt::Registers;
+use doorstep_core::ids::{RecordId, UserId};
+use doorstep_core::mask;
+use doorstep_core::records::{FieldKind, Mask, RecordType, SetOf};
+use doorstep_core::rights::Permission;
+use doorstep_core::value::Value;
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::{file, store, view};
+use crate::domains::auth::{Actor, scoped_tx};
+use crate::domains::users;
+use crate::error::ApiResult;
+use crate::register::{self, PastChange, SERVER_DEVICE};
+use crate::state::AppState;
+
+/// A record's history.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct History {
+    /// Every change, in the order of acceptance.
+    pub changes: Vec<ChangeView>,
+    /// What had or has to be decided about it.
+    pub conflicts: Vec<ConflictNote>,
+}
+
+/// One change.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ChangeView {
+    /// Its name: SHA-256 of its Automerge chunk, hexadecimal.
+    pub hash: String,
+    /// Who made it.
+    pub user: Option<Uuid>,
+    /// That person's name.
+    pub user_name: Option<String>,
+    /// On which device; none: on the console, by a decision or from a file.
+    pub device: Option<Uuid>,
+    /// The device's clock then.
+    pub made_at: DateTime<Utc>,
+    /// When the server took it.
+    pub accepted_at: DateTime<Utc>,
+    /// Whether it was made without knowing of the change before it.
+    pub concurrent: bool,
+    /// What it put.
+    pub fields: Vec<FieldMove>,
+}
+
+/// A value before and after; personal ones masked.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct FieldMove {
+    /// The key.
+    pub field: String,
+    /// Its Chinese label.
+    pub label: String,
+    /// Before the change.
+    #[schema(value_type = Object)]
+    pub before: Value,
+    /// What the change put.
+    #[schema(value_type = Object)]
+    pub put: Value,
+    /// What the record held then: another value than `put`, where a concurrent one won.
+    #[schema(value_type = Object)]
+    pub after: Value,
+}
+
+/// Something that had to be decided.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ConflictNote {
+    /// The item.
+    pub id: Uuid,
+    /// Its kind's code.
+    pub kind: String,
+    /// Its kind's name.
+    pub kind_label: String,
+    /// The field in dispute, where it is one.
+    pub field: Option<String>,
+    /// `open`, `decided` or `dismissed`.
+    pub status: String,
+    /// When it was opened.
+    pub opened_at: DateTime<Utc>,
+    /// When it was decided.
+    pub decided_at: Option<DateTime<Utc>>,
+    /// By whom.
+    pub decided_by: Option<Uuid>,
+    /// That person's name.
+    pub decided_by_name: Option<String>,
+    /// How.
+    pub decision: Option<String>,
+}
+
+pub(super) async fn show(state: &AppState, actor: &Actor, id: RecordId) -> ApiResult<History> {
+    let mut tx = scoped_tx(&state.pool, actor, Permission::ReadRegister).await?;
+    let row = file::find(&mut tx, actor, id, None).await?;
+    let declared = view::declared(&row.sealed.record_type)?;
+    let past = register::history(&mut tx, &state.keys, &row.sealed).await?;
+    let conflicts = store::conflicts(&mut tx, id.0).await?;
+    drop(tx);
+    let users: BTreeSet<UserId> = past
+        .iter()
+        .filter_map(|change| change.user)
+        .chain(
+            conflicts
+                .iter()
+                .filter_map(|conflict| conflict.decided_by.map(UserId)),
+        )
+        .collect();
+    let names = users::service::names(state, &users.into_iter().collect::<Vec<_>>()).await?;
+    let name = |user: Option<Uuid>| user.and_then(|user| names.get(&UserId(user)).cloned());
+    let mut registers = Registers::default();
+    let mut changes = Vec::with_capacity(past.len());
+    for change in past {
+        let mut change = replay(&mut registers, declared, change);
+        change.user_name = name(change.user);
+        changes.push(change);
+    }
+    let conflicts = conflicts.into_iter().map(|row| ConflictNote {
+        kind_label: kind_label(&row.kind),
+        field: declared.field(&row.subject).map(|_| row.subject),
+        decided_by_name: name(row.decided_by),
+        id: row.id,
+        kind: row.kind,
+        status: row.status,
+        opened_at: row.opened_at,
+        decided_at: row.decided_at,
+        decided_by: row.decided_by,
+        decision: row.decision,
+    });
+    Ok(History {
+        changes,
+        conflicts: conflicts.collect(),
+    })
+}
+
+/// Applies a change that was accepted once, and tells what it moved.
+fn replay(registers: &mut Registers, declared: &RecordType, past: PastChange) -> ChangeView {
+    let concurrent = past.change.deps != registers.heads();
+    let value = |registers: &Registers, key: &str| registers.get(key).cloned().unwrap_or_default();
+    let before: Vec<Value> = past
+        .change
+        .ops
+        .iter()
+        .map(|op| value(registers, &op.key))
+        .collect();
+    // It was accepted, so what it replaces was known; an order that can't be replayed shows what the change put.
+    let applied = registers
+        .apply(&past.change, past.hash, |_, _| true)
+        .is_ok();
+    let moves = past
+        .change
+        .ops
+        .iter()
+        .zip(before)
+        .filter(|(op, _)| !op.key.starts_with('_'));
+    let fields = moves.map(|(op, before)| {
+        let after = if applied {
+            value(registers, &op.key)
+        } else {
+            op.value.clone()
+        };
+        FieldMove {
+            field: masked_key(declared, &op.key),
+            label: declared
+                .field(&op.key)
+                .map_or_else(|| op.key.clone(), |field| field.label.clone()),
+            before: masked(declared, &op.key, before),
+            put: masked(declared, &op.key, op.value.clone()),
+            after: masked(declared, &op.key, after),
+        }
+    });
+    ChangeView {
+        hash: past.hash.to_string(),
+        user: past.user.map(|user| user.0),
+        user_name: None,
+        device: (past.device != SERVER_DEVICE).then_some(past.device.0),
+        made_at: past.made_at,
+        accepted_at: past.accepted_at,
+        concurrent,
+        fields: fields.collect(),
+    }
+}
+
+/// A value under the mask of its field.
+pub(super) fn masked(declared: &RecordType, key: &str, value: Value) -> Value {
+    match (declared.field(key), value) {
+        (_, Value::Null) => Value::Null,
+        (Some(field), Value::Text(text)) => mask::mask(field, &text).into(),
+        (Some(field), _) if field.mask == Mask::All => mask::HIDDEN.into(),
+        (Some(_), value) => value,
+        (None, _) => mask::HIDDEN.into(),
+    }
+}
+
+/// The elements of a masked set stand in its keys.
+fn masked_key(declared: &RecordType, key: &str) -> String {
+    let hidden = declared.field(key).is_some_and(|field| {
+        field.mask == Mask::All && matches!(field.kind, FieldKind::Set(SetOf::Free | SetOf::Blob))
+    });
+    match key.split_once('/') {
+        Some((name, _)) if hidden => format!("{name}/{}", mask::HIDDEN),
+        _ => key.to_owned(),
+    }
+}
+
+fn kind_label(code: &str) -> String {
+    let kind = ConflictKind::ALL.iter().find(|kind| kind.code() == code);
+    kind.map_or(code, |kind| kind.label()).to_owned()
+}

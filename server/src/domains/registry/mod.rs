@@ -1,0 +1,26 @@
+//! The register of people and houses as the console sees it: search, files with their histories, the view of a
+//! building, edits, main residences, away people, former residents, erasure, the ledger of changes.
+//!
+//! Everything that writes goes through `register::apply`; everything that reads opens sealed rows within the areas of
+//! the caller's right and masks them. Knows no socket and no conflict queue.
+
+mod away;
+mod buildings;
+mod edit;
+mod erase;
+mod file;
+mod former;
+mod history;
+mod household;
+mod ledger;
+mod main_residence;
+mod managed;
+mod model;
+mod notify;
+mod people;
+mod reveal;
+pub mod routes;
+mod search;
+pub mod service;
+mod store;
+mod view;

@@ -1,0 +1,52 @@
+//! Telling those concerned: a message in each one's own scope, shown on phone and console. Texts name no person: the
+//! record's id leads to the file, which shows what the reader's right goes to.
+
+use std::collections::BTreeSet;
+
+use doorstep_core::ids::{AreaCode, EventId, RecordId, ScopeId, UserId};
+use doorstep_core::protocol::frames::StateEntry;
+use doorstep_core::rights::{Permission, Role};
+
+use crate::domains::users;
+use crate::error::ApiResult;
+use crate::random;
+use crate::register;
+use crate::state::AppState;
+
+/// Who works in an area.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Concerned {
+    /// Who goes to the doors there.
+    pub(super) collectors: BTreeSet<UserId>,
+    /// Who decides there: concerned, though no collectors.
+    pub(super) supervisors: BTreeSet<UserId>,
+}
+
+/// Who works in the area. Uses a connection of its own: call it before a transaction is opened.
+pub(super) async fn concerned(state: &AppState, area: &AreaCode) -> ApiResult<Concerned> {
+    let mut concerned = Concerned::default();
+    for grant in users::service::holders(state, Permission::WriteRegister, area).await? {
+        match grant.role {
+            Role::Collector => concerned.collectors.insert(grant.user),
+            Role::Supervisor => concerned.supervisors.insert(grant.user),
+            _ => false,
+        };
+    }
+    Ok(concerned)
+}
+
+/// A message for each of these users.
+pub(super) fn messages(
+    state: &AppState,
+    to: impl IntoIterator<Item = UserId>,
+    code: &str,
+    text: &str,
+    record: RecordId,
+) -> ApiResult<Vec<(ScopeId, StateEntry)>> {
+    let at = state.clock.timestamp();
+    let message = |user| {
+        let id = random::id(at, EventId::new)?.0;
+        Ok(register::message(user, id, code, text, record, at))
+    };
+    to.into_iter().map(message).collect()
+}

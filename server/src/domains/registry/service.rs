@@ -1,0 +1,9 @@
+//! What other domains and jobs may ask of the registry.
+
+pub use super::away::remind_returns;
+pub use super::main_residence::move_main_residence;
+
+/// A key of a caller's as an answer may repeat it: it is not ours, so not at any length.
+pub(super) fn short(key: &str) -> String {
+    key.chars().filter(|c| !c.is_control()).take(64).collect()
+}

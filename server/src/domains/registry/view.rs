@@ -1,0 +1,170 @@
+//! From sealed rows to what callers see: opened, masked, with the texts that name things.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use doorstep_core::codes;
+use doorstep_core::mask;
+use doorstep_core::records::{self, FieldKind, RecordType, SetOf, split_key};
+use doorstep_core::time::Timestamp;
+use doorstep_core::value::{Fields, Value};
+use uuid::Uuid;
+
+use super::model::{RecordRow, RecordView, TieRow, TieView};
+use crate::error::{ApiError, ApiResult};
+use crate::state::AppState;
+
+/// A record's declaration.
+pub(super) fn declared(record_type: &str) -> ApiResult<&'static RecordType> {
+    records::record_type(record_type)
+        .ok_or_else(|| ApiError::internal(anyhow::anyhow!("no declaration of {record_type}")))
+}
+
+/// The day in Shanghai.
+pub(super) fn day(at: DateTime<Utc>) -> NaiveDate {
+    Timestamp(at.timestamp_millis())
+        .date_in_shanghai()
+        .unwrap_or_default()
+}
+
+/// The label of a code; the code itself where the table doesn't know it.
+pub(super) fn label(table: &str, code: &str) -> String {
+    codes::table(table)
+        .and_then(|table| table.label(code))
+        .unwrap_or(code)
+        .to_owned()
+}
+
+/// A row with its values in clear, for those who show a part of them.
+#[derive(Clone, Debug)]
+pub(super) struct Open {
+    pub(super) row: RecordRow,
+    pub(super) fields: Fields,
+}
+
+impl Open {
+    pub(super) async fn new(state: &AppState, row: RecordRow) -> ApiResult<Self> {
+        let fields = row.sealed.fields(&state.keys).await?;
+        Ok(Self { row, fields })
+    }
+
+    pub(super) async fn all(state: &AppState, rows: Vec<RecordRow>) -> ApiResult<Vec<Self>> {
+        let mut open = Vec::with_capacity(rows.len());
+        for row in rows {
+            open.push(Self::new(state, row).await?);
+        }
+        Ok(open)
+    }
+
+    pub(super) fn text(&self, key: &str) -> Option<&str> {
+        self.fields.get(key).and_then(Value::as_text)
+    }
+
+    pub(super) fn yes(&self, key: &str) -> bool {
+        self.fields.get(key).and_then(Value::as_bool) == Some(true)
+    }
+
+    /// The name of a resident, masked.
+    pub(super) fn masked_name(&self) -> String {
+        self.masked("name")
+    }
+
+    fn masked(&self, key: &str) -> String {
+        let field = records::record_type(&self.row.sealed.record_type)
+            .and_then(|declared| declared.field(key));
+        match (field, self.text(key)) {
+            (Some(field), Some(text)) => mask::mask(field, text),
+            _ => String::new(),
+        }
+    }
+
+    /// As callers see it.
+    pub(super) fn view(&self, residences: Vec<TieView>) -> ApiResult<RecordView> {
+        let sealed = &self.row.sealed;
+        let declared = declared(&sealed.record_type)?;
+        let title: Vec<String> = declared.title.iter().map(|key| self.masked(key)).collect();
+        let registered: Option<NaiveDate> = self
+            .text("last_verified")
+            .and_then(|text| text.parse().ok());
+        Ok(RecordView {
+            id: sealed.id,
+            record_type: sealed.record_type.clone(),
+            title: title.join(" ").trim().to_owned(),
+            area: sealed.area_code.clone(),
+            areas: sealed.areas.clone(),
+            cancelled: sealed.cancelled,
+            version: sealed.version,
+            updated_at: sealed.updated_at,
+            updated_by: sealed.updated_by,
+            last_verified: registered.max(self.row.verified_at.map(day)),
+            fields: mask::mask_fields(declared, &self.fields),
+            residences,
+        })
+    }
+
+    /// The digests of photos and files, by field.
+    pub(super) fn photos(&self) -> ApiResult<BTreeMap<String, Vec<String>>> {
+        let declared = declared(&self.row.sealed.record_type)?;
+        let mut photos: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (key, value) in &self.fields {
+            let (name, element) = split_key(key);
+            let digest = match (declared.field(key).map(|field| &field.kind), element, value) {
+                (Some(FieldKind::Blob), _, Value::Text(digest)) => digest,
+                (Some(FieldKind::Set(SetOf::Blob)), Some(digest), Value::Bool(true)) => digest,
+                _ => continue,
+            };
+            photos
+                .entry(name.to_owned())
+                .or_default()
+                .push(digest.to_owned());
+        }
+        Ok(photos)
+    }
+}
+
+/// Residences by resident.
+pub(super) async fn ties_by_resident(
+    state: &AppState,
+    rows: Vec<TieRow>,
+) -> ApiResult<BTreeMap<Uuid, Vec<TieView>>> {
+    let mut ties: BTreeMap<Uuid, Vec<TieView>> = BTreeMap::new();
+    for row in rows {
+        let resident = row.resident;
+        ties.entry(resident)
+            .or_default()
+            .push(tie(state, row).await?);
+    }
+    Ok(ties)
+}
+
+/// A residence as callers see it.
+pub(super) async fn tie(state: &AppState, row: TieRow) -> ApiResult<TieView> {
+    let fields = row.sealed.fields(&state.keys).await?;
+    let text = |key: &str| fields.get(key).and_then(Value::as_text).map(str::to_owned);
+    let address = match &row.house_address {
+        Some(address) => Some(address.clone()),
+        None => text("address"),
+    };
+    // A person's address is personal, though a house's alone is not.
+    let masked = declared("residence")?
+        .field("address")
+        .zip(address)
+        .map(|(field, address)| mask::mask(field, &address));
+    let kind = text("kind").unwrap_or_default();
+    let reason = text("cancel_reason").map(|code| label("cancel_reason", &code));
+    Ok(TieView {
+        id: row.sealed.id,
+        resident: row.resident,
+        house: row.house,
+        address: masked.unwrap_or_default(),
+        kind_label: label("residence_kind", &kind),
+        kind,
+        main: fields.get("main").and_then(Value::as_bool) == Some(true),
+        active: row.active,
+        area: row.sealed.area_code.clone(),
+        version: row.sealed.version,
+        from: text("from"),
+        until: text("until").or_else(|| text("cancelled_on")),
+        ended_because: reason.filter(|_| !row.active),
+    })
+}

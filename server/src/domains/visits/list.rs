@@ -1,0 +1,136 @@
+//! Visits by area, person, house, collector and period; and those that are due.
+
+use std::collections::BTreeSet;
+
+use chrono::{Days, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
+use doorstep_core::ids::{AreaCode, AreaLevel, EventId, UserId};
+use doorstep_core::mask;
+use doorstep_core::records;
+use doorstep_core::rights::Permission;
+use uuid::Uuid;
+
+use super::model::{DueQuery, DueVisit, VisitQuery, VisitRow, VisitView};
+use super::store::{self, Filter};
+use crate::domains::auth::{Actor, scoped_tx};
+use crate::domains::users;
+use crate::error::{ApiError, ApiResult, Problems};
+use crate::http::{Page, PageParams};
+use crate::register;
+use crate::state::AppState;
+
+pub(super) async fn list(
+    state: &AppState,
+    actor: &Actor,
+    query: VisitQuery,
+) -> ApiResult<Page<VisitView>> {
+    let paging = PageParams {
+        limit: query.limit,
+        cursor: query.cursor.clone(),
+    };
+    let filter = filter(actor, query)?;
+    let mut tx = scoped_tx(&state.pool, actor, Permission::ReadRegister).await?;
+    let rows = store::list(&mut tx, &filter, paging.after()?, paging.rows()).await?;
+    let page = paging.page(rows, |row: &VisitRow| (row.happened_at, row.id), |row| row)?;
+    let ids: Vec<Uuid> = page.items.iter().map(|row| row.id).collect();
+    let mut events = register::read::event_entries(&mut tx, &state.keys, &ids).await?;
+    drop(tx);
+    let collectors: BTreeSet<UserId> = page.items.iter().map(|row| UserId(row.user_id)).collect();
+    let names = users::service::names(state, &collectors.into_iter().collect::<Vec<_>>()).await?;
+    let declared = records::record_type("visit")
+        .ok_or_else(|| ApiError::internal(anyhow::anyhow!("no declaration of visit")))?;
+    let view = |row: VisitRow| {
+        let event = events.remove(&EventId(row.id))?;
+        Some(VisitView {
+            id: row.id,
+            area: row.area,
+            user: row.user_id,
+            user_name: names.get(&UserId(row.user_id)).cloned().unwrap_or_default(),
+            device: row.device_id,
+            at: row.happened_at,
+            accepted_at: row.accepted_at,
+            fields: mask::mask_fields(declared, &event.fields),
+        })
+    };
+    Ok(Page {
+        items: page.items.into_iter().filter_map(view).collect(),
+        next: page.next,
+    })
+}
+
+/// Those who are due, the longest first.
+pub(super) async fn due(
+    state: &AppState,
+    actor: &Actor,
+    query: DueQuery,
+) -> ApiResult<Page<DueVisit>> {
+    let paging = PageParams {
+        limit: query.limit,
+        cursor: query.cursor,
+    };
+    let area = area(actor, query.area.as_deref())?;
+    let today = state
+        .clock
+        .timestamp()
+        .date_in_shanghai()
+        .unwrap_or_default();
+    let mut tx = scoped_tx(&state.pool, actor, Permission::ReadRegister).await?;
+    let by = query.by.unwrap_or(today);
+    let rows = store::due(&mut tx, area.as_deref(), by, paging.after()?, paging.rows()).await?;
+    paging.page(rows, |due: &DueVisit| (due.due_on, due.record), |due| due)
+}
+
+/// The conditions of a query, all wrong ones named at once.
+pub(super) fn filter(actor: &Actor, query: VisitQuery) -> ApiResult<Filter> {
+    let area = area(actor, query.area.as_deref())?;
+    let mut problems = Problems::default();
+    let ordered = query
+        .from
+        .zip(query.until)
+        .is_none_or(|(from, until)| from <= until);
+    problems.require(
+        ordered,
+        "until",
+        "until_before_from",
+        "结束日期早于开始日期",
+    );
+    problems.finish()?;
+    if let Some(record) = query.record {
+        actor.trail.note_subject("record", record);
+    }
+    let coded = [
+        ("purpose", query.purpose),
+        ("mode", query.mode),
+        ("result", query.result),
+    ];
+    let facets: serde_json::Map<String, serde_json::Value> = coded
+        .into_iter()
+        .filter_map(|(key, code)| Some((key.to_owned(), code?.into())))
+        .collect();
+    Ok(Filter {
+        area,
+        record: query.record,
+        user: query.user,
+        from: query.from.map(begins),
+        until: query
+            .until
+            .and_then(|day| day.checked_add_days(Days::new(1)))
+            .map(begins),
+        facets: (!facets.is_empty()).then(|| facets.into()),
+    })
+}
+
+/// The beginning of the code of the area asked for; none for a whole city, where the wall alone confines.
+fn area(actor: &Actor, text: Option<&str>) -> ApiResult<Option<String>> {
+    let Some(text) = text else { return Ok(None) };
+    let area: AreaCode = text
+        .parse()
+        .map_err(|_| ApiError::field("area", "area_form", "区划代码为 12 位数字"))?;
+    actor.require_some(Permission::ReadRegister, &area)?;
+    actor.trail.note_area(area);
+    Ok((area.level() != AreaLevel::City).then(|| area.prefix().to_owned()))
+}
+
+/// When a day begins in Shanghai.
+fn begins(day: NaiveDate) -> chrono::DateTime<Utc> {
+    Utc.from_utc_datetime(&day.and_time(NaiveTime::MIN)) - TimeDelta::hours(8)
+}

@@ -1,0 +1,91 @@
+//! The visits' SQL, and nothing else.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::model::{DueVisit, VisitRow};
+
+const LIST: &str = include_str!("sql/list.sql");
+const COUNTS: &str = include_str!("sql/counts.sql");
+const VERIFIED: &str = include_str!("sql/verified.sql");
+const DUE: &str = include_str!("sql/due.sql");
+
+/// Which visits are taken; `None` leaves a condition out.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Filter {
+    /// Beginnings of areas' codes.
+    pub(super) area: Option<String>,
+    pub(super) record: Option<Uuid>,
+    pub(super) user: Option<Uuid>,
+    pub(super) from: Option<DateTime<Utc>>,
+    pub(super) until: Option<DateTime<Utc>>,
+    /// Purpose, mode, result.
+    pub(super) facets: Option<serde_json::Value>,
+}
+
+pub(super) async fn list(
+    tx: &mut PgConnection,
+    filter: &Filter,
+    before: Option<(DateTime<Utc>, Uuid)>,
+    rows: i64,
+) -> sqlx::Result<Vec<VisitRow>> {
+    sqlx::query_as(LIST)
+        .bind(&filter.area)
+        .bind(filter.record)
+        .bind(filter.user)
+        .bind(filter.from)
+        .bind(filter.until)
+        .bind(&filter.facets)
+        .bind(before.map(|(at, _)| at))
+        .bind(before.map(|(_, id)| id))
+        .bind(rows)
+        .fetch_all(tx)
+        .await
+}
+
+/// Visits by purpose, result and collector.
+pub(super) async fn counts(
+    tx: &mut PgConnection,
+    filter: &Filter,
+) -> sqlx::Result<Vec<(Option<String>, Option<String>, Uuid, i64)>> {
+    sqlx::query_as(COUNTS)
+        .bind(&filter.area)
+        .bind(filter.record)
+        .bind(filter.user)
+        .bind(filter.from)
+        .bind(filter.until)
+        .bind(&filter.facets)
+        .fetch_all(tx)
+        .await
+}
+
+/// The people and houses that visits verified.
+pub(super) async fn verified(tx: &mut PgConnection, filter: &Filter) -> sqlx::Result<i64> {
+    sqlx::query_scalar(VERIFIED)
+        .bind(&filter.area)
+        .bind(filter.record)
+        .bind(filter.user)
+        .bind(filter.from)
+        .bind(filter.until)
+        .bind(&filter.facets)
+        .fetch_one(tx)
+        .await
+}
+
+pub(super) async fn due(
+    tx: &mut PgConnection,
+    area: Option<&str>,
+    by: NaiveDate,
+    after: Option<(NaiveDate, Uuid)>,
+    rows: i64,
+) -> sqlx::Result<Vec<DueVisit>> {
+    sqlx::query_as(DUE)
+        .bind(area)
+        .bind(by)
+        .bind(after.map(|(day, _)| day))
+        .bind(after.map(|(_, id)| id))
+        .bind(rows)
+        .fetch_all(tx)
+        .await
+}

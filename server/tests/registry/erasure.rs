@@ -1,0 +1,207 @@
+//! Erasing a person: nothing can be opened afterwards, and what comes late is of an epoch that is over.
+
+use doorstep_core::ids::ScopeId;
+use doorstep_core::protocol::frames::{Entry, Outcome};
+use doorstep_server::database::system_tx;
+use doorstep_server::register::read;
+use doorstep_server::testing::city::VILLAGE;
+use serde_json::{Value, json};
+
+use crate::kit::{Kit, record};
+
+#[tokio::test]
+async fn an_erased_person_is_gone_from_every_table_and_every_phone_is_told() {
+    let kit = Kit::new().await;
+    let house = kit.house("陕西中路12弄28号1702室", json!({})).await;
+    let person = kit
+        .resident("叶海思", "1970-04-27", json!({ "phone": "13812345678" }))
+        .await;
+    let tie = kit.tie(&person, &house, "living", true).await;
+    kit.edit(&kit.collector, &person, json!({ "name": "叶海诗" }))
+        .await;
+    let device = kit.server.device(&kit.collector).await.unwrap();
+    let now = kit.server.state.clock.timestamp();
+    let visit = kit
+        .visit(
+            &device,
+            &kit.collector,
+            now,
+            &[("resident", person.as_str().into())],
+        )
+        .await;
+    // Another file with the same number: an item whose body holds the number.
+    let twin = kit.resident("叶海思", "1970-04-27", json!({})).await;
+
+    let path = format!("/api/records/{person}/erase");
+    for (who, body, status) in [
+        (
+            &kit.supervisor,
+            json!({ "ground": "request", "confirm": person }),
+            403,
+        ),
+        (
+            &kit.administrator,
+            json!({ "ground": "request", "confirm": twin }),
+            422,
+        ),
+        (
+            &kit.administrator,
+            json!({ "ground": "whim", "confirm": person }),
+            400,
+        ),
+    ] {
+        assert_eq!(
+            kit.send(who, "POST", &path, body.clone()).await.status,
+            status,
+            "{body}"
+        );
+    }
+    let reply = kit
+        .send(
+            &kit.administrator,
+            "POST",
+            &path,
+            json!({ "ground": "request", "confirm": person }),
+        )
+        .await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    assert_eq!(reply.body["records"], json!([tie, person]));
+
+    assert_eq!(
+        kit.send(
+            &kit.collector,
+            "GET",
+            &format!("/api/residents/{person}"),
+            Value::Null
+        )
+        .await
+        .status,
+        404
+    );
+    assert_eq!(kit.found(&kit.collector, "/api/residents").await, [twin]);
+    let ids = [record(&person).0, record(&tie).0];
+    let mut tx = system_tx(&kit.server.state.pool).await.unwrap();
+    for table in [
+        "changes WHERE record_id",
+        "links WHERE record_id",
+        "record_tokens WHERE record_id",
+        "field_changes WHERE record_id",
+        "event_subjects WHERE subject",
+    ] {
+        let sql = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table} = ANY($1)"));
+        let left: i64 = sqlx::query_scalar(sql)
+            .bind(ids.as_slice())
+            .fetch_one(&mut *tx)
+            .await
+            .unwrap();
+        assert_eq!(left, 0, "{table}");
+    }
+    let left: Vec<(Vec<u8>, Vec<u8>, i32)> =
+        sqlx::query_as("SELECT state, wrapped_key, epoch FROM records WHERE id = ANY($1)")
+            .bind(ids.as_slice())
+            .fetch_all(&mut *tx)
+            .await
+            .unwrap();
+    assert_eq!(
+        left,
+        [(vec![], vec![], 1), (vec![], vec![], 1)],
+        "the keys are destroyed, a new epoch begins"
+    );
+    let (status, decision): (String, Option<String>) =
+        sqlx::query_as("SELECT status, decision FROM conflicts WHERE kind = 'duplicate_person'")
+            .fetch_one(&mut *tx)
+            .await
+            .unwrap();
+    assert_eq!(
+        (status.as_str(), decision.as_deref()),
+        ("dismissed", Some("erased"))
+    );
+
+    let scope = ScopeId::Area(VILLAGE.parse().unwrap());
+    let (_, entries) = read::log_after(&mut tx, &kit.server.state.keys, scope, 0, 1_000, None)
+        .await
+        .unwrap();
+    for id in [&person, &tie, &visit] {
+        assert!(entries.contains(&Entry::Erase(record(id))), "{id}");
+        let told = |entry: &Entry| matches!(entry, Entry::Put(put) if put.record == record(id));
+        assert!(
+            !entries.iter().any(told),
+            "a phone that comes now gets nothing of it"
+        );
+    }
+    let members = read::members(&mut tx, VILLAGE.parse().unwrap())
+        .await
+        .unwrap();
+    assert!(members.iter().all(|(id, _)| *id != record(&person)));
+    let end = read::scope_end(&mut tx, scope).await.unwrap();
+    let sum = members.iter().fold(
+        doorstep_core::protocol::digest::ScopeDigest::default(),
+        |sum, (_, part)| sum.plus(*part),
+    );
+    assert_eq!(
+        end.digest, sum,
+        "the scope's digest is that of what is left"
+    );
+}
+
+#[tokio::test]
+async fn what_a_phone_still_sends_for_an_erased_record_is_not_merged() {
+    let kit = Kit::new().await;
+    let person = kit.resident("叶海思", "1970-04-27", json!({})).await;
+    let device = kit.server.device(&kit.collector).await.unwrap();
+    kit.put_from(
+        &device,
+        &kit.collector,
+        VILLAGE,
+        &person,
+        "resident",
+        &[("phone", "13812345678".into())],
+    )
+    .await;
+    let history = kit.change_of(&person, &device).await;
+    let reply = kit
+        .send(
+            &kit.administrator,
+            "POST",
+            &format!("/api/records/{person}/erase"),
+            json!({ "ground": "order", "confirm": person }),
+        )
+        .await;
+    assert_eq!(reply.status, 200);
+    let outcome = kit.resend(&device, &kit.collector, history).await;
+    assert!(
+        matches!(&outcome, Outcome::Refused(refusal) if refusal.code == "old_epoch"),
+        "{outcome:?}"
+    );
+    assert!(
+        kit.found(&kit.collector, "/api/residents?cancelled=any")
+            .await
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn a_bundle_made_before_an_erasure_is_given_to_nobody() {
+    let kit = Kit::new().await;
+    let person = kit.resident("叶海思", "1970-04-27", json!({})).await;
+    kit.fill_village(60).await;
+    let bundles = doorstep_server::sync::Bundles::default();
+    let (state, scope) = (&kit.server.state, ScopeId::Area(VILLAGE.parse().unwrap()));
+    let offer = async || {
+        let mut tx = system_tx(&state.pool).await.unwrap();
+        let end = read::scope_end(&mut tx, scope).await.unwrap();
+        bundles.offer(state, scope, end).await.unwrap().unwrap()
+    };
+    let before = offer().await;
+    assert_eq!(offer().await.digest, before.digest, "made once");
+    let found = bundles.find(state, &before.digest).await.unwrap();
+    assert!(found.is_some());
+    let body = json!({ "ground": "retention_over", "confirm": person });
+    let path = format!("/api/records/{person}/erase");
+    let reply = kit.send(&kit.administrator, "POST", &path, body).await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    let found = bundles.find(state, &before.digest).await.unwrap();
+    assert!(found.is_none());
+    let after = offer().await;
+    assert_eq!(after.records, before.records - 1);
+}

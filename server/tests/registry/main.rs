@@ -1,0 +1,14 @@
+//! The register and the visits over HTTP: search, files, histories, edits, main residences, the ledger, buildings,
+//! absences, erasure.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod edits;
+mod erasure;
+mod files;
+mod kit;
+mod ledger;
+mod lists;
+mod queries;
+mod residences;
+mod search;
+mod visits;

@@ -1,0 +1,186 @@
+//! Visits: found, counted, due, and what they move.
+
+use doorstep_core::time::Timestamp;
+use doorstep_server::testing::city::{NEXT_VILLAGE, STREET, VILLAGE};
+use serde_json::{Value, json};
+
+use crate::kit::Kit;
+
+const DAY: i64 = 24 * 3_600 * 1_000;
+
+#[tokio::test]
+async fn visits_are_found_by_area_person_house_collector_and_period_and_counted() {
+    let kit = Kit::new().await;
+    let house = kit.house("陕西中路12弄28号1702室", json!({})).await;
+    let person = kit.resident("叶海思", "1970-04-27", json!({})).await;
+    let device = kit.server.device(&kit.collector).await.unwrap();
+    let now = kit.server.state.clock.timestamp();
+    let ago = |days: i64| Timestamp(now.0 - days * DAY);
+    let first = kit
+        .visit(
+            &device,
+            &kit.collector,
+            ago(10),
+            &[
+                ("resident", person.as_str().into()),
+                ("result", "02".into()),
+            ],
+        )
+        .await;
+    let second = kit
+        .visit(
+            &device,
+            &kit.collector,
+            ago(2),
+            &[
+                ("resident", person.as_str().into()),
+                ("house", house.as_str().into()),
+                ("answered_by", "叶海诗".into()),
+            ],
+        )
+        .await;
+    let third = kit
+        .visit(
+            &device,
+            &kit.collector,
+            ago(1),
+            &[("house", house.as_str().into()), ("purpose", "01".into())],
+        )
+        .await;
+    for (query, expected) in [
+        (String::new(), vec![&third, &second, &first]),
+        (
+            format!("area={STREET}&from=2026-11-20"),
+            vec![&third, &second],
+        ),
+        (format!("record={person}"), vec![&second, &first]),
+        (format!("record={house}&until=2026-11-22"), vec![&second]),
+        (
+            format!("user={}&purpose=02", kit.collector.id),
+            vec![&second, &first],
+        ),
+        ("result=02".to_owned(), vec![&first]),
+        (format!("user={}", kit.supervisor.id), vec![]),
+    ] {
+        let expected: Vec<String> = expected.into_iter().cloned().collect();
+        assert_eq!(
+            kit.found(&kit.supervisor, &format!("/api/visits?{query}"))
+                .await,
+            expected,
+            "{query}"
+        );
+    }
+    let page = kit
+        .get(
+            &kit.supervisor,
+            &format!("/api/visits?record={person}&limit=1"),
+        )
+        .await;
+    assert_eq!(page["items"][0]["fields"]["answered_by"], "叶**", "masked");
+    assert_eq!(
+        page["items"][0]["user_name"],
+        json!(format!("测试{}", kit.collector.login))
+    );
+    let next = page["next"].as_str().unwrap();
+    assert_eq!(
+        kit.found(
+            &kit.supervisor,
+            &format!("/api/visits?record={person}&limit=1&cursor={next}")
+        )
+        .await,
+        [first]
+    );
+    assert!(kit.found(&kit.next, "/api/visits").await.is_empty());
+    let elsewhere = kit
+        .send(
+            &kit.collector,
+            "GET",
+            &format!("/api/visits?area={NEXT_VILLAGE}"),
+            Value::Null,
+        )
+        .await;
+    assert_eq!(elsewhere.status, 403);
+
+    let counts = kit
+        .get(
+            &kit.supervisor,
+            &format!("/api/visits/counts?area={VILLAGE}"),
+        )
+        .await;
+    assert_eq!(counts["visits"], 3);
+    assert_eq!(
+        (&counts["purposes"], &counts["results"]),
+        (&json!({ "01": 1, "02": 2 }), &json!({ "01": 2, "02": 1 }))
+    );
+    assert_eq!(counts["collectors"][kit.collector.id.to_string()], 3);
+    assert_eq!(counts["verified"], 2, "the person and the house");
+}
+
+#[tokio::test]
+async fn a_visit_that_met_its_people_moves_the_last_verification_and_the_next_one_falls_due() {
+    let kit = Kit::new().await;
+    let person = kit
+        .resident(
+            "叶海思",
+            "1970-04-27",
+            json!({ "last_verified": "2026-01-01" }),
+        )
+        .await;
+    let device = kit.server.device(&kit.collector).await.unwrap();
+    let now = kit.server.state.clock.timestamp();
+    let about = |more: (&'static str, &'static str)| {
+        [
+            ("resident", person.as_str().into()),
+            (more.0, more.1.into()),
+        ]
+    };
+    kit.visit(
+        &device,
+        &kit.collector,
+        Timestamp(now.0 - 3 * DAY),
+        &about(("result", "02")),
+    )
+    .await;
+    let path = format!("/api/residents/{person}");
+    let verified =
+        || async { kit.get(&kit.collector, &path).await["resident"]["last_verified"].clone() };
+    assert_eq!(verified().await, "2026-01-01", "nobody was home");
+    kit.visit(
+        &device,
+        &kit.collector,
+        Timestamp(now.0 - 2 * DAY),
+        &about(("next_on", "2026-11-24")),
+    )
+    .await;
+    assert_eq!(verified().await, "2026-11-22");
+    assert_eq!(
+        kit.found(&kit.collector, "/api/residents?unverified_since=2026-11-22")
+            .await,
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        kit.found(&kit.collector, "/api/residents?unverified_since=2026-11-23")
+            .await,
+        std::slice::from_ref(&person)
+    );
+
+    let due = kit
+        .get(&kit.supervisor, &format!("/api/visits/due?area={STREET}"))
+        .await;
+    assert_eq!(
+        (&due["items"][0]["record"], &due["items"][0]["due_on"]),
+        (&json!(person), &json!("2026-11-24"))
+    );
+    assert_eq!(
+        kit.get(&kit.supervisor, "/api/visits/due?by=2026-11-23")
+            .await["items"],
+        json!([])
+    );
+    kit.visit(&device, &kit.collector, now, &about(("result", "06")))
+        .await;
+    assert_eq!(
+        kit.get(&kit.supervisor, "/api/visits/due").await["items"],
+        json!([]),
+        "it was made"
+    );
+}
