@@ -71,7 +71,7 @@ pub(crate) fn empty(steps: Steps) -> rusqlite::Result<Connection> {
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(64);
     // Exclusive before WAL: nobody else reads these files, so no shared-memory file beside them is needed.
-    // synchronous FULL for both: an acknowledged edit must survive a power cut, and then so must what it was made on.
+    // synchronous FULL: an acknowledged edit must survive a power cut. The register is told when it need not wait.
     // secure_delete: a record that was purged leaves no bytes in free pages. Temporary tables stay in memory.
     connection.execute_batch(
         "PRAGMA locking_mode = EXCLUSIVE;
@@ -82,6 +82,14 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
          PRAGMA cache_size = -8192;
          PRAGMA journal_size_limit = 4194304;",
     )
+}
+
+/// Whether a commit waits until the disk has it, and everything before it. Not within a transaction.
+pub(crate) fn set_durable(connection: &Connection, durable: bool) -> rusqlite::Result<()> {
+    connection.execute_batch(match durable {
+        true => "PRAGMA synchronous = FULL",
+        false => "PRAGMA synchronous = NORMAL",
+    })
 }
 
 fn version(connection: &Connection) -> rusqlite::Result<i64> {

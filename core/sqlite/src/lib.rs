@@ -7,8 +7,9 @@
 //! - `register.db`: records, changes, states, events, cursors. All of it can be fetched again.
 //!
 //! A batch that writes both is committed in the outbox first, together with its other half, the register's; that commit
-//! decides. If a crash comes between the two, the half is taken from the outbox when the store is opened again. So a
-//! batch is in both files or in neither, and a register that is damaged or lost takes nothing unsent with it.
+//! waits for the disk and decides. The register need not wait: halves that it has not kept, in a crash or a power cut, are
+//! taken from the outbox when the store is opened again. So a batch is in both files or in neither, an edit waits for the
+//! disk once, and a register that is damaged or lost takes nothing unsent with it.
 
 mod error;
 mod file;

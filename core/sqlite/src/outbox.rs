@@ -1,4 +1,4 @@
-//! The outbox's file: queued items, envelopes, refusals, and the register's half of the last batch.
+//! The outbox's file: queued items, envelopes, refusals, and the register's halves of the last batches.
 //! Knows nothing of what items mean.
 
 use doorstep_core::envelope::{Item, SignedEnvelope};
@@ -24,11 +24,21 @@ pub(crate) fn concerns(batch: &WriteBatch) -> bool {
         || !batch.refused.is_empty()
 }
 
-/// Writes the outbox's part of a batch, and the register's half with its number. The caller commits.
+/// The register's half of a batch, on its way into the outbox.
+pub(crate) struct HalfRow {
+    /// Its number; ascending, never used again.
+    pub(crate) number: i64,
+    /// MessagePack.
+    pub(crate) bytes: Vec<u8>,
+    /// The last number that the register has for good: up to it the halves go.
+    pub(crate) durable: i64,
+}
+
+/// Writes the outbox's part of a batch, and the register's half. The caller commits.
 pub(crate) fn write(
     to: &Connection,
     batch: &WriteBatch,
-    half: Option<(i64, &[u8])>,
+    half: Option<HalfRow>,
 ) -> Result<(), StoreError> {
     for (item, hash, made_at) in &batch.queue {
         to.prepare_cached("INSERT INTO item (item, hash, made_at) VALUES (?1, ?2, ?3)")?
@@ -74,35 +84,41 @@ pub(crate) fn write(
         to.prepare_cached("INSERT INTO refused (refused) VALUES (?1)")?
             .execute([row])?;
     }
-    if let Some((number, half)) = half {
-        to.prepare_cached("INSERT OR REPLACE INTO half (one, number, half) VALUES (1, ?1, ?2)")?
-            .execute(params![number, half])?;
+    if let Some(half) = half {
+        to.prepare_cached("DELETE FROM half WHERE number <= ?1")?
+            .execute([half.durable])?;
+        to.prepare_cached("INSERT INTO half (number, half) VALUES (?1, ?2)")?
+            .execute(params![half.number, half.bytes])?;
     }
     Ok(())
 }
 
-/// The register's half of the last batch that wrote both files, with its number.
-pub(crate) fn half(from: &Connection) -> Result<Option<(i64, Vec<u8>)>, StoreError> {
-    Ok(from
-        .prepare_cached("SELECT number, half FROM half")?
-        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?)
+/// The halves after a number, in order.
+pub(crate) fn halves(from: &Connection, after: i64) -> Result<Vec<(i64, Vec<u8>)>, StoreError> {
+    let mut statement =
+        from.prepare_cached("SELECT number, half FROM half WHERE number > ?1 ORDER BY number")?;
+    let found = statement.query_map([after], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(found.collect::<Result<_, _>>()?)
 }
 
-/// The number of that batch; 0 when there is none.
+/// The greatest number that a half ever had; 0 for none.
 pub(crate) fn half_number(from: &Connection) -> Result<i64, StoreError> {
+    last_number(from, "half")
+}
+
+/// Takes the halves out.
+pub(crate) fn forget_halves(to: &Connection) -> Result<(), StoreError> {
+    to.prepare_cached("DELETE FROM half")?.execute([])?;
+    Ok(())
+}
+
+/// The greatest number ever given in a table: SQLite keeps it for an AUTOINCREMENT key after its rows are gone.
+fn last_number(from: &Connection, table: &str) -> Result<i64, StoreError> {
     let found = from
-        .prepare_cached("SELECT number FROM half")?
-        .query_row([], |row| row.get(0))
+        .prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = ?1")?
+        .query_row([table], |row| row.get(0))
         .optional()?;
     Ok(found.unwrap_or(0))
-}
-
-/// Empties the half, and keeps its number.
-pub(crate) fn forget_half(to: &Connection) -> Result<(), StoreError> {
-    to.prepare_cached("UPDATE half SET half = x''")?
-        .execute([])?;
-    Ok(())
 }
 
 pub(crate) fn queued(from: &Connection, limit: usize) -> Result<Vec<OutboxItem>, StoreError> {
@@ -170,13 +186,9 @@ pub(crate) fn envelopes(from: &Connection) -> Result<Vec<SavedEnvelope>, StoreEr
     Ok(found)
 }
 
-/// The greatest number ever used: SQLite keeps it for an AUTOINCREMENT key after its rows are gone.
+/// The greatest number that an envelope ever had; 0 for none.
 pub(crate) fn last_envelope(from: &Connection) -> Result<u64, StoreError> {
-    let found: Option<i64> = from
-        .prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'envelope'")?
-        .query_row([], |row| row.get(0))
-        .optional()?;
-    Ok(found.unwrap_or(0).cast_unsigned())
+    Ok(last_number(from, "envelope")?.cast_unsigned())
 }
 
 pub(crate) fn refused(from: &Connection) -> Result<Vec<RefusedItem>, StoreError> {

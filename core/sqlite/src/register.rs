@@ -73,6 +73,11 @@ pub(crate) fn write(to: &Connection, half: &Half, taken: Option<i64>) -> Result<
     for id in &half.purge {
         purge(to, *id)?;
     }
+    if !half.records.is_empty() || !half.purge.is_empty() {
+        // FTS5 would write at the commit only, and a full disk be found when the outbox has committed.
+        to.prepare_cached("INSERT INTO token (token) VALUES ('flush')")?
+            .execute([])?;
+    }
     for event in &half.events {
         write_event(to, event)?;
     }

@@ -15,11 +15,15 @@ use rusqlite::Connection;
 
 use crate::error::{OpenError, StoreError, is_damage};
 use crate::file::{self, FileError, Opened};
+use crate::outbox::HalfRow;
 use crate::register::Half;
 use crate::{list, outbox, register};
 
 const REGISTER: &str = "register.db";
 const OUTBOX: &str = "outbox.db";
+
+/// How many halves the outbox holds before the register waits for the disk.
+const MOST_HALVES: i64 = 32;
 
 /// A user's store on this device. One process, one thread at a time.
 #[derive(Debug)]
@@ -29,6 +33,8 @@ pub struct SqliteStore {
     outbox: Connection,
     /// The outbox has committed a batch whose other half the register could not take (its disk was full, say).
     behind: Cell<bool>,
+    /// The number of the last half that the register keeps through a power cut.
+    durable: Cell<i64>,
     wiped: bool,
 }
 
@@ -59,6 +65,7 @@ impl SqliteStore {
             register: register.connection,
             outbox: outbox.connection,
             behind: Cell::new(false),
+            durable: Cell::new(0),
             wiped: false,
         };
         let ready = store
@@ -108,28 +115,32 @@ impl SqliteStore {
         &self.folder
     }
 
-    /// Takes the half that the outbox holds and the register does not.
+    /// Takes the halves that the outbox holds and the register does not.
     fn catch_up(&self) -> Result<(), StoreError> {
-        let Some((number, bytes)) = outbox::half(&self.outbox)? else {
-            return self.take(&Half::default(), 0);
-        };
+        file::set_durable(&self.register, true)?;
+        let newest = outbox::half_number(&self.outbox)?;
         match register::taken(&self.register)? {
-            // A register that was only made now has nothing to build on: the half is not for it, the items are.
-            None => self.take(&Half::default(), number),
-            Some(taken) if taken < number => self.take(&register::unpack(&bytes, "half")?, number),
-            Some(_) => {
-                self.behind.set(false);
-                Ok(())
+            // A register that was only made now has nothing to build on: the halves are not for it, the items are.
+            None => self.take(&Half::default(), newest)?,
+            Some(taken) => {
+                for (number, bytes) in outbox::halves(&self.outbox, taken)? {
+                    self.take(&register::unpack(&bytes, "half")?, number)?;
+                }
             }
         }
+        // What was taken before may be in the system's memory only: its halves stay until the next durable commit.
+        let oldest = outbox::halves(&self.outbox, 0)?
+            .first()
+            .map(|(number, _)| *number);
+        self.durable.set(oldest.map_or(newest, |oldest| oldest - 1));
+        self.behind.set(false);
+        Ok(())
     }
 
     fn take(&self, half: &Half, number: i64) -> Result<(), StoreError> {
         let transaction = self.register.unchecked_transaction()?;
         register::write(&transaction, half, Some(number))?;
-        transaction.commit()?;
-        self.behind.set(false);
-        Ok(())
+        Ok(transaction.commit()?)
     }
 
     /// Nothing is read from a register that is behind.
@@ -221,30 +232,37 @@ impl DeviceStore for SqliteStore {
             return Err(StoreError::Stale);
         }
         let half = Half::take(&mut batch);
-        let both = outbox::concerns(&batch) && !half.is_empty();
-        let forgets = half.forgets();
-        let mut number = None;
+        let in_both = outbox::concerns(&batch) && !half.is_empty();
+        let newest = outbox::half_number(&self.outbox)?;
+        let number = if in_both { newest + 1 } else { newest };
+        // The register waits for the disk only where the outbox does not hold the same, and now and then so that the
+        // halves there stay few. What it loses in a power cut are then its last commits, all of them in the outbox.
+        let durable = !in_both || half.forgets() || number - self.durable.get() > MOST_HALVES;
+        file::set_durable(&self.register, durable)?;
         // The register's half is written first and committed last: what can fail there fails before anything is kept.
         let in_register = self.register.unchecked_transaction()?;
-        if both {
-            number = Some(outbox::half_number(&self.outbox)? + 1);
-        }
-        register::write(&in_register, &half, number)?;
+        register::write(&in_register, &half, in_both.then_some(number))?;
         if outbox::concerns(&batch) {
             let in_outbox = self.outbox.unchecked_transaction()?;
-            let bytes = number.map(|number| (number, codec::to_bytes(&half)));
-            let bytes = bytes.as_ref().map(|(number, bytes)| (*number, &bytes[..]));
-            outbox::write(&in_outbox, &batch, bytes)?;
+            let row = in_both.then(|| HalfRow {
+                number,
+                bytes: codec::to_bytes(&half),
+                durable: self.durable.get(),
+            });
+            outbox::write(&in_outbox, &batch, row)?;
             in_outbox.commit()?;
         }
         if let Err(error) = in_register.commit() {
             // Alone, nothing was kept. With the outbox's half kept, the batch is: it is shown as soon as it can be.
-            self.behind.set(both);
+            self.behind.set(in_both);
             return Err(error.into());
         }
-        if forgets {
-            // The batch is kept whether or not this succeeds; the next half overwrites the rest.
-            let _ = outbox::forget_half(&self.outbox);
+        if durable && !half.is_empty() {
+            self.durable.set(number);
+        }
+        if half.forgets() {
+            // The batch is kept whether or not this succeeds; the next one takes the halves out again.
+            let _ = outbox::forget_halves(&self.outbox);
         }
         Ok(())
     }

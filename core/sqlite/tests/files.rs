@@ -5,8 +5,9 @@
 mod common;
 
 use std::fs;
+use std::path::Path;
 
-use common::{KEY, contents, file, files, fill, fill_unsent, open, record_id, texts, who};
+use common::{KEY, contents, file, fill, fill_unsent, open, record_id, texts, who};
 use doorstep_core::store::DeviceStore;
 use doorstep_core::sync::edit;
 use doorstep_core::time::Timestamp;
@@ -241,58 +242,101 @@ fn a_damaged_outbox_is_not_passed_over() {
     );
 }
 
-/// A log cut anywhere opens to what was acknowledged before some point, never to a mixture.
-#[test]
-fn a_log_cut_short_opens_to_a_clean_prefix() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut store = open(dir.path(), 1);
-    fill(&mut store, &who(1));
-    drop(store);
-    let mut store = open(dir.path(), 1);
-    for n in 0..3 {
-        let fields = texts(&[("occupation", &format!("职业{n}"))]);
-        edit::update(&mut store, &who(1), record_id(1), &fields, Timestamp(9)).unwrap();
-    }
-    // Copied while open: as a power cut would find it.
-    let copy = tempfile::tempdir().unwrap();
-    let folder = file(copy.path(), 1, "x").parent().unwrap().to_owned();
-    fs::create_dir_all(&folder).unwrap();
-    let names = [
-        "register.db",
-        "register.db-wal",
-        "outbox.db",
-        "outbox.db-wal",
-    ];
-    let sound: Vec<Vec<u8>> = names
-        .iter()
-        .map(|name| fs::read(file(dir.path(), 1, name)).unwrap())
-        .collect();
-    for cut in ["register.db-wal", "outbox.db-wal"] {
-        let full = sound[names.iter().position(|name| *name == cut).unwrap()].len();
-        for length in (0..full).step_by(full / 40 + 1) {
-            for old in files(&folder) {
-                fs::remove_file(old).unwrap();
-            }
-            for (name, bytes) in names.iter().zip(&sound) {
-                let length = if *name == cut { length } else { bytes.len() };
-                fs::write(folder.join(name), &bytes[..length]).unwrap();
-            }
-            let mut store = open(copy.path(), 1);
-            edit::recover(&mut store, &who(1)).unwrap();
-            assert!(store.check().unwrap());
-            if cut == "register.db-wal" {
-                let shown = store.record(record_id(1)).unwrap().unwrap();
-                let shown = shown.registers.get("occupation").cloned();
-                assert_eq!(shown, Some("职业2".into()), "cut at {length}");
-                assert_eq!(store.outbox().unwrap().len(), 8);
-            }
+/// The four files of user 1 in another folder, as a power cut finds them: copied while the store is open.
+struct Copied {
+    dir: tempfile::TempDir,
+    files: Vec<(&'static str, Vec<u8>)>,
+}
+
+impl Copied {
+    fn from(dir: &Path) -> Self {
+        let names = [
+            "register.db",
+            "register.db-wal",
+            "outbox.db",
+            "outbox.db-wal",
+        ];
+        let read = |name| (name, fs::read(file(dir, 1, name)).unwrap());
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            files: names.map(read).into(),
         }
     }
-    assert_eq!(
-        files(&folder)
-            .iter()
-            .filter(|path| path.ends_with("register.db"))
-            .count(),
-        1
-    );
+
+    fn length(&self, name: &str) -> usize {
+        let found = self.files.iter().find(|(of, _)| *of == name);
+        found.unwrap().1.len()
+    }
+
+    /// Opens the copy with one file cut to a length.
+    fn open_cut(&self, cut: &str, length: usize) -> SqliteStore {
+        let folder = file(self.dir.path(), 1, "x").parent().unwrap().to_owned();
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        for (name, bytes) in &self.files {
+            let length = if *name == cut { length } else { bytes.len() };
+            fs::write(folder.join(name), &bytes[..length]).unwrap();
+        }
+        open(self.dir.path(), 1)
+    }
+}
+
+fn occupy(store: &mut SqliteStore, numbers: std::ops::Range<u32>) {
+    for n in numbers {
+        let fields = texts(&[("occupation", &format!("职业{n}"))]);
+        edit::update(store, &who(1), record_id(1), &fields, Timestamp(9)).unwrap();
+    }
+}
+
+/// A power cut takes from the register's log what it had not waited for; the outbox has all of that.
+#[test]
+fn a_register_cut_short_by_a_power_cut_is_made_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(&mut open(dir.path(), 1), &who(1));
+    let mut store = open(dir.path(), 1);
+    occupy(&mut store, 0..3);
+    let copied = Copied::from(dir.path());
+    let full = copied.length("register.db-wal");
+    for length in (0..full).step_by(full / 40 + 1) {
+        let cut = copied.open_cut("register.db-wal", length);
+        assert_eq!(contents(&cut), contents(&store), "cut at {length}");
+        assert!(cut.check().unwrap());
+    }
+    // What came from the server waited for the disk: a cut can only come after it.
+    store
+        .commit(doorstep_core::store::WriteBatch {
+            cursors: vec![(doorstep_core::ids::ScopeId::Common, Default::default())],
+            ..Default::default()
+        })
+        .unwrap();
+    let on_disk = Copied::from(dir.path()).length("register.db-wal");
+    occupy(&mut store, 3..6);
+    let copied = Copied::from(dir.path());
+    for length in (on_disk..copied.length("register.db-wal")).step_by(3_000) {
+        let cut = copied.open_cut("register.db-wal", length);
+        assert_eq!(contents(&cut), contents(&store), "cut at {length}");
+    }
+}
+
+/// The outbox waits for the disk each time; were its log cut all the same, it opens to a clean beginning.
+#[test]
+fn an_outbox_cut_short_opens_to_a_clean_prefix() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(&mut open(dir.path(), 1), &who(1));
+    let mut store = open(dir.path(), 1);
+    occupy(&mut store, 0..3);
+    let copied = Copied::from(dir.path());
+    let full = copied.length("outbox.db-wal");
+    let mut before = 0;
+    for length in (0..full).step_by(full / 40).chain([full]) {
+        let mut cut = copied.open_cut("outbox.db-wal", length);
+        edit::recover(&mut cut, &who(1)).unwrap();
+        let items = cut.outbox().unwrap().len();
+        assert!(
+            (5..=8).contains(&items) && items >= before,
+            "cut at {length}: {items}"
+        );
+        before = items;
+    }
+    assert_eq!(before, 8);
 }

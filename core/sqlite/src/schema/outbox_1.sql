@@ -22,9 +22,9 @@ CREATE TABLE refused (
   refused BLOB NOT NULL           -- MessagePack of (item, refusal, at)
 ) STRICT;
 
--- The register's half of the last batch that wrote both files: taken again when a crash kept it from that file.
+-- The register's halves of the last batches that wrote both files: taken again when a crash or a power cut kept them
+-- from that file. They go when the register has them for good.
 CREATE TABLE half (
-  one INTEGER PRIMARY KEY CHECK (one = 1),
-  number INTEGER NOT NULL,
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
   half BLOB NOT NULL
 ) STRICT;

@@ -151,25 +151,55 @@ fn a_commit_of_one_file_that_fails_keeps_nothing() {
     assert_eq!(store.count(None).unwrap(), 0);
 }
 
-/// The half that the outbox keeps for a crash holds a record; a purge takes it away from there too.
+fn halves(store: &SqliteStore) -> usize {
+    crate::outbox::halves(&store.outbox, 0).unwrap().len()
+}
+
+/// The halves that the outbox keeps for a crash hold records; a purge takes them away from there too.
 #[test]
-fn a_purge_empties_the_half_in_the_outbox() {
+fn a_purge_empties_the_halves_in_the_outbox() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = open(&dir);
     create(&mut store, 1).unwrap();
-    let length = |store: &SqliteStore| crate::outbox::half(&store.outbox).unwrap().unwrap().1.len();
-    assert!(length(&store) > 500);
+    create(&mut store, 2).unwrap();
+    assert_eq!(halves(&store), 2);
     let purge = doorstep_core::store::WriteBatch {
         purge: vec![record_id(1)],
         ..Default::default()
     };
     store.commit(purge).unwrap();
-    assert_eq!(length(&store), 0);
+    assert_eq!(halves(&store), 0);
     drop(store);
     let mut store = open(&dir);
-    assert_eq!(store.count(None).unwrap(), 0);
-    create(&mut store, 2).unwrap();
-    assert!(length(&store) > 500);
+    assert_eq!(store.count(None).unwrap(), 1);
+    create(&mut store, 3).unwrap();
+    assert_eq!(halves(&store), 1);
+}
+
+/// A half goes only when the register has waited for the disk since.
+#[test]
+fn halves_stay_until_the_register_is_on_disk_and_stay_few() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(&dir);
+    for n in 0..3 {
+        create(&mut store, n).unwrap();
+    }
+    drop(store);
+    let mut store = open(&dir);
+    assert_eq!(halves(&store), 3, "opening it says nothing about the disk");
+    let from_above = || doorstep_core::store::WriteBatch {
+        cursors: vec![(doorstep_core::ids::ScopeId::Common, Default::default())],
+        ..Default::default()
+    };
+    store.commit(from_above()).unwrap(); // waits for the disk
+    create(&mut store, 3).unwrap();
+    assert_eq!(halves(&store), 1);
+    let mut most = 0;
+    for n in 4..120 {
+        create(&mut store, n).unwrap();
+        most = most.max(halves(&store));
+    }
+    assert!((20..=40).contains(&most), "{most}");
 }
 
 #[test]
