@@ -153,6 +153,17 @@ impl Judgement {
         if locked.refused.contains(&hash) {
             return Outcome::Duplicate; // kept for the supervisor already
         }
+        // Whatever epoch it claims: a record that was erased doesn't begin again. A change by another than it says
+        // goes on to be found forged.
+        if locked.erased && change.actor == actor::derive(&who.key, item.record, item.epoch) {
+            let refusal = refusal(
+                "old_epoch",
+                "这份档案已被彻底删除，您的修改已转给主管核对。",
+            );
+            locked.refused.insert(hash);
+            let area = area_of(locked, Some(&change), who);
+            return self.refuse(who, area, hash.0.to_vec(), Item::Change(item), refusal);
+        }
         if change.deps.iter().any(|dep| locked.refused.contains(dep)) {
             let refusal = refusal(
                 "builds_on_refused",

@@ -24,6 +24,8 @@ pub(super) struct Locked {
     pub(super) history: Option<BTreeMap<ChangeHash, FlatChange>>,
     /// Changes of this record that were refused before.
     pub(super) refused: BTreeSet<ChangeHash>,
+    /// Whether it was erased: nothing is taken for it ever again.
+    pub(super) erased: bool,
 }
 
 /// What the database held of a record.
@@ -48,6 +50,7 @@ impl Locked {
             key: None,
             history: None,
             refused: BTreeSet::new(),
+            erased: false,
         }
     }
 }
@@ -98,12 +101,14 @@ async fn open(keys: &KeyRing, row: RecordRow) -> ApiResult<Locked> {
         key: Some((key, wrapped)),
         history: None,
         refused: BTreeSet::new(),
+        erased: false,
     })
 }
 
 /// What is left of an erased record: whatever is still sent for it is of an epoch that is over.
 fn erased(id: RecordId, row: RecordRow) -> ApiResult<Locked> {
     let mut locked = Locked::new(id);
+    locked.erased = true;
     locked.hold.areas = row.areas()?;
     locked.hold.record_type = row.record_type;
     locked.hold.epoch = row.epoch.unsigned_abs();

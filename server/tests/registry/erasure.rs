@@ -158,7 +158,7 @@ async fn what_a_phone_still_sends_for_an_erased_record_is_not_merged() {
         &[("phone", "13812345678".into())],
     )
     .await;
-    let history = kit.change_of(&person, &device).await;
+    let late = kit.change_of(&person, &device).await;
     let reply = kit
         .send(
             &kit.administrator,
@@ -168,11 +168,23 @@ async fn what_a_phone_still_sends_for_an_erased_record_is_not_merged() {
         )
         .await;
     assert_eq!(reply.status, 200);
-    let outcome = kit.resend(&device, &kit.collector, history).await;
-    assert!(
-        matches!(&outcome, Outcome::Refused(refusal) if refusal.code == "old_epoch"),
-        "{outcome:?}"
-    );
+    for (epoch, late) in [
+        (0, late),
+        (1, kit.beginning(&person, &device, 1)),
+        (7, kit.beginning(&person, &device, 7)),
+    ] {
+        let outcome = kit.resend(&device, &kit.collector, late).await;
+        assert!(
+            matches!(&outcome, Outcome::Refused(refusal) if refusal.code == "old_epoch"),
+            "{epoch}: {outcome:?}"
+        );
+    }
+    let fields = json!({ "name": "叶海思", "sex": "1", "population_kind": "01" });
+    let body = json!({ "id": person, "area": VILLAGE, "fields": fields });
+    let again = kit
+        .send(&kit.collector, "POST", "/api/residents", body)
+        .await;
+    assert_eq!((again.status, again.code()), (409, "already_there"));
     assert!(
         kit.found(&kit.collector, "/api/residents?cancelled=any")
             .await

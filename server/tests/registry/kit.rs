@@ -250,6 +250,25 @@ impl Kit {
         }))
     }
 
+    /// A device's change that begins the record in an epoch.
+    pub(crate) fn beginning(&self, record: &str, device: &TestDevice, epoch: u32) -> Prepared {
+        let id: RecordId = record.parse().unwrap();
+        let puts = Fields::from([
+            ("_type".to_owned(), "resident".into()),
+            ("_v".to_owned(), 1.into()),
+            ("_area".to_owned(), VILLAGE.into()),
+            ("name".to_owned(), "叶海思".into()),
+        ]);
+        let actor = actor::derive(&device.key.public(), id, epoch);
+        let (_, bytes, _) = Registers::default().change(actor, 0, &puts);
+        Prepared::from_item(Item::Change(ChangeItem {
+            record: id,
+            record_type: "resident".into(),
+            epoch,
+            bytes,
+        }))
+    }
+
     /// What a person's device sends, and what becomes of it.
     pub(crate) async fn resend(
         &self,

@@ -11,6 +11,8 @@ const COUNT: &str = include_str!("sql/count.sql");
 const FIND: &str = include_str!("sql/find.sql");
 const TIES: &str = include_str!("sql/ties.sql");
 const RECORDS: &str = include_str!("sql/records.sql");
+/// Erased ones too: their ids are not given again.
+const EXISTS: &str = "SELECT EXISTS (SELECT FROM records WHERE id = $1)";
 const LOCK: &str = include_str!("sql/lock.sql");
 const PEOPLE: &str = include_str!("sql/people.sql");
 const VISITS: &str = include_str!("sql/visits.sql");
@@ -132,6 +134,11 @@ pub(super) async fn record(tx: &mut PgConnection, id: Uuid) -> sqlx::Result<Opti
         .bind([id].as_slice())
         .fetch_optional(tx)
         .await
+}
+
+/// Whether there is or was a record of this id.
+pub(super) async fn exists(tx: &mut PgConnection, id: Uuid) -> sqlx::Result<bool> {
+    sqlx::query_scalar(EXISTS).bind(id).fetch_one(tx).await
 }
 
 /// As [`records`], locked in the order of ids as the register locks them; without aliases.
