@@ -3,7 +3,7 @@
 //! 3,000 residents and 1,000 houses come as a server sends them, then the app is opened, lists, searches and edits.
 //! Prints medians in milliseconds beside the targets; ends with 1 when one is missed. People and places are invented.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a bench")]
 
 use std::path::Path;
 use std::process::ExitCode;
