@@ -12,7 +12,7 @@ use super::edit::{self, Put};
 use super::model::{RecordRow, RecordView};
 use super::store::{self, Filter};
 use super::view::{self, Open};
-use super::{notify, search};
+use super::{checks, notify, search};
 use crate::database::system_tx;
 use crate::domains::audit::{self, Entry};
 use crate::domains::auth::{Actor, scoped_tx};
@@ -192,7 +192,7 @@ async fn write(
     if action == "end_away" && !open.yes("away") {
         return Err(ApiError::conflict("not_away", "此人没有登记暂离"));
     }
-    let (errors, _) = edit::problems(
+    let (errors, _) = checks::problems(
         view::declared("resident")?,
         &open.fields,
         &fields,

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::edit::{self, Put};
 use super::model::{TieRow, TieView};
 use super::view::{self, Open};
-use super::{file, notify, store};
+use super::{checks, file, notify, store};
 use crate::database::system_tx;
 use crate::domains::auth::{Actor, scoped_tx};
 use crate::domains::users;
@@ -178,7 +178,7 @@ pub(super) async fn claim(
     if let Some(note) = input.note.filter(|note| !note.trim().is_empty()) {
         fields.insert("remark".to_owned(), note.trim().into());
     }
-    let (errors, _) = edit::problems(
+    let (errors, _) = checks::problems(
         view::declared("residence")?,
         &open.fields,
         &fields,

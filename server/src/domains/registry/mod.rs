@@ -6,6 +6,9 @@
 
 mod away;
 mod buildings;
+mod cancel;
+mod checks;
+mod create;
 mod edit;
 mod erase;
 mod file;

@@ -15,7 +15,7 @@ use crate::domains::registry::managed::ManageHouse;
 use crate::domains::registry::model::{
     CancelRecord, CreateRecord, EditRecord, RecordView, RestoreRecord, Written,
 };
-use crate::domains::registry::{away, edit, erase, main_residence, managed};
+use crate::domains::registry::{away, cancel, create, edit, erase, main_residence, managed};
 use crate::error::{ApiError, ApiResult, Kind};
 use crate::http::respond::ErrorBody;
 use crate::http::{Body, Segment, etag};
@@ -32,7 +32,7 @@ pub async fn create_resident(
     Body(input): Body<CreateRecord>,
 ) -> ApiResult<Response> {
     Ok(created(
-        edit::create(&state, &actor, "resident", input).await?,
+        create::create(&state, &actor, "resident", input).await?,
     ))
 }
 
@@ -46,7 +46,9 @@ pub async fn create_house(
     actor: Actor,
     Body(input): Body<CreateRecord>,
 ) -> ApiResult<Response> {
-    Ok(created(edit::create(&state, &actor, "house", input).await?))
+    Ok(created(
+        create::create(&state, &actor, "house", input).await?,
+    ))
 }
 
 /// Registers where a resident lives, is registered, owns or rents.
@@ -60,7 +62,7 @@ pub async fn create_residence(
     Body(input): Body<CreateRecord>,
 ) -> ApiResult<Response> {
     Ok(created(
-        edit::create(&state, &actor, "residence", input).await?,
+        create::create(&state, &actor, "residence", input).await?,
     ))
 }
 
@@ -96,7 +98,7 @@ pub async fn cancel_record(
 ) -> ApiResult<Response> {
     let unchanged = if_match(&headers);
     Ok(tagged(
-        edit::cancel(&state, &actor, RecordId(id), input, unchanged).await?,
+        cancel::cancel(&state, &actor, RecordId(id), input, unchanged).await?,
     ))
 }
 
@@ -114,7 +116,7 @@ pub async fn restore_record(
 ) -> ApiResult<Response> {
     let unchanged = if_match(&headers);
     Ok(tagged(
-        edit::restore(&state, &actor, RecordId(id), input, unchanged).await?,
+        cancel::restore(&state, &actor, RecordId(id), input, unchanged).await?,
     ))
 }
 
