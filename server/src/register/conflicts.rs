@@ -16,9 +16,10 @@ use doorstep_core::value::Value;
 use sqlx::PgConnection;
 use sqlx::types::Uuid;
 
-use super::apply::{message, refused_kind, text_of};
+use super::apply::{DUE, message, refused_kind, text_of};
 use super::judging::{AcceptedChange, RefusedItem};
 use super::load::Locked;
+use super::log::LogSlice;
 use super::sealing::{self, ConflictBody, ConflictValue};
 use super::store::{self, NewConflict, NewRefused};
 use crate::error::{ApiError, ApiResult};
@@ -100,7 +101,7 @@ impl<'a> Drafts<'a> {
     pub(super) fn refused(&mut self, refused: &'a [RefusedItem]) {
         for item in refused {
             let name = (
-                item.record,
+                item.about,
                 refused_kind(&item.refusal.code).code(),
                 item.device.to_string(),
             );
@@ -387,6 +388,55 @@ impl<'a> Drafts<'a> {
         }
         Ok((opened, told))
     }
+}
+
+/// Opens items for pairs that are likely one person: the record just made, the one held before. For those who look at
+/// more than the register does when it merges; a pair that is open already stays one item.
+///
+/// # Errors
+/// When the database fails.
+pub async fn suspect_duplicates(
+    tx: &mut PgConnection,
+    state: &AppState,
+    pairs: &[(RecordId, RecordId)],
+    by: UserId,
+) -> ApiResult<Vec<LogSlice>> {
+    let ids: Vec<RecordId> = pairs.iter().map(|(made, _)| *made).collect();
+    let records = super::opened::open(tx, &state.keys, &ids).await?;
+    let mut drafts = Drafts::default();
+    for (made, held) in pairs {
+        let Some(record) = records.get(made) else {
+            continue;
+        };
+        let name = (
+            *made,
+            ConflictKind::DuplicatePerson.code(),
+            held.to_string(),
+        );
+        let value = record.registers.winner("name").map(|name| ConflictValue {
+            value: record
+                .registers
+                .get("id_number")
+                .cloned()
+                .unwrap_or_default(),
+            change: name.change,
+            user: Some(by),
+        });
+        let item = Item {
+            area: record.areas.first().copied().unwrap_or(record.area),
+            other: Some(*held),
+            body: ConflictBody {
+                values: value.into_iter().collect(),
+                base: None,
+            },
+            label: "居民".to_owned(),
+            tell: BTreeSet::new(),
+        };
+        drafts.add(name, item);
+    }
+    let now = state.clock.now();
+    let (_, told) = drafts.write(tx, state, now, now + DUE).await?;
+    super::log::append_states(tx, told, now).await
 }
 
 /// Finds who made the values that came with earlier commits; all of them are told.

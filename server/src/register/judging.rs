@@ -59,6 +59,8 @@ pub(super) struct AcceptedEvent {
 #[derive(Debug)]
 pub(super) struct RefusedItem {
     pub(super) record: RecordId,
+    /// The record that the item is filed under: the survivor, for what was sent for an alias.
+    pub(super) about: RecordId,
     pub(super) hash: Vec<u8>,
     pub(super) item: Item,
     pub(super) refusal: Refusal,
@@ -163,6 +165,21 @@ impl Judgement {
             locked.refused.insert(hash);
             let area = area_of(locked, Some(&change), who);
             return self.refuse(who, area, hash.0.to_vec(), Item::Change(item), refusal);
+        }
+        if let Some((survivor, area)) = locked.survivor
+            && change.actor == actor::derive(&who.key, item.record, item.epoch)
+            && !locked.holds(&hash)
+        {
+            let refusal = refusal(
+                "merged_away",
+                "这份档案已并入另一份档案，您的修改已作为建议转给主管核对。",
+            );
+            locked.refused.insert(hash);
+            let outcome = self.refuse(who, area, hash.0.to_vec(), Item::Change(item), refusal);
+            if let Some(refused) = self.refused.last_mut() {
+                refused.about = survivor;
+            }
+            return outcome;
         }
         if change.deps.iter().any(|dep| locked.refused.contains(dep)) {
             let refusal = refusal(
@@ -321,6 +338,7 @@ impl Judgement {
         };
         self.refused.push(RefusedItem {
             record,
+            about: record,
             hash,
             item,
             refusal: refusal.clone(),

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use doorstep_core::accept::Hold;
 use doorstep_core::crdt::{FlatChange, Registers, chunk};
 use doorstep_core::crypto::seal::SealKey;
-use doorstep_core::ids::{ChangeHash, RecordId};
+use doorstep_core::ids::{AreaCode, ChangeHash, RecordId};
 use sqlx::PgConnection;
 
-use super::sealing;
 use super::store::{self, RecordRow};
+use super::{alias, sealing};
 use crate::error::{ApiError, ApiResult};
 use crate::keys::{KeyRing, WrappedKey};
 
@@ -26,6 +26,8 @@ pub(super) struct Locked {
     pub(super) refused: BTreeSet<ChangeHash>,
     /// Whether it was erased: nothing is taken for it ever again.
     pub(super) erased: bool,
+    /// The record that stands for this one, since the two were merged, and its area.
+    pub(super) survivor: Option<(RecordId, AreaCode)>,
 }
 
 /// What the database held of a record.
@@ -36,6 +38,15 @@ pub(super) struct Stored {
 }
 
 impl Locked {
+    /// Whether the record has this change.
+    pub(super) fn holds(&self, hash: &ChangeHash) -> bool {
+        self.hold.registers.heads().contains(hash)
+            || self
+                .history
+                .as_ref()
+                .is_some_and(|history| history.contains_key(hash))
+    }
+
     fn new(id: RecordId) -> Self {
         let hold = Hold {
             id,
@@ -51,6 +62,7 @@ impl Locked {
             history: None,
             refused: BTreeSet::new(),
             erased: false,
+            survivor: None,
         }
     }
 }
@@ -64,10 +76,21 @@ pub(super) async fn lock(
     let wanted: Vec<_> = ids.iter().map(|id| id.0).collect();
     let mut records: BTreeMap<RecordId, Locked> =
         ids.iter().map(|id| (*id, Locked::new(*id))).collect();
+    let mut aliases = Vec::new();
     for row in store::lock_records(tx, &wanted).await? {
         let id = RecordId(row.id);
+        if row.merged_into.is_some() {
+            aliases.push(id);
+        }
         let locked = open(keys, row).await?;
         records.insert(id, locked);
+    }
+    if !aliases.is_empty() {
+        for (id, survivor, area) in alias::survivors(tx, &aliases).await? {
+            if let Some(locked) = records.get_mut(&id) {
+                locked.survivor = Some((survivor, area));
+            }
+        }
     }
     for (record, hash) in store::refused_hashes(tx, &wanted).await? {
         if let (Some(locked), Ok(hash)) = (records.get_mut(&RecordId(record)), hash.try_into()) {
@@ -102,6 +125,7 @@ async fn open(keys: &KeyRing, row: RecordRow) -> ApiResult<Locked> {
         history: None,
         refused: BTreeSet::new(),
         erased: false,
+        survivor: None,
     })
 }
 

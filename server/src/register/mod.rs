@@ -5,26 +5,35 @@
 //! own rows and the audit entry and commits. Rules are core's (`doorstep_core::accept`); this module loads what they
 //! need and writes what they say. It knows no HTTP and no socket.
 
+mod alias;
 mod apply;
 mod conflicts;
 mod erase;
 mod filters;
+mod find;
 mod judging;
 mod ledger;
 mod load;
 mod log;
 mod model;
+mod opened;
 pub mod read;
 mod rescope;
 mod sealed;
 mod sealing;
 mod store;
 
+pub use alias::{bring_back, merge_away, survivors};
 pub use apply::{Applied, apply, commit, message};
+pub use conflicts::suspect_duplicates;
 pub use erase::erase;
 pub use filters::filter_token;
+pub use find::{find_by_tokens, find_residents_by_names};
 pub use log::{LogSlice, append_states};
 pub use model::{Prepared, Receipt, SERVER_DEVICE, Submission, Submitter};
+pub use opened::{EventAbout, Maker, Opened, events_about, lock, makers, open, residences_of};
 pub use read::next_envelope;
 pub use sealed::{PastChange, SealedRecord, field_values, history};
-pub use sealing::{ConflictBody, ConflictValue, open_conflict};
+pub use sealing::{
+    ConflictBody, ConflictValue, open_conflict, open_outcome, open_refused, seal_outcome,
+};

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use doorstep_core::ids::{AreaCode, RecordId, ScopeId};
+use doorstep_core::ids::{AreaCode, ChangeHash, RecordId, ScopeId};
 use sqlx::PgConnection;
 use sqlx::types::Uuid;
 
@@ -45,14 +45,10 @@ pub(super) async fn residents(
         let record = RecordId(row.id);
         let heads = heads(&row.heads);
         for area in after.difference(&before) {
-            let scope = ScopeId::Area(*area);
-            writes.push(scope, draft(LogKind::Whole, record));
-            writes.move_digest(scope, record, &[], &heads);
+            enter(writes, ScopeId::Area(*area), record, &heads);
         }
         for area in before.difference(&after) {
-            let scope = ScopeId::Area(*area);
-            writes.push(scope, draft(LogKind::Leave, record));
-            writes.move_digest(scope, record, &heads, &[]);
+            leave(writes, ScopeId::Area(*area), record, &heads);
         }
         sqlx::query(SET_AREAS)
             .bind(row.id)
@@ -61,6 +57,28 @@ pub(super) async fn residents(
             .await?;
     }
     Ok(())
+}
+
+/// A record comes into a scope, whole.
+pub(super) fn enter(
+    writes: &mut ScopeWrites,
+    scope: ScopeId,
+    record: RecordId,
+    heads: &[ChangeHash],
+) {
+    writes.push(scope, draft(LogKind::Whole, record));
+    writes.move_digest(scope, record, &[], heads);
+}
+
+/// A record leaves a scope: devices purge it.
+pub(super) fn leave(
+    writes: &mut ScopeWrites,
+    scope: ScopeId,
+    record: RecordId,
+    heads: &[ChangeHash],
+) {
+    writes.push(scope, draft(LogKind::Leave, record));
+    writes.move_digest(scope, record, heads, &[]);
 }
 
 fn draft(kind: LogKind, record: RecordId) -> Draft {

@@ -3,7 +3,8 @@
 
 use doorstep_core::crdt::Registers;
 use doorstep_core::crypto::seal::{self, Place, SealKey};
-use doorstep_core::ids::{ChangeHash, ConflictId, RecordId, UserId};
+use doorstep_core::envelope::Item;
+use doorstep_core::ids::{ChangeHash, ConflictId, EventId, RecordId, UserId};
 use doorstep_core::protocol::codec;
 use doorstep_core::value::Value;
 use serde::{Deserialize, Serialize};
@@ -140,4 +141,57 @@ pub async fn open_conflict(
     let key = keys.record_key(RecordId(id.0), wrapped).await?;
     codec::from_bytes(&open_row(&key, "conflicts", id.as_bytes(), sealed)?)
         .map_err(ApiError::internal)
+}
+
+/// Opens an item that was refused, kept under its conflict item's key.
+///
+/// # Errors
+/// When its key or bytes were altered.
+pub async fn open_refused(
+    keys: &KeyRing,
+    conflict: ConflictId,
+    wrapped: &WrappedKey,
+    id: EventId,
+    sealed: &[u8],
+) -> ApiResult<Item> {
+    let key = keys.record_key(RecordId(conflict.0), wrapped).await?;
+    codec::from_bytes(&open_row(&key, "refused_items", id.as_bytes(), sealed)?)
+        .map_err(ApiError::internal)
+}
+
+fn outcome_place(id: &ConflictId) -> Place<'_> {
+    Place {
+        table: "conflicts",
+        row: id.as_bytes(),
+        column: "outcome",
+        version: 1,
+    }
+}
+
+/// Seals what a decision left behind under the conflict item's key.
+///
+/// # Errors
+/// When its key was altered.
+pub async fn seal_outcome(
+    keys: &KeyRing,
+    id: ConflictId,
+    wrapped: &WrappedKey,
+    plain: &[u8],
+) -> ApiResult<Vec<u8>> {
+    let key = keys.record_key(RecordId(id.0), wrapped).await?;
+    seal_at(&key, outcome_place(&id), plain)
+}
+
+/// Opens what `seal_outcome` made.
+///
+/// # Errors
+/// When its key or bytes were altered.
+pub async fn open_outcome(
+    keys: &KeyRing,
+    id: ConflictId,
+    wrapped: &WrappedKey,
+    sealed: &[u8],
+) -> ApiResult<Vec<u8>> {
+    let key = keys.record_key(RecordId(id.0), wrapped).await?;
+    open_at(&key, outcome_place(&id), sealed)
 }

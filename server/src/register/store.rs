@@ -34,6 +34,7 @@ pub(super) struct RecordRow {
     pub(super) record_type: String,
     pub(super) area_code: String,
     pub(super) areas: Vec<String>,
+    pub(super) merged_into: Option<Uuid>,
     pub(super) epoch: i32,
     pub(super) heads: Vec<u8>,
     pub(super) state: Vec<u8>,

@@ -2,6 +2,7 @@
 //! Knows no domain beyond what tests of all of them need.
 
 pub mod city;
+pub mod phone;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -22,6 +23,7 @@ use crate::router;
 use crate::state::AppState;
 
 pub use city::{Person, TestDevice};
+pub use phone::Phone;
 
 /// A clock that stands still until it is turned.
 #[derive(Debug)]

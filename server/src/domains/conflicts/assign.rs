@@ -1,0 +1,91 @@
+//! Giving an item to someone who may decide it, and setting its due time.
+
+use doorstep_core::ids::{ConflictId, UserId};
+use doorstep_core::rights::Permission;
+use serde_json::json;
+
+use super::case::{self, Case};
+use super::decide::messages;
+use super::model::{Assign, ConflictView};
+use super::{list, store};
+use crate::database::system_tx;
+use crate::domains::audit::{self, Entry};
+use crate::domains::auth::Actor;
+use crate::domains::users;
+use crate::error::{ApiError, ApiResult, Problems};
+use crate::register;
+use crate::state::AppState;
+
+/// Gives an item to a user, or takes it back.
+pub(super) async fn assign(
+    state: &AppState,
+    actor: &Actor,
+    id: ConflictId,
+    input: Assign,
+    unchanged: impl FnOnce(&str) -> ApiResult<()>,
+) -> ApiResult<ConflictView> {
+    let now = state.clock.now();
+    let mut tx = system_tx(&state.pool).await?;
+    let found = case::find_to_decide(&mut tx, actor, id).await?;
+    let case = Case::lock(&mut tx, state, &found, &[]).await?;
+    unchanged(&case.row.version.to_string())?;
+    if case.row.status != "open" {
+        return Err(ApiError::conflict(
+            "already_decided",
+            "这个事项已经裁决过了，请刷新列表",
+        ));
+    }
+    let mut problems = Problems::default();
+    if let Some(assignee) = input.assignee {
+        let grants = users::service::grants_of(state, &mut tx, UserId(assignee)).await?;
+        let area = case.row.area()?;
+        let may = grants
+            .iter()
+            .any(|grant| grant.role.may(Permission::DecideConflicts) && grant.area.contains(&area));
+        problems.require(
+            may,
+            "assignee",
+            "may_not_decide",
+            "这个用户没有在这里裁决的权限，请选择本区划的主管",
+        );
+    }
+    problems.require(
+        input.due_at.is_none_or(|due| due > now),
+        "due_at",
+        "past",
+        "办理期限应在现在之后",
+    );
+    problems.finish()?;
+    let due = input.due_at.unwrap_or(case.row.due_at);
+    store::assign(&mut tx, id.0, input.assignee, due, actor.user.0, now).await?;
+    let slices = match input.assignee {
+        Some(assignee) if assignee != actor.user.0 => {
+            let text = format!(
+                "有一项「{}」分派给您裁决，请在期限前办理。",
+                list::kind_label(&case.row.kind)
+            );
+            let told = [(UserId(assignee), text)].into();
+            let states = messages(state, &case, "conflict_assigned", told);
+            register::append_states(&mut tx, states, now).await?
+        }
+        _ => Vec::new(),
+    };
+    let row = store::find(&mut tx, id.0)
+        .await?
+        .ok_or_else(|| ApiError::not_found("这个待裁决事项"))?;
+    let items = list::views(state, &mut tx, &[row]).await?;
+    let item = items
+        .into_iter()
+        .next()
+        .ok_or_else(|| ApiError::not_found("这个待裁决事项"))?;
+    let entry = Entry::by(actor, now, "assign_conflict")
+        .subject("conflict", id)
+        .area(item.area)
+        .detail(json!({ "assignee": input.assignee, "due_at": due }));
+    audit::record(&mut tx, entry).await?;
+    tx.commit().await?;
+    for slice in slices {
+        state.hub.publish(slice);
+    }
+    Ok(item)
+}

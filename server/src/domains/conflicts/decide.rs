@@ -1,0 +1,291 @@
+//! Deciding an item: the changes, the item's end, the messages and the audit entry are one transaction.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use doorstep_core::ids::{ConflictId, RecordId, ScopeId};
+use doorstep_core::protocol::codec;
+use doorstep_core::protocol::frames::{Outcome as ItemOutcome, StateEntry};
+use doorstep_core::value::{Fields, Value};
+use serde_json::json;
+use sqlx::PgConnection;
+
+use super::case::{self, Case};
+use super::model::{Action, Decide, Decided, Outcome, Written, actions_of};
+use super::plan::{self, Plan};
+use super::{list, persons, residence, store};
+use crate::database::system_tx;
+use crate::domains::audit::{self, Entry};
+use crate::domains::auth::Actor;
+use crate::error::{ApiError, ApiResult, Kind, Problems};
+use crate::register::{self, Applied};
+use crate::state::AppState;
+
+/// The longest note.
+const LONGEST_NOTE: usize = 500;
+
+/// Decides an item. `unchanged` refuses a version that the decider has not seen.
+pub(super) async fn decide(
+    state: &AppState,
+    actor: &Actor,
+    id: ConflictId,
+    input: Decide,
+    unchanged: impl FnOnce(&str) -> ApiResult<()>,
+) -> ApiResult<Decided> {
+    check_note(input.note.as_deref())?;
+    let mut tx = system_tx(&state.pool).await?;
+    let found = case::find_to_decide(&mut tx, actor, id).await?;
+    let case = Case::lock(&mut tx, state, &found, &[]).await?;
+    unchanged(&case.row.version.to_string())?;
+    require_open(&case)?;
+    let plan = plan_of(&mut tx, state, actor, &case, &input.action).await?;
+    let code = input.action.code();
+    let mut done = carry_out(&mut tx, state, actor, &case, plan, code, input.note).await?;
+    let entry = Entry::by(actor, state.clock.now(), "decide_conflict")
+        .subject("conflict", id)
+        .area(case.row.area()?);
+    let detail = json!({ "kind": case.row.kind, "record": case.record, "action": code,
+        "changes": done.applied.changes, "created": done.created, "told": done.told });
+    let row = store::find(&mut tx, id.0)
+        .await?
+        .ok_or_else(|| ApiError::not_found("这个待裁决事项"))?;
+    let items = list::views(state, &mut tx, &[row]).await?;
+    audit::record(&mut tx, entry.detail(detail)).await?;
+    tx.commit().await?;
+    done.applied.tell(state);
+    let item = items
+        .into_iter()
+        .next()
+        .ok_or_else(|| ApiError::not_found("这个待裁决事项"))?;
+    Ok(Decided {
+        item,
+        changes: done.applied.changes,
+        created: done.created.iter().map(|id| id.0).collect(),
+        told: done.told,
+    })
+}
+
+/// What carrying out a plan did.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) applied: Applied,
+    pub(super) created: Vec<RecordId>,
+    pub(super) told: usize,
+}
+
+pub(super) fn check_note(note: Option<&str>) -> ApiResult<()> {
+    let mut problems = Problems::default();
+    problems.require(
+        note.is_none_or(|note| note.chars().count() <= LONGEST_NOTE),
+        "note",
+        "too_long",
+        "说明不能超过 500 字，请精简后再提交",
+    );
+    problems.finish()
+}
+
+fn require_open(case: &Case) -> ApiResult<()> {
+    if case.row.status == "open" {
+        return Ok(());
+    }
+    Err(ApiError::conflict(
+        "already_decided",
+        "这个事项已经裁决过了，请刷新列表",
+    ))
+}
+
+async fn plan_of(
+    tx: &mut PgConnection,
+    state: &AppState,
+    actor: &Actor,
+    case: &Case,
+    action: &Action,
+) -> ApiResult<Plan> {
+    if !actions_of(&case.row.kind).contains(&action.code()) {
+        return Err(ApiError::field(
+            "action",
+            "wrong_action",
+            format!(
+                "“{}”不能这样裁决，请从列出的办法中选择",
+                list::kind_label(&case.row.kind)
+            ),
+        ));
+    }
+    match action {
+        Action::Take { choice } => plan::take(case, *choice),
+        Action::Value { value } => plan::value(case, value),
+        Action::Dismiss => Ok(plan::dismiss(case)),
+        Action::Refuse => Ok(plan::refuse(case)),
+        Action::Accept { items } => plan::accept(case, state, items.as_deref()),
+        Action::Confirm => residence::confirm(case, state).await,
+        Action::Deny => residence::deny(case, state).await,
+        Action::Merge {
+            survivor,
+            take_from_other,
+        } => persons::merge(tx, state, actor, case, RecordId(*survivor), take_from_other).await,
+        Action::Split {
+            keep,
+            fields,
+            residences,
+        } => persons::split(tx, state, case, *keep, fields, residences).await,
+    }
+}
+
+/// Makes the changes, ends the item and those it answers, and tells people. The caller writes the audit entry, commits
+/// and tells those online.
+pub(super) async fn carry_out(
+    tx: &mut PgConnection,
+    state: &AppState,
+    actor: &Actor,
+    case: &Case,
+    plan: Plan,
+    action: &str,
+    note: Option<String>,
+) -> ApiResult<Done> {
+    let now = state.clock.now();
+    let writes = written(tx, state, &plan).await?;
+    let mut applied = register::apply(tx, state, plan.submissions(state, actor)).await?;
+    require_applied(&applied)?;
+    if let Some((other, survivor)) = plan.merge {
+        applied
+            .slices
+            .extend(register::merge_away(tx, other, survivor).await?);
+    }
+    let outcome = Outcome {
+        note: note.filter(|note| !note.trim().is_empty()),
+        writes,
+        created: plan.created.clone(),
+        merged: plan.merge.map(|(other, _)| other),
+        closed: plan.close.iter().copied().map(ConflictId).collect(),
+        lasting: !plan.events.is_empty(),
+    };
+    let mut detail = plan.detail;
+    detail.insert("action".into(), action.into());
+    let decision = serde_json::Value::Object(detail).to_string();
+    let sealed = register::seal_outcome(
+        &state.keys,
+        case.row.id(),
+        &case.row.wrapped()?,
+        &codec::to_bytes(&outcome),
+    )
+    .await?;
+    let end = store::End {
+        id: case.row.id,
+        status: if plan.dismissed {
+            "dismissed"
+        } else {
+            "decided"
+        },
+        at: now,
+        by: actor.user.0,
+        decision: &decision,
+        outcome: &sealed,
+    };
+    store::decide(tx, &end).await?;
+    close(tx, state, actor, case, &plan.close, now).await?;
+    let told = plan.told.len();
+    let states = messages(state, case, "conflict_decided", plan.told);
+    applied
+        .slices
+        .extend(register::append_states(tx, states, now).await?);
+    Ok(Done {
+        applied,
+        created: plan.created,
+        told,
+    })
+}
+
+/// What the plan writes, with what stands there now: what an undo puts back.
+async fn written(tx: &mut PgConnection, state: &AppState, plan: &Plan) -> ApiResult<Vec<Written>> {
+    let ids: Vec<RecordId> = plan.puts.iter().map(|(record, _, _)| *record).collect();
+    let records = register::open(tx, &state.keys, &ids).await?;
+    let before = |record: &RecordId, fields: &Fields| -> Fields {
+        let Some(opened) = records.get(record) else {
+            return Fields::new();
+        };
+        let value = |key: &String| opened.registers.get(key).cloned().unwrap_or(Value::Null);
+        fields.keys().map(|key| (key.clone(), value(key))).collect()
+    };
+    let written = plan
+        .puts
+        .iter()
+        .map(|(record, record_type, fields)| Written {
+            record: *record,
+            record_type: record_type.clone(),
+            before: before(record, fields),
+            after: fields.clone(),
+        });
+    Ok(written.collect())
+}
+
+/// Refuses a decision that the register would not take.
+pub(super) fn require_applied(applied: &Applied) -> ApiResult<()> {
+    for outcome in applied
+        .receipts
+        .iter()
+        .flat_map(|receipt| &receipt.outcomes)
+    {
+        match outcome {
+            ItemOutcome::Accepted | ItemOutcome::Duplicate => {}
+            ItemOutcome::Refused(refusal) => {
+                let mut error =
+                    ApiError::new(Kind::Conflict, "not_applicable", refusal.message.clone());
+                error.fields.push(crate::error::FieldProblem {
+                    path: refusal.field.clone().unwrap_or_default(),
+                    code: refusal.code.clone(),
+                    message: refusal.message.clone(),
+                });
+                return Err(error);
+            }
+            ItemOutcome::Waiting => {
+                return Err(ApiError::internal(anyhow::anyhow!(
+                    "a decision waits for changes"
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Ends the items that this decision answers too.
+async fn close(
+    tx: &mut PgConnection,
+    state: &AppState,
+    actor: &Actor,
+    case: &Case,
+    ids: &[sqlx::types::Uuid],
+    now: DateTime<Utc>,
+) -> ApiResult<()> {
+    let decision = json!({ "action": "closed", "by_conflict": case.row.id }).to_string();
+    for id in ids {
+        let Some(row) = store::lock(tx, *id).await? else {
+            continue;
+        };
+        let outcome = codec::to_bytes(&Outcome::default());
+        let sealed =
+            register::seal_outcome(&state.keys, row.id(), &row.wrapped()?, &outcome).await?;
+        let end = store::End {
+            id: *id,
+            status: "dismissed",
+            at: now,
+            by: actor.user.0,
+            decision: &decision,
+            outcome: &sealed,
+        };
+        store::decide(tx, &end).await?;
+    }
+    Ok(())
+}
+
+/// The messages to those concerned; each takes the place of the one that said the item was opened.
+pub(super) fn messages(
+    state: &AppState,
+    case: &Case,
+    code: &str,
+    told: BTreeMap<doorstep_core::ids::UserId, String>,
+) -> Vec<(ScopeId, StateEntry)> {
+    let at = state.clock.timestamp();
+    told.into_iter()
+        .map(|(user, text)| register::message(user, case.row.id, code, &text, case.record, at))
+        .collect()
+}

@@ -1,0 +1,18 @@
+//! The conflict queue: what only a person can decide, one item at a time or by one rule for many. A decision is an
+//! ordinary change that goes through the register and flows to every phone; the makers of all values are told.
+//! Knows no merging: items are opened by the register when it merges.
+
+mod assign;
+mod bulk;
+mod case;
+mod decide;
+mod list;
+mod model;
+mod persons;
+mod plan;
+mod residence;
+pub mod routes;
+mod show;
+mod store;
+mod undo;
+mod values;

@@ -1,0 +1,356 @@
+//! Two records of one person become one, or one record of two persons becomes two.
+
+use std::collections::BTreeMap;
+
+use doorstep_core::address;
+use doorstep_core::ids::{AreaCode, ChangeHash, RecordId};
+use doorstep_core::projection::{AREA_KEY, TYPE_KEY, VERSION_KEY};
+use doorstep_core::records::{self, Mode, Severity, split_key};
+use doorstep_core::rights::Permission;
+use doorstep_core::value::{Fields, Value};
+use sqlx::PgConnection;
+use sqlx::types::Uuid;
+
+use super::case::Case;
+use super::plan::{self, Plan};
+use super::store;
+use crate::domains::auth::Actor;
+use crate::error::{ApiError, ApiResult, Kind, Problems};
+use crate::random;
+use crate::register::{self, Opened};
+use crate::state::AppState;
+
+const RESIDENT: &str = "resident";
+/// 并入他人档案: merged into another record.
+const MERGED: &str = "72";
+/// 重复登记: entered twice.
+const DUPLICATE: &str = "70";
+/// What belongs to the record in another register, and so to one of the two persons only.
+const SOURCES: [&str; 5] = [
+    "community_id",
+    "police_person_id",
+    "photo_file",
+    "source_updated_at",
+    "police_updated_at",
+];
+/// What says how a record stands, and never moves to another.
+const STANDING: [&str; 4] = ["status", "cancel_reason", "cancelled_on", "cancel_note"];
+
+/// The survivor takes over the other's residences and what it lacks; the other is cancelled and leaves every phone.
+pub(super) async fn merge(
+    tx: &mut PgConnection,
+    state: &AppState,
+    actor: &Actor,
+    case: &Case,
+    survivor: RecordId,
+    take_from_other: &[String],
+) -> ApiResult<Plan> {
+    let (survivor, other) = pair(case, survivor)?;
+    for record in [survivor, other] {
+        let may = |area: &AreaCode| actor.why(Permission::DecideConflicts, area).is_some();
+        if !record.areas.iter().any(may) {
+            return Err(ApiError::new(
+                Kind::Forbidden,
+                "beyond_own_area",
+                "另一份档案不在您的区划内，请由管辖两地的上级主管合并",
+            ));
+        }
+    }
+    check_keys(take_from_other)?;
+    let mut plan = Plan::default();
+    plan.detail
+        .insert("survivor".into(), survivor.id.to_string().into());
+    let today = today(state);
+    move_residences(case, survivor, other, &today, &mut plan);
+    plan.put(
+        survivor.id,
+        RESIDENT,
+        gained(survivor, other, take_from_other),
+    );
+    let ended = Fields::from([
+        ("status".to_owned(), "cancelled".into()),
+        ("cancel_reason".to_owned(), MERGED.into()),
+        ("cancelled_on".to_owned(), today.into()),
+    ]);
+    plan.put(other.id, RESIDENT, ended);
+    plan.merge = Some((other.id, survivor.id));
+    let kinds = ["field", "update_cancelled", "main_residence"];
+    plan.close = store::open_of_record(tx, other.id.0, &kinds, case.row.id).await?;
+    plan.close
+        .extend(store::open_pair(tx, survivor.id.0, other.id.0, case.row.id).await?);
+    tell(
+        &mut plan,
+        case,
+        "主管核对后认定两份档案是同一个人，已合并为一份，请更新后查看。",
+    );
+    Ok(plan)
+}
+
+fn pair(case: &Case, survivor: RecordId) -> ApiResult<(&Opened, &Opened)> {
+    let ids = [Some(case.record), case.row.other_id.map(RecordId)];
+    let mut records = ids
+        .into_iter()
+        .flatten()
+        .filter_map(|id| case.records.get(&id));
+    let (Some(one), Some(two)) = (records.next(), records.next()) else {
+        return Err(ApiError::conflict(
+            "record_missing",
+            "有一份档案已不存在，不能合并",
+        ));
+    };
+    let (survivor, other) = match survivor {
+        id if id == one.id => (one, two),
+        id if id == two.id => (two, one),
+        _ => {
+            return Err(ApiError::field(
+                "survivor",
+                "not_of_the_pair",
+                "请在这两份档案中选择要保留的一份",
+            ));
+        }
+    };
+    if one.record_type != RESIDENT || two.record_type != RESIDENT {
+        return Err(ApiError::conflict("not_persons", "只有居民档案可以合并"));
+    }
+    if one.merged_into.is_some() || two.merged_into.is_some() {
+        return Err(ApiError::conflict(
+            "already_merged",
+            "其中一份档案已并入别的档案，请刷新后再核对",
+        ));
+    }
+    if survivor.project().cancelled {
+        return Err(ApiError::conflict(
+            "survivor_cancelled",
+            "要保留的档案已注销，请先恢复，或改为保留另一份",
+        ));
+    }
+    Ok((survivor, other))
+}
+
+fn check_keys(keys: &[String]) -> ApiResult<()> {
+    let declared = plan::declared(RESIDENT)?;
+    let mut problems = Problems::default();
+    for key in keys {
+        let fits = declared.named(key).is_some() && !STANDING.contains(&key.as_str());
+        problems.require(
+            fits,
+            &format!("take_from_other/{key}"),
+            "unknown_field",
+            "没有这个项目，或它不能从另一份档案取用",
+        );
+    }
+    problems.finish()
+}
+
+/// What the survivor gets from the other: what it lacks, elements of sets, and what the decider chose.
+fn gained(survivor: &Opened, other: &Opened, chosen: &[String]) -> Fields {
+    let held = survivor.registers.fields();
+    other
+        .registers
+        .fields()
+        .into_iter()
+        .filter(|(key, _)| !key.starts_with('_') && !STANDING.contains(&key.as_str()))
+        .filter(|(key, _)| {
+            !held.contains_key(key) || chosen.iter().any(|name| name == split_key(key).0)
+        })
+        .collect()
+}
+
+fn move_residences(case: &Case, survivor: &Opened, other: &Opened, today: &str, plan: &mut Plan) {
+    let held: Vec<(Option<Value>, String)> =
+        case.residences_of(survivor.id).map(place_of).collect();
+    let has_main = case
+        .residences_of(survivor.id)
+        .any(|residence| residence.registers.get("main") == Some(&Value::Bool(true)));
+    for residence in case.residences_of(other.id) {
+        let mut fields =
+            Fields::from([("resident".to_owned(), Value::from(survivor.id.to_string()))]);
+        let is_main = residence.registers.get("main") == Some(&Value::Bool(true));
+        if has_main && is_main {
+            fields.insert("main".to_owned(), Value::Bool(false));
+        }
+        if held.contains(&place_of(residence)) {
+            fields.insert("status".to_owned(), "cancelled".into());
+            fields.insert("cancel_reason".to_owned(), DUPLICATE.into());
+            fields.insert("cancelled_on".to_owned(), today.into());
+        }
+        plan.put(residence.id, &residence.record_type, fields);
+    }
+}
+
+/// Kind and place of a residence: two with the same are one.
+fn place_of(residence: &Opened) -> (Option<Value>, String) {
+    let text = |key: &str| {
+        residence
+            .registers
+            .get(key)
+            .and_then(Value::as_text)
+            .map(str::to_owned)
+    };
+    let place = text("house")
+        .or_else(|| text("address").map(|address| address::parse(&address).key()))
+        .unwrap_or_default();
+    (residence.registers.get("kind").cloned(), place)
+}
+
+/// One record of two persons becomes two: the new one gets one side's values and the residences chosen.
+pub(super) async fn split(
+    tx: &mut PgConnection,
+    state: &AppState,
+    case: &Case,
+    keep: usize,
+    fields: &Fields,
+    residences: &[Uuid],
+) -> ApiResult<Plan> {
+    let record = case.require_record()?;
+    if record.record_type != RESIDENT {
+        return Err(ApiError::conflict("not_persons", "只有居民档案可以拆分"));
+    }
+    let values = &case.body.values;
+    let kept = values.get(keep);
+    let gone = values
+        .iter()
+        .enumerate()
+        .find(|(at, value)| *at != keep && kept.is_some_and(|kept| kept.value != value.value));
+    let (Some(kept), Some((_, gone))) = (kept, gone) else {
+        return Err(ApiError::field(
+            "keep",
+            "unknown_choice",
+            "没有这个选项，请从列出的几个值中选择留在原档案的一个",
+        ));
+    };
+    let moved = chosen_residences(case, residences)?;
+    let mut new = record.registers.fields();
+    new.extend(side_of(tx, record, gone.change).await?);
+    new.insert(case.row.subject.clone(), gone.value.clone());
+    let mut stays = side_of(tx, record, kept.change).await?;
+    stays.insert(case.row.subject.clone(), kept.value.clone());
+    let declared = plan::declared(RESIDENT)?;
+    for (key, value) in fields {
+        let value = plan::normalised(declared, &new, key, value)?;
+        new.insert(key.clone(), value);
+    }
+    new.retain(|key, value| {
+        !value.is_null()
+            && !key.starts_with('_')
+            && !SOURCES.contains(&key.as_str())
+            && !STANDING.contains(&key.as_str())
+    });
+    let own_number = stays
+        .get("id_number")
+        .or_else(|| record.registers.get("id_number"));
+    check_person(declared, &new, own_number)?;
+    let id = random::id(state.clock.timestamp(), RecordId::new)?;
+    let area = moved
+        .first()
+        .and_then(|residence| residence.areas.first().copied())
+        .map_or_else(|| case.row.area_code.clone(), |area| area.to_string());
+    new.insert(TYPE_KEY.to_owned(), RESIDENT.into());
+    new.insert(VERSION_KEY.to_owned(), i64::from(declared.version).into());
+    new.insert(AREA_KEY.to_owned(), area.into());
+    let mut plan = Plan::default();
+    plan.detail.insert("keep".into(), keep.into());
+    plan.detail.insert("created".into(), id.to_string().into());
+    plan.put(id, RESIDENT, new);
+    plan.created.push(id);
+    for residence in moved {
+        let fields = Fields::from([("resident".to_owned(), Value::from(id.to_string()))]);
+        plan.put(residence.id, &residence.record_type, fields);
+    }
+    plan.put(record.id, RESIDENT, stays);
+    plan.close = store::open_of_record(tx, record.id.0, &["field"], case.row.id).await?;
+    tell(
+        &mut plan,
+        case,
+        "主管核对后认定这份档案混入了两个人的信息，已拆分为两份，请更新后查看。",
+    );
+    Ok(plan)
+}
+
+fn chosen_residences<'a>(case: &'a Case, ids: &[Uuid]) -> ApiResult<Vec<&'a Opened>> {
+    let mut problems = Problems::default();
+    let mut chosen = Vec::new();
+    for (at, id) in ids.iter().enumerate() {
+        match case
+            .residences_of(case.record)
+            .find(|held| held.id.0 == *id)
+        {
+            Some(residence) => chosen.push(residence),
+            None => problems.add(
+                &format!("residences/{at}"),
+                "not_a_residence",
+                "这条居住关系不属于这份档案，请从档案的居住关系中选择",
+            ),
+        }
+    }
+    problems.finish()?;
+    Ok(chosen)
+}
+
+/// The maker's own values where several stand side by side.
+async fn side_of(tx: &mut PgConnection, record: &Opened, change: ChangeHash) -> ApiResult<Fields> {
+    let mut fields = Fields::new();
+    let disputed: BTreeMap<&str, Vec<&doorstep_core::crdt::registers::Held>> = record
+        .registers
+        .keys()
+        .map(|key| (key, record.registers.all(key)))
+        .filter(|(_, held)| held.len() > 1)
+        .collect();
+    let hashes: Vec<ChangeHash> = disputed
+        .values()
+        .flatten()
+        .map(|held| held.change)
+        .chain([change])
+        .collect();
+    let makers = register::makers(tx, record.id, &hashes).await?;
+    let Some(side) = makers.get(&change) else {
+        return Ok(fields);
+    };
+    for (key, held) in disputed {
+        let own = held.iter().find(|held| {
+            makers
+                .get(&held.change)
+                .is_some_and(|maker| maker.user == side.user && maker.device == side.device)
+        });
+        if let Some(own) = own {
+            fields.insert(key.to_owned(), own.value.clone());
+        }
+    }
+    Ok(fields)
+}
+
+fn check_person(
+    declared: &records::RecordType,
+    fields: &Fields,
+    own_number: Option<&Value>,
+) -> ApiResult<()> {
+    let mut problems = Problems::default();
+    for problem in records::validate(declared, fields, Mode::Whole) {
+        if problem.severity == Severity::Error {
+            problems.add(
+                &format!("fields/{}", problem.path),
+                &problem.code,
+                problem.message,
+            );
+        }
+    }
+    let number = fields.get("id_number");
+    problems.require(
+        number.is_none() || number != own_number,
+        "fields/id_number",
+        "same_number",
+        "两个人不能是同一个证件号码，请填写新档案的证件号码，或留空",
+    );
+    problems.finish()
+}
+
+fn today(state: &AppState) -> String {
+    let day = state.clock.timestamp().date_in_shanghai();
+    day.unwrap_or_default().to_string()
+}
+
+fn tell(plan: &mut Plan, case: &Case, text: &str) {
+    for user in case.makers() {
+        plan.told.insert(user, text.to_owned());
+    }
+}

@@ -1,0 +1,118 @@
+//! The conflict queue over HTTP.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use doorstep_core::ids::ConflictId;
+use sqlx::types::Uuid;
+
+use super::model::{
+    Assign, BulkDecide, BulkDone, ConflictDetail, ConflictList, ConflictQuery, ConflictView,
+    Decide, Decided, ShowQuery,
+};
+use super::{assign, bulk, decide, list, show, undo};
+use crate::domains::auth::Actor;
+use crate::error::ApiResult;
+use crate::http::{Body, Params, Segment, etag};
+use crate::state::AppState;
+
+/// The queue of the caller's areas, with counts by kind.
+#[utoipa::path(get, path = "/api/v1/conflicts", tag = "conflicts", operation_id = "list_conflicts",
+    params(ConflictQuery),
+    extensions(("x-access" = json!("conflicts.read"))),
+    responses((status = 200, body = ConflictList)))]
+pub async fn list_conflicts(
+    State(state): State<AppState>,
+    actor: Actor,
+    Params(query): Params<ConflictQuery>,
+) -> ApiResult<Json<ConflictList>> {
+    Ok(Json(list::list(&state, &actor, query).await?))
+}
+
+/// One item with both sides and what speaks for them. Secret values are masked unless a purpose is stated.
+#[utoipa::path(get, path = "/api/v1/conflicts/{conflict_id}", tag = "conflicts", operation_id = "show_conflict",
+    params(("conflict_id" = Uuid, Path), ShowQuery),
+    extensions(("x-access" = json!("conflicts.read"))),
+    responses((status = 200, body = ConflictDetail)))]
+pub async fn show_conflict(
+    State(state): State<AppState>,
+    actor: Actor,
+    Segment(id): Segment<Uuid>,
+    Params(query): Params<ShowQuery>,
+) -> ApiResult<Response> {
+    let detail = show::show(&state, &actor, ConflictId(id), query).await?;
+    // The tag is for If-Match. Records and names may change without the item, so it is always shown anew.
+    Ok(etag::answer(
+        &HeaderMap::new(),
+        &detail.item.version.to_string(),
+        &detail,
+    ))
+}
+
+/// Decides an item. With If-Match, only the version that was read.
+#[utoipa::path(post, path = "/api/v1/conflicts/{conflict_id}/decision", tag = "conflicts",
+    operation_id = "decide_conflict", params(("conflict_id" = Uuid, Path)), request_body = Decide,
+    extensions(("x-access" = json!("conflicts.decide"))),
+    responses((status = 200, body = Decided), (status = 409, body = crate::http::respond::ErrorBody),
+        (status = 412, body = crate::http::respond::ErrorBody)))]
+pub async fn decide_conflict(
+    State(state): State<AppState>,
+    actor: Actor,
+    Segment(id): Segment<Uuid>,
+    headers: HeaderMap,
+    Body(input): Body<Decide>,
+) -> ApiResult<Json<Decided>> {
+    let unchanged = |version: &str| etag::require(&headers, version);
+    Ok(Json(
+        decide::decide(&state, &actor, ConflictId(id), input, unchanged).await?,
+    ))
+}
+
+/// Takes a decision back within a day: the former values are put again and the item is open.
+#[utoipa::path(delete, path = "/api/v1/conflicts/{conflict_id}/decision", tag = "conflicts",
+    operation_id = "undo_conflict", params(("conflict_id" = Uuid, Path)),
+    extensions(("x-access" = json!("conflicts.decide"))),
+    responses((status = 200, body = Decided), (status = 409, body = crate::http::respond::ErrorBody)))]
+pub async fn undo_conflict(
+    State(state): State<AppState>,
+    actor: Actor,
+    Segment(id): Segment<Uuid>,
+    headers: HeaderMap,
+) -> ApiResult<Json<Decided>> {
+    let unchanged = |version: &str| etag::require(&headers, version);
+    Ok(Json(
+        undo::undo(&state, &actor, ConflictId(id), unchanged).await?,
+    ))
+}
+
+/// Gives an item to someone who may decide it, and sets its due time.
+#[utoipa::path(put, path = "/api/v1/conflicts/{conflict_id}/assignee", tag = "conflicts",
+    operation_id = "assign_conflict", params(("conflict_id" = Uuid, Path)), request_body = Assign,
+    extensions(("x-access" = json!("conflicts.decide"))),
+    responses((status = 200, body = ConflictView), (status = 412, body = crate::http::respond::ErrorBody)))]
+pub async fn assign_conflict(
+    State(state): State<AppState>,
+    actor: Actor,
+    Segment(id): Segment<Uuid>,
+    headers: HeaderMap,
+    Body(input): Body<Assign>,
+) -> ApiResult<Json<ConflictView>> {
+    let unchanged = |version: &str| etag::require(&headers, version);
+    Ok(Json(
+        assign::assign(&state, &actor, ConflictId(id), input, unchanged).await?,
+    ))
+}
+
+/// Decides many items of one field by one rule; `dry_run` only says what it would decide.
+#[utoipa::path(post, path = "/api/v1/conflicts/bulk-decision", tag = "conflicts",
+    operation_id = "decide_conflicts", request_body = BulkDecide,
+    extensions(("x-access" = json!("conflicts.decide"))),
+    responses((status = 200, body = BulkDone)))]
+pub async fn decide_conflicts(
+    State(state): State<AppState>,
+    actor: Actor,
+    Body(input): Body<BulkDecide>,
+) -> ApiResult<Json<BulkDone>> {
+    Ok(Json(bulk::decide_many(&state, &actor, input).await?))
+}

@@ -1,0 +1,351 @@
+//! One item with both sides, who made them, and what speaks for them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use doorstep_core::ids::{AreaCode, ChangeHash, ConflictId, RecordId, UserId};
+use doorstep_core::projection;
+use doorstep_core::records::{self, FieldKind, SetOf, split_key};
+use doorstep_core::rights::Permission;
+use doorstep_core::value::{Fields, Value};
+use serde_json::json;
+use sqlx::PgConnection;
+
+use super::case::{self, Case, Refused};
+use super::model::{
+    ConflictDetail, DecisionView, Evidence, Outcome, RecordView, RefusedView, ShowQuery, Shown,
+    ValueView, VisitView, actions_of,
+};
+use super::values::{self, Sight};
+use super::{list, undo};
+use crate::database::system_tx;
+use crate::domains::auth::Actor;
+use crate::domains::users;
+use crate::error::{ApiResult, Problems};
+use crate::register::{self, EventAbout, Maker, Opened};
+use crate::state::AppState;
+
+const VISITS: i64 = 5;
+const LONGEST_PURPOSE: usize = 100;
+
+/// One item.
+pub(super) async fn show(
+    state: &AppState,
+    actor: &Actor,
+    id: ConflictId,
+    query: ShowQuery,
+) -> ApiResult<ConflictDetail> {
+    let mut tx = system_tx(&state.pool).await?;
+    let row = case::find(&mut tx, actor, id).await?;
+    let sight = sight(actor, &row.area()?, query.purpose.as_deref())?;
+    let case = Case::open(&mut tx, state, row).await?;
+    let visits = register::events_about(&mut tx, &state.keys, case.record, VISITS).await?;
+    let hashes: Vec<ChangeHash> = case.body.values.iter().map(|value| value.change).collect();
+    let mut makers = register::makers(&mut tx, case.record, &hashes).await?;
+    if let Some(claim) = claim(&case) {
+        makers.extend(register::makers(&mut tx, claim, &hashes).await?);
+    }
+    let item = list::views(state, &mut tx, std::slice::from_ref(&case.row)).await?;
+    let outcome = outcome(&mut tx, state, &case).await?;
+    drop(tx);
+    let names = names(state, &case, &makers, &visits).await?;
+    let viewer = Viewer {
+        actor,
+        sight,
+        names,
+    };
+    let item = item
+        .into_iter()
+        .next()
+        .ok_or_else(|| crate::error::ApiError::not_found("这个待裁决事项"))?;
+    Ok(ConflictDetail {
+        values: viewer.values(&case, &makers),
+        base: case
+            .body
+            .base
+            .as_ref()
+            .map(|base| viewer.subject(&case, base)),
+        present: viewer.present(&case),
+        record_now: case.opened().map(|record| viewer.record(record)),
+        other_now: case
+            .row
+            .other_id
+            .and_then(|id| case.records.get(&RecordId(id)))
+            .map(|record| viewer.record(record)),
+        refused: case
+            .refused
+            .iter()
+            .map(|refused| viewer.refused(&case, refused))
+            .collect(),
+        evidence: Evidence {
+            visits: visits.iter().map(|visit| viewer.visit(visit)).collect(),
+            photos: case.opened().map(photos).unwrap_or_default(),
+        },
+        actions: match case.row.status.as_str() {
+            "open" => actions_of(&case.row.kind).to_vec(),
+            _ => Vec::new(),
+        },
+        decision: outcome
+            .as_ref()
+            .map(|outcome| viewer.decision(&case, outcome, state.clock.now())),
+        item,
+    })
+}
+
+/// How much the reader sees: secret values only for a stated purpose, by right, noted.
+fn sight(actor: &Actor, area: &AreaCode, purpose: Option<&str>) -> ApiResult<Sight> {
+    let purpose = purpose.map(str::trim).filter(|purpose| !purpose.is_empty());
+    let Some(purpose) = purpose else {
+        return Ok(match actor.why(Permission::ReadRegister, area) {
+            Some(_) => Sight::Personal,
+            None => Sight::Masked,
+        });
+    };
+    actor.require(Permission::RevealSecrets, area)?;
+    let mut problems = Problems::default();
+    problems.require(
+        purpose.chars().count() <= LONGEST_PURPOSE,
+        "purpose",
+        "too_long",
+        "查看目的不能超过 100 字",
+    );
+    problems.finish()?;
+    actor
+        .trail
+        .note_detail(json!({ "revealed": true, "purpose": purpose }));
+    Ok(Sight::All)
+}
+
+async fn outcome(
+    tx: &mut PgConnection,
+    state: &AppState,
+    case: &Case,
+) -> ApiResult<Option<Outcome>> {
+    let Some(sealed) = &case.row.outcome else {
+        return Ok(None);
+    };
+    let outcome = undo::open_outcome(state, &case.row, sealed).await?;
+    // What can't be put back any more isn't offered.
+    let possible = undo::is_possible(tx, state, case, &outcome).await?;
+    Ok(Some(Outcome {
+        lasting: !possible,
+        ..outcome
+    }))
+}
+
+async fn names(
+    state: &AppState,
+    case: &Case,
+    makers: &BTreeMap<ChangeHash, Maker>,
+    visits: &[EventAbout],
+) -> ApiResult<BTreeMap<UserId, String>> {
+    let mut ids: BTreeSet<UserId> = case.makers();
+    ids.extend(makers.values().filter_map(|maker| maker.user));
+    ids.extend(visits.iter().map(|visit| visit.user));
+    ids.extend(case.row.decided_by.map(UserId));
+    let ids: Vec<UserId> = ids.into_iter().collect();
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    Ok(users::service::names(state, &ids)
+        .await?
+        .into_iter()
+        .collect())
+}
+
+/// The residence that a claim is about.
+fn claim(case: &Case) -> Option<RecordId> {
+    (case.row.kind == "main_residence").then(|| case.row.subject.parse().ok())?
+}
+
+/// Digests of a record's photos.
+fn photos(record: &Opened) -> Vec<String> {
+    let Some(declared) = records::record_type(&record.record_type) else {
+        return Vec::new();
+    };
+    let mut digests: Vec<String> = record
+        .registers
+        .fields()
+        .into_iter()
+        .filter_map(|(key, value)| match &declared.field(&key)?.kind {
+            FieldKind::Blob => value.as_text().map(str::to_owned),
+            FieldKind::Set(SetOf::Blob) => split_key(&key).1.map(str::to_owned),
+            _ => None,
+        })
+        .collect();
+    digests.sort();
+    digests.dedup();
+    digests
+}
+
+struct Viewer<'a> {
+    actor: &'a Actor,
+    sight: Sight,
+    names: BTreeMap<UserId, String>,
+}
+
+impl Viewer<'_> {
+    fn name(&self, id: Option<UserId>) -> Option<String> {
+        self.names.get(&id?).cloned()
+    }
+
+    /// A value of the disputed key. A claim's value is an id, and a duplicate's a certificate number.
+    fn subject(&self, case: &Case, value: &Value) -> Shown {
+        let (record_type, key) = match case.row.kind.as_str() {
+            "duplicate_person" => ("resident", "id_number"),
+            "main_residence" => {
+                return Shown {
+                    value: value.clone(),
+                    label: value
+                        .as_text()
+                        .and_then(|id| case.records.get(&id.parse().ok()?))
+                        .map(|residence| values::title(residence, self.sight)),
+                    masked: false,
+                };
+            }
+            _ => (
+                case.record_type().unwrap_or_default(),
+                case.row.subject.as_str(),
+            ),
+        };
+        let field = records::record_type(record_type).and_then(|declared| declared.field(key));
+        values::shown(field, value, self.sight)
+    }
+
+    fn values(&self, case: &Case, makers: &BTreeMap<ChangeHash, Maker>) -> Vec<ValueView> {
+        let present = case
+            .opened()
+            .and_then(|record| record.registers.get(&case.row.subject));
+        let view = |(choice, value): (usize, &register::ConflictValue)| {
+            let maker = makers.get(&value.change);
+            let user = value.user.or(maker.and_then(|maker| maker.user));
+            ValueView {
+                choice,
+                shown: self.disputed(case, &value.value, value.change),
+                change: value.change.to_string(),
+                user: user.map(|id| id.0),
+                user_name: self.name(user),
+                device: maker.map(|maker| maker.device.0),
+                made_at: maker.map(|maker| maker.made_at),
+                accepted_at: maker.map(|maker| maker.accepted_at),
+                present: present == Some(&value.value),
+            }
+        };
+        case.body.values.iter().enumerate().map(view).collect()
+    }
+
+    /// Of a cancellation against an edit, the edit's value belongs to the key that it wrote.
+    fn disputed(&self, case: &Case, value: &Value, change: ChangeHash) -> Shown {
+        let is_edit = case.row.kind == "update_cancelled" && value.as_text() != Some("cancelled");
+        let key = case.opened().filter(|_| is_edit).and_then(|record| {
+            let holds = |key: &&str| {
+                let held = record.registers.all(key);
+                held.iter()
+                    .any(|held| held.change == change && held.value == *value)
+            };
+            let key = record.registers.keys().find(holds)?;
+            records::record_type(&record.record_type)?.field(key)
+        });
+        match key {
+            Some(field) => values::shown(Some(field), value, self.sight),
+            None if is_edit => values::shown(None, value, self.sight),
+            None => self.subject(case, value),
+        }
+    }
+
+    fn present(&self, case: &Case) -> Option<Shown> {
+        let key = case.row.field()?;
+        let value = case.opened()?.registers.get(key)?;
+        Some(self.subject(case, value))
+    }
+
+    /// A record: as far as the reader's right goes in its own areas.
+    fn record(&self, record: &Opened) -> RecordView {
+        let may = |area: &AreaCode| self.actor.why(Permission::ReadRegister, area).is_some();
+        let sight = if record.areas.iter().any(may) {
+            self.sight
+        } else {
+            Sight::Masked
+        };
+        let label = records::record_type(&record.record_type)
+            .map(|declared| declared.label.clone())
+            .unwrap_or_default();
+        RecordView {
+            id: record.id.0,
+            record_type: record.record_type.clone(),
+            label,
+            title: values::title(record, sight),
+            areas: record.areas.clone(),
+            cancelled: projection::project(&record.record_type, &record.registers).cancelled,
+            merged_into: record.merged_into.map(|id| id.0),
+            fields: values::fields(&record.record_type, &record.registers.fields(), sight),
+        }
+    }
+
+    fn refused(&self, case: &Case, refused: &Refused) -> RefusedView {
+        let row = &refused.row;
+        let record_type = match case.opened() {
+            Some(record) => record.record_type.as_str(),
+            None => refused.record_type(),
+        };
+        let empty = Fields::new();
+        let puts = refused.puts.as_ref().unwrap_or(&empty);
+        let (kind, views) = match &refused.item {
+            doorstep_core::envelope::Item::Change(_) => {
+                ("change", values::puts(record_type, puts, self.sight))
+            }
+            doorstep_core::envelope::Item::Event(event) => {
+                ("event", values::fields(&event.event_type, puts, self.sight))
+            }
+        };
+        RefusedView {
+            id: row.id,
+            kind,
+            code: row.code.clone(),
+            field: row.field.clone(),
+            field_label: row
+                .field
+                .as_deref()
+                .and_then(|field| values::label(record_type, field)),
+            user: row.user_id,
+            user_name: self.name(Some(UserId(row.user_id))),
+            device: row.device_id,
+            made_at: refused.made_at.and_then(DateTime::from_timestamp_millis),
+            refused_at: row.refused_at,
+            record_type: refused.record_type().to_owned(),
+            values: views,
+            readable: refused.puts.is_some(),
+        }
+    }
+
+    fn visit(&self, visit: &EventAbout) -> VisitView {
+        VisitView {
+            id: visit.id.0,
+            event_type: visit.event_type.clone(),
+            user: visit.user.0,
+            user_name: self.name(Some(visit.user)),
+            happened_at: visit.happened_at,
+            values: values::fields(&visit.event_type, &visit.fields, self.sight),
+        }
+    }
+
+    fn decision(&self, case: &Case, outcome: &Outcome, now: DateTime<Utc>) -> DecisionView {
+        let row = &case.row;
+        let until = row.decided_at.map(|at| at + undo::WITHIN);
+        let decision: Option<serde_json::Value> = row
+            .decision
+            .as_deref()
+            .and_then(|text| serde_json::from_str(text).ok());
+        let action = decision
+            .and_then(|decision| decision["action"].as_str().map(str::to_owned))
+            .unwrap_or_default();
+        DecisionView {
+            action,
+            by: row.decided_by,
+            by_name: self.name(row.decided_by.map(UserId)),
+            at: row.decided_at,
+            note: outcome.note.clone(),
+            undo_until: until.filter(|until| *until > now && !outcome.lasting),
+        }
+    }
+}

@@ -1,0 +1,4 @@
+SELECT id, kind, area_code::text, record_id, other_id, subject, status, assignee, due_at, opened_at, decided_at,
+    decided_by, decision, version, wrapped_key, key_version, body, outcome
+FROM conflicts
+WHERE id = $1

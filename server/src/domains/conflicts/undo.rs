@@ -1,0 +1,203 @@
+//! Taking a decision back within a day: the former values are put as new changes and the item is open again. What was
+//! edited since stays; then there is nothing to take back.
+
+use std::collections::BTreeMap;
+
+use chrono::Duration;
+use doorstep_core::ids::{ConflictId, RecordId};
+use doorstep_core::protocol::codec;
+use doorstep_core::value::{Fields, Value};
+use serde_json::json;
+use sqlx::PgConnection;
+
+use super::case::{self, Case};
+use super::decide::{messages, require_applied};
+use super::model::{ConflictRow, Decided, Outcome, Written};
+use super::plan::Plan;
+use super::{list, store};
+use crate::database::system_tx;
+use crate::domains::audit::{self, Entry};
+use crate::domains::auth::Actor;
+use crate::error::{ApiError, ApiResult};
+use crate::register;
+use crate::state::AppState;
+
+/// How long a decision can be taken back.
+pub(super) const WITHIN: Duration = Duration::days(1);
+/// The time for deciding a reopened item.
+const DUE: Duration = Duration::days(3);
+/// 登记错误: entered in error.
+const IN_ERROR: &str = "71";
+
+/// What a decision left.
+pub(super) async fn open_outcome(
+    state: &AppState,
+    row: &ConflictRow,
+    sealed: &[u8],
+) -> ApiResult<Outcome> {
+    let plain = register::open_outcome(&state.keys, row.id(), &row.wrapped()?, sealed).await?;
+    codec::from_bytes(&plain).map_err(ApiError::internal)
+}
+
+/// Whether a decision can still be put back: nothing it wrote was changed since.
+pub(super) async fn is_possible(
+    tx: &mut PgConnection,
+    state: &AppState,
+    case: &Case,
+    outcome: &Outcome,
+) -> ApiResult<bool> {
+    if outcome.lasting || is_closed_by_another(&case.row) {
+        return Ok(false);
+    }
+    let ids: Vec<RecordId> = outcome.writes.iter().map(|write| write.record).collect();
+    let records = register::open(tx, &state.keys, &ids).await?;
+    Ok(outcome
+        .writes
+        .iter()
+        .all(|write| stands(records.get(&write.record), write)))
+}
+
+fn is_closed_by_another(row: &ConflictRow) -> bool {
+    row.decision
+        .as_deref()
+        .is_some_and(|decision| decision.contains("\"closed\""))
+}
+
+/// Whether a record still holds what was written.
+fn stands(record: Option<&register::Opened>, write: &Written) -> bool {
+    record.is_some_and(|record| {
+        write.after.iter().all(|(key, value)| {
+            let held = record.registers.get(key).unwrap_or(&Value::Null);
+            held == value
+        })
+    })
+}
+
+/// Takes a decision back.
+pub(super) async fn undo(
+    state: &AppState,
+    actor: &Actor,
+    id: ConflictId,
+    unchanged: impl FnOnce(&str) -> ApiResult<()>,
+) -> ApiResult<Decided> {
+    let now = state.clock.now();
+    let mut tx = system_tx(&state.pool).await?;
+    let found = case::find_to_decide(&mut tx, actor, id).await?;
+    let outcome = match &found.outcome {
+        Some(sealed) => open_outcome(state, &found, sealed).await?,
+        None => return Err(not_decided()),
+    };
+    let ids: Vec<RecordId> = outcome
+        .writes
+        .iter()
+        .map(|write| write.record)
+        .chain(outcome.merged)
+        .collect();
+    let case = Case::lock(&mut tx, state, &found, &ids).await?;
+    unchanged(&case.row.version.to_string())?;
+    if case.row.status == "open" || case.row.version != found.version {
+        return Err(not_decided());
+    }
+    if case.row.decided_at.is_none_or(|at| at + WITHIN <= now) {
+        return Err(ApiError::conflict(
+            "too_late",
+            "裁决已超过一天，不能撤销；如需更正请直接修改档案",
+        ));
+    }
+    if outcome.lasting || is_closed_by_another(&case.row) {
+        return Err(ApiError::conflict(
+            "cannot_undo",
+            "这次裁决不能撤销，如需更正请直接修改档案",
+        ));
+    }
+    let standing = |write: &Written| stands(case.records.get(&write.record), write);
+    if !outcome.writes.iter().all(standing) {
+        return Err(ApiError::conflict(
+            "changed_since",
+            "裁决之后又有人修改过，不能撤销；如需更正请直接修改档案",
+        ));
+    }
+    let mut slices = Vec::new();
+    if let Some(other) = outcome.merged {
+        slices.extend(register::bring_back(&mut tx, other).await?);
+    }
+    let plan = back(state, &outcome);
+    let mut applied = register::apply(&mut tx, state, plan.submissions(state, actor)).await?;
+    require_applied(&applied)?;
+    let reopened: Vec<_> = outcome.closed.iter().chain([&id]).map(|id| id.0).collect();
+    store::reopen(&mut tx, &reopened, now + DUE)
+        .await
+        .map_err(opened_again)?;
+    let text = "一项裁决已被主管撤销，正在重新核对，结果会再通知您。";
+    let told: BTreeMap<_, _> = case
+        .makers()
+        .into_iter()
+        .map(|user| (user, text.to_owned()))
+        .collect();
+    let count = told.len();
+    let states = messages(state, &case, "conflict_reopened", told);
+    let told_slices = register::append_states(&mut tx, states, now).await?;
+    // In the order in which the logs were numbered.
+    slices.append(&mut applied.slices);
+    slices.extend(told_slices);
+    applied.slices = slices;
+    let row = store::find(&mut tx, id.0).await?.ok_or_else(not_decided)?;
+    let items = list::views(state, &mut tx, &[row]).await?;
+    let item = items.into_iter().next().ok_or_else(not_decided)?;
+    let entry = Entry::by(actor, now, "undo_conflict")
+        .subject("conflict", id)
+        .area(case.row.area()?)
+        .detail(
+            json!({ "kind": case.row.kind, "record": case.record, "changes": applied.changes }),
+        );
+    audit::record(&mut tx, entry).await?;
+    tx.commit().await?;
+    applied.tell(state);
+    Ok(Decided {
+        item,
+        changes: applied.changes,
+        created: Vec::new(),
+        told: count,
+    })
+}
+
+fn not_decided() -> ApiError {
+    ApiError::conflict("not_decided", "这个事项还没有裁决，或刚被重新打开，请刷新")
+}
+
+/// A newer item about the same thing is open already.
+fn opened_again(error: sqlx::Error) -> ApiError {
+    let twice = error
+        .as_database_error()
+        .is_some_and(sqlx::error::DatabaseError::is_unique_violation);
+    if twice {
+        ApiError::conflict(
+            "opened_again",
+            "同一内容已有新的待裁决事项，请直接裁决新的那一项",
+        )
+    } else {
+        error.into()
+    }
+}
+
+/// The former values, the last written first; what the decision made is cancelled.
+fn back(state: &AppState, outcome: &Outcome) -> Plan {
+    let mut plan = Plan::default();
+    for write in outcome.writes.iter().rev() {
+        if !outcome.created.contains(&write.record) {
+            plan.put(write.record, &write.record_type, write.before.clone());
+            continue;
+        }
+        let today = state.clock.timestamp().date_in_shanghai();
+        let cancelled = Fields::from([
+            ("status".to_owned(), "cancelled".into()),
+            ("cancel_reason".to_owned(), IN_ERROR.into()),
+            (
+                "cancelled_on".to_owned(),
+                today.unwrap_or_default().to_string().into(),
+            ),
+        ]);
+        plan.put(write.record, &write.record_type, cancelled);
+    }
+    plan
+}

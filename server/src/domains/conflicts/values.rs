@@ -1,0 +1,199 @@
+//! Values as a reader may see them: labels of codes, masks by the declaration. Knows no database.
+
+use doorstep_core::codes;
+use doorstep_core::mask;
+use doorstep_core::records::{self, Field, RecordType, Sensitivity, split_key};
+use doorstep_core::value::{Fields, Value};
+
+use super::model::{FieldView, Shown};
+use crate::register::Opened;
+
+/// How much a reader may see.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Sight {
+    /// Every mask on.
+    Masked,
+    /// Personal values in clear, secret ones masked.
+    Personal,
+    /// Everything, for a stated purpose.
+    All,
+}
+
+impl Sight {
+    fn hides(self, field: &Field) -> bool {
+        match self {
+            Self::Masked => true,
+            Self::Personal => field.sensitivity == Sensitivity::Secret,
+            Self::All => false,
+        }
+    }
+}
+
+/// A value of a field; a key without a declared field shows nothing but that it is there.
+pub(super) fn shown(field: Option<&Field>, value: &Value, sight: Sight) -> Shown {
+    let Some(field) = field else {
+        let value = if value.is_null() {
+            Value::Null
+        } else {
+            mask::HIDDEN.into()
+        };
+        return Shown {
+            masked: !value.is_null(),
+            value,
+            label: None,
+        };
+    };
+    let label = match (field.table(), value.as_text()) {
+        (Some(table), Some(code)) => codes::table(table).and_then(|table| table.label(code)),
+        _ => None,
+    };
+    if !sight.hides(field) {
+        return Shown {
+            value: value.clone(),
+            label: label.map(str::to_owned),
+            masked: false,
+        };
+    }
+    let hidden = match value {
+        Value::Null => Value::Null,
+        Value::Text(text) => mask::mask(field, text).into(),
+        _ if field.mask == records::Mask::All => mask::HIDDEN.into(),
+        other => other.clone(),
+    };
+    let masked = hidden != *value;
+    Shown {
+        value: hidden,
+        label: label.filter(|_| !masked).map(str::to_owned),
+        masked,
+    }
+}
+
+/// The fields of a record or event in the order of its form; reserved keys left out.
+pub(super) fn fields(record_type: &str, fields: &Fields, sight: Sight) -> Vec<FieldView> {
+    let Some(declared) = records::record_type(record_type) else {
+        return Vec::new();
+    };
+    let order = |key: &str| {
+        declared
+            .fields
+            .iter()
+            .position(|field| field.name == split_key(key).0)
+            .unwrap_or(usize::MAX)
+    };
+    let mut views: Vec<(usize, FieldView)> = fields
+        .iter()
+        .filter(|(key, value)| !key.starts_with('_') && !value.is_null())
+        .map(|(key, value)| (order(key), view(key, declared.field(key), value, sight)))
+        .collect();
+    views.sort_by(|a, b| (a.0, &a.1.key).cmp(&(b.0, &b.1.key)));
+    views.into_iter().map(|(_, view)| view).collect()
+}
+
+/// What a change would put, cleared values too.
+pub(super) fn puts(record_type: &str, fields: &Fields, sight: Sight) -> Vec<FieldView> {
+    let declared = records::record_type(record_type);
+    fields
+        .iter()
+        .filter(|(key, _)| !key.starts_with('_'))
+        .map(|(key, value)| {
+            let field = declared.and_then(|declared| declared.field(key));
+            view(key, field, value, sight)
+        })
+        .collect()
+}
+
+fn view(key: &str, field: Option<&Field>, value: &Value, sight: Sight) -> FieldView {
+    let (name, element) = split_key(key);
+    let mut shown = shown(field, value, sight);
+    let mut label = field.map_or_else(|| name.to_owned(), |field| field.label.clone());
+    let mut key = key.to_owned();
+    if let (Some(field), Some(element)) = (field, element) {
+        // The element of a set stands in its key.
+        if sight.hides(field) && field.mask == records::Mask::All {
+            key = format!("{name}/{}", mask::HIDDEN);
+            shown.masked = true;
+        } else if let Some(meaning) = field
+            .table()
+            .and_then(codes::table)
+            .and_then(|table| table.label(element))
+        {
+            label = format!("{label}：{meaning}");
+        }
+    }
+    FieldView { key, label, shown }
+}
+
+/// What names a record to a person.
+pub(super) fn title(record: &Opened, sight: Sight) -> String {
+    let Some(declared) = records::record_type(&record.record_type) else {
+        return String::new();
+    };
+    title_of(declared, &record.registers.fields(), sight)
+}
+
+fn title_of(declared: &RecordType, fields: &Fields, sight: Sight) -> String {
+    let parts = declared.title.iter().filter_map(|key| {
+        let shown = shown(declared.field(key), fields.get(key)?, sight);
+        shown
+            .label
+            .or_else(|| shown.value.as_text().map(str::to_owned))
+    });
+    let parts: Vec<String> = parts.filter(|part| !part.is_empty()).collect();
+    if parts.is_empty() {
+        declared.label.clone()
+    } else {
+        parts.join(" ")
+    }
+}
+
+/// The label of a key of a record type.
+pub(super) fn label(record_type: &str, key: &str) -> Option<String> {
+    let declared = records::record_type(record_type)?;
+    let field = declared
+        .field(key)
+        .or_else(|| declared.named(split_key(key).0))?;
+    Some(field.label.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+    use super::*;
+
+    fn field(name: &str) -> Option<&'static Field> {
+        records::record_type("resident").unwrap().field(name)
+    }
+
+    #[test]
+    fn a_secret_shows_only_to_whom_it_is_revealed() {
+        let number = Value::from("310101197004275621");
+        for sight in [Sight::Masked, Sight::Personal] {
+            let shown = shown(field("id_number"), &number, sight);
+            assert_eq!(shown.value, Value::from("310101********5621"));
+            assert!(shown.masked);
+        }
+        assert_eq!(shown(field("id_number"), &number, Sight::All).value, number);
+        let name = Value::from("叶海思");
+        assert_eq!(
+            shown(field("name"), &name, Sight::Masked).value,
+            Value::from("叶**")
+        );
+        assert_eq!(shown(field("name"), &name, Sight::Personal).value, name);
+    }
+
+    #[test]
+    fn codes_carry_their_meaning_and_undeclared_keys_nothing() {
+        let sex = shown(field("sex"), &Value::from("2"), Sight::Personal);
+        assert!(sex.label.is_some_and(|label| label.contains('女')));
+        let unknown = shown(None, &Value::from("x"), Sight::All);
+        assert!(unknown.masked && unknown.value == Value::from(mask::HIDDEN));
+    }
+
+    #[test]
+    fn the_elements_of_a_hidden_set_are_hidden_with_their_keys() {
+        let photos = Fields::from([(format!("photos/{}", "a".repeat(64)), Value::Bool(true))]);
+        let views = fields("resident", &photos, Sight::Personal);
+        assert!(!views[0].key.contains('a') || views[0].key == format!("photos/{}", mask::HIDDEN));
+        assert!(views[0].shown.masked);
+    }
+}

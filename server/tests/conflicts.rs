@@ -1,0 +1,543 @@
+//! The conflict queue over HTTP: who sees an item, what a decision does to the record and to its makers, and what can't
+//! be decided twice.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+use doorstep_core::ids::RecordId;
+use doorstep_core::protocol::frames::Outcome;
+use doorstep_core::rights::Role;
+use doorstep_core::value::Value;
+use doorstep_server::testing::city::{DISTRICT, NEXT_VILLAGE, OTHER_DISTRICT, VILLAGE};
+use doorstep_server::testing::phone::fields;
+use doorstep_server::testing::{Person, Reply, TestServer};
+use serde_json::{Value as Json, json};
+use uuid::Uuid;
+
+async fn get(server: &TestServer, person: &Person, path: &str) -> Reply {
+    server
+        .send("GET", path, Some(&person.token), None)
+        .await
+        .unwrap()
+}
+
+async fn decide(server: &TestServer, person: &Person, id: Uuid, body: Json) -> Reply {
+    let path = format!("/api/v1/conflicts/{id}/decision");
+    server
+        .send("POST", &path, Some(&person.token), Some(body))
+        .await
+        .unwrap()
+}
+
+async fn show(server: &TestServer, person: &Person, id: Uuid) -> Json {
+    let reply = get(server, person, &format!("/api/v1/conflicts/{id}")).await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    reply.body
+}
+
+#[tokio::test]
+async fn a_supervisor_takes_one_of_two_names_and_both_collectors_are_told() {
+    let server = TestServer::open_city().await.unwrap();
+    let supervisor = server.person(Role::Supervisor, DISTRICT).await.unwrap();
+    let (id, resident, one, two) = server.dispute(VILLAGE).await.unwrap();
+
+    let list = get(
+        &server,
+        &supervisor,
+        &format!("/api/v1/conflicts?area={DISTRICT}&kind=field"),
+    )
+    .await
+    .body;
+    assert_eq!(list["items"].as_array().unwrap().len(), 1, "{list}");
+    let item = &list["items"][0];
+    assert_eq!(item["id"], json!(id));
+    assert_eq!(item["field_label"], "姓名");
+    assert_eq!(item["title"], "叶**", "a list shows no name whole");
+    assert_eq!(
+        list["counts"][0],
+        json!({ "kind": "field", "label": "字段冲突", "count": 1, "overdue": 0 })
+    );
+
+    let detail = show(&server, &supervisor, id).await;
+    let values = detail["values"].as_array().unwrap();
+    assert_eq!(values.len(), 2, "{detail}");
+    let mut seen: Vec<&str> = values
+        .iter()
+        .map(|v| v["value"].as_str().unwrap())
+        .collect();
+    seen.sort_unstable();
+    assert_eq!(seen, ["叶海斯", "叶海诗"]);
+    assert_eq!(detail["base"]["value"], "叶海思");
+    for (phone, text) in [(&one, "叶海斯"), (&two, "叶海诗")] {
+        let value = values.iter().find(|v| v["value"] == text).unwrap();
+        assert_eq!(value["user"], json!(phone.person.id));
+        assert_eq!(value["device"], json!(phone.who.device.0));
+        assert!(value["user_name"].is_string() && value["made_at"].is_string());
+    }
+    let loser = values.iter().position(|v| v["present"] == false).unwrap();
+    let wanted = values[loser]["value"].as_str().unwrap().to_owned();
+
+    let reply = decide(
+        &server,
+        &supervisor,
+        id,
+        json!({ "action": "take", "choice": loser, "note": "已上门核对" }),
+    )
+    .await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    assert_eq!(
+        (&reply.body["changes"], &reply.body["told"]),
+        (&json!(1), &json!(2))
+    );
+    assert_eq!(
+        server.value_of(resident, "name").await.unwrap(),
+        Some(Value::from(wanted.clone()))
+    );
+    for phone in [&one, &two] {
+        let told = server
+            .messages(phone.person.id, "conflict_decided")
+            .await
+            .unwrap();
+        assert_eq!(told.len(), 1);
+        assert!(
+            !told[0].contains("叶海"),
+            "a message names no value: {}",
+            told[0]
+        );
+        let own =
+            phone.person.id == Uuid::parse_str(values[loser]["user"].as_str().unwrap()).unwrap();
+        assert_eq!(told[0].contains("采用了您填写的内容"), own);
+    }
+    let detail = show(&server, &supervisor, id).await;
+    assert_eq!(detail["status"], "decided");
+    assert_eq!(detail["decision"]["action"], "take");
+    assert_eq!(detail["decision"]["note"], "已上门核对");
+    let again = decide(
+        &server,
+        &supervisor,
+        id,
+        json!({ "action": "take", "choice": 0 }),
+    )
+    .await;
+    assert_eq!((again.status, again.code()), (409, "already_decided"));
+    assert!(
+        get(&server, &supervisor, "/api/v1/conflicts").await.body["items"]
+            .as_array()
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn a_later_concurrent_edit_opens_a_new_item_and_never_undoes_the_decision_silently() {
+    let server = TestServer::open_city().await.unwrap();
+    let supervisor = server.person(Role::Supervisor, VILLAGE).await.unwrap();
+    let (id, resident, _, mut two) = server.dispute(VILLAGE).await.unwrap();
+    let choice = json!({ "action": "value", "value": "叶海四" });
+    assert_eq!(decide(&server, &supervisor, id, choice).await.status, 200);
+    // The phone has not seen the decision yet.
+    let late = two.edit(resident, &fields(&[("name", "叶海丝")])).unwrap();
+    assert_eq!(
+        two.send(&server, vec![late]).await.unwrap(),
+        [Outcome::Accepted]
+    );
+    let next = server.conflict_of(resident).await.unwrap();
+    assert_ne!(next, id);
+    let detail = show(&server, &supervisor, next).await;
+    let values: Vec<&str> = detail["values"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|v| v["value"].as_str().unwrap())
+        .collect();
+    assert!(
+        values.contains(&"叶海四") && values.contains(&"叶海丝"),
+        "{values:?}"
+    );
+}
+
+#[tokio::test]
+async fn another_value_must_fit_the_field() {
+    let server = TestServer::open_city().await.unwrap();
+    let supervisor = server.person(Role::Supervisor, VILLAGE).await.unwrap();
+    let (mut one, mut two) = (
+        server.phone(VILLAGE).await.unwrap(),
+        server.phone(VILLAGE).await.unwrap(),
+    );
+    let (resident, item) = one.resident("王小二", "11010519491231002X").unwrap();
+    one.send(&server, vec![item]).await.unwrap();
+    two.learn(resident, &one);
+    let first = one
+        .edit(resident, &fields(&[("id_number", "440524188001010014")]))
+        .unwrap();
+    let second = two
+        .edit(resident, &fields(&[("id_number", "310101197004275621")]))
+        .unwrap();
+    one.send(&server, vec![first]).await.unwrap();
+    two.send(&server, vec![second]).await.unwrap();
+    let id = server.conflict_of(resident).await.unwrap();
+
+    let detail = show(&server, &supervisor, id).await;
+    assert!(
+        !detail.to_string().contains("440524188001010014"),
+        "a number is masked without a purpose"
+    );
+    let reply = get(
+        &server,
+        &supervisor,
+        &format!("/api/v1/conflicts/{id}?purpose=%E8%A3%81%E5%86%B3"),
+    )
+    .await;
+    assert!(
+        reply.body.to_string().contains("440524188001010014"),
+        "{}",
+        reply.body
+    );
+
+    let wrong = decide(
+        &server,
+        &supervisor,
+        id,
+        json!({ "action": "value", "value": "440524188001010015" }),
+    )
+    .await;
+    assert_eq!(
+        (wrong.status, wrong.code()),
+        (422, "invalid_fields"),
+        "{}",
+        wrong.body
+    );
+    assert_eq!(wrong.body["error"]["fields"][0]["path"], "value");
+    let unknown = decide(
+        &server,
+        &supervisor,
+        id,
+        json!({ "action": "take", "choice": 7 }),
+    )
+    .await;
+    assert_eq!(unknown.body["error"]["fields"][0]["code"], "unknown_choice");
+    let kind = decide(&server, &supervisor, id, json!({ "action": "confirm" })).await;
+    assert_eq!(kind.body["error"]["fields"][0]["code"], "wrong_action");
+    let right = decide(
+        &server,
+        &supervisor,
+        id,
+        json!({ "action": "value", "value": "１１０１０５１９４９１２３１００２x" }),
+    )
+    .await;
+    assert_eq!(right.status, 200, "{}", right.body);
+    assert_eq!(
+        server.value_of(resident, "id_number").await.unwrap(),
+        Some("11010519491231002X".into())
+    );
+}
+
+#[tokio::test]
+async fn two_supervisors_cannot_decide_one_item() {
+    let server = TestServer::open_city().await.unwrap();
+    let first = server.person(Role::Supervisor, VILLAGE).await.unwrap();
+    let second = server.person(Role::Supervisor, DISTRICT).await.unwrap();
+    let (id, ..) = server.dispute(VILLAGE).await.unwrap();
+    let path = format!("/api/v1/conflicts/{id}/decision");
+    let version = show(&server, &first, id).await["version"].as_i64().unwrap();
+    let with_version = |person: Person, choice: usize| {
+        let url = format!("http://{}{path}", server.address);
+        async move {
+            let client = reqwest::Client::new();
+            let request = client.post(url).bearer_auth(&person.token);
+            let request = request.header("If-Match", format!("\"{version}\""));
+            let request = request.json(&json!({ "action": "take", "choice": choice }));
+            request.send().await.unwrap().status().as_u16()
+        }
+    };
+    let (one, two) = tokio::join!(with_version(first.clone(), 0), with_version(second, 1));
+    let mut answers = [one, two];
+    answers.sort_unstable();
+    assert_eq!(answers, [200, 412]);
+}
+
+#[tokio::test]
+async fn only_supervisors_of_the_area_see_and_decide() {
+    let server = TestServer::open_city().await.unwrap();
+    let (id, _, one, _) = server.dispute(VILLAGE).await.unwrap();
+    let take = json!({ "action": "take", "choice": 0 });
+    assert_eq!(
+        decide(&server, &one.person, id, take.clone()).await.status,
+        403
+    );
+    for area in [NEXT_VILLAGE, OTHER_DISTRICT] {
+        let elsewhere = server.person(Role::Supervisor, area).await.unwrap();
+        assert_eq!(
+            get(&server, &elsewhere, &format!("/api/v1/conflicts/{id}"))
+                .await
+                .status,
+            404
+        );
+        assert_eq!(
+            decide(&server, &elsewhere, id, take.clone()).await.status,
+            404
+        );
+        let list = get(&server, &elsewhere, "/api/v1/conflicts?status=any")
+            .await
+            .body;
+        assert!(list["items"].as_array().unwrap().is_empty());
+        assert_eq!(list["counts"][0]["count"], 0);
+    }
+    let administrator = server
+        .person(Role::AreaAdministrator, DISTRICT)
+        .await
+        .unwrap();
+    assert_eq!(show(&server, &administrator, id).await["status"], "open");
+    assert_eq!(decide(&server, &administrator, id, take).await.status, 403);
+}
+
+#[tokio::test]
+async fn an_item_is_assigned_becomes_overdue_and_is_found_by_both() {
+    let server = TestServer::open_city().await.unwrap();
+    let chief = server.person(Role::Supervisor, DISTRICT).await.unwrap();
+    let local = server.person(Role::Supervisor, VILLAGE).await.unwrap();
+    let stranger = server
+        .person(Role::Supervisor, OTHER_DISTRICT)
+        .await
+        .unwrap();
+    let (id, ..) = server.dispute(VILLAGE).await.unwrap();
+    let path = format!("/api/v1/conflicts/{id}/assignee");
+    let assign = |body: Json| server.send("PUT", &path, Some(&chief.token), Some(body));
+    let refused = assign(json!({ "assignee": stranger.id })).await.unwrap();
+    assert_eq!(refused.body["error"]["fields"][0]["code"], "may_not_decide");
+    let reply = assign(json!({ "assignee": local.id, "due_at": "2026-11-25T09:00:00Z" }))
+        .await
+        .unwrap();
+    assert_eq!(
+        (reply.status, &reply.body["assignee"]),
+        (200, &json!(local.id)),
+        "{}",
+        reply.body
+    );
+    assert_eq!(
+        server
+            .messages(local.id, "conflict_assigned")
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
+    let count = |path: &'static str, person: &Person| {
+        let person = person.clone();
+        let server = &server;
+        async move {
+            get(server, &person, path).await.body["items"]
+                .as_array()
+                .unwrap()
+                .len()
+        }
+    };
+    assert_eq!(count("/api/v1/conflicts?assignee=me", &local).await, 1);
+    assert_eq!(count("/api/v1/conflicts?assignee=none", &chief).await, 0);
+    assert_eq!(count("/api/v1/conflicts?overdue=true", &chief).await, 0);
+    server
+        .clock
+        .advance(std::time::Duration::from_secs(2 * 86_400));
+    // Sessions end with idleness: sign in anew.
+    let again = server.sign_in(&chief.login, &chief.password).await.unwrap();
+    let token = again.body["token"].as_str().unwrap().to_owned();
+    let chief = Person {
+        token,
+        ..chief.clone()
+    };
+    assert_eq!(count("/api/v1/conflicts?overdue=true", &chief).await, 1);
+    assert_eq!(
+        count("/api/v1/conflicts?older_than_days=1", &chief).await,
+        1
+    );
+    assert_eq!(
+        count("/api/v1/conflicts?older_than_days=3", &chief).await,
+        0
+    );
+}
+
+#[tokio::test]
+async fn a_cancellation_against_an_edit_ends_either_way() {
+    let server = TestServer::open_city().await.unwrap();
+    let supervisor = server.person(Role::Supervisor, VILLAGE).await.unwrap();
+    for lives in [true, false] {
+        let (mut one, mut two) = (
+            server.phone(VILLAGE).await.unwrap(),
+            server.phone(VILLAGE).await.unwrap(),
+        );
+        let (resident, item) = one.resident("王小二", "").unwrap();
+        one.send(&server, vec![item]).await.unwrap();
+        two.learn(resident, &one);
+        let cancel = fields(&[
+            ("status", "cancelled"),
+            ("cancel_reason", "3"),
+            ("cancelled_on", "2026-11-20"),
+        ]);
+        let cancel = one.edit(resident, &cancel).unwrap();
+        let edit = two
+            .edit(resident, &fields(&[("phone", "13812341234")]))
+            .unwrap();
+        one.send(&server, vec![cancel]).await.unwrap();
+        two.send(&server, vec![edit]).await.unwrap();
+        let id = server.conflict_of(resident).await.unwrap();
+        let detail = show(&server, &supervisor, id).await;
+        assert_eq!(detail["kind"], "update_cancelled");
+        let values = detail["values"].as_array().unwrap();
+        let cancelled = values
+            .iter()
+            .position(|v| v["value"] == "cancelled")
+            .unwrap();
+        let choice = if lives { 1 - cancelled } else { cancelled };
+        let reply = decide(
+            &server,
+            &supervisor,
+            id,
+            json!({ "action": "take", "choice": choice }),
+        )
+        .await;
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        let expected = if lives { "active" } else { "cancelled" };
+        assert_eq!(
+            server.value_of(resident, "status").await.unwrap(),
+            Some(expected.into())
+        );
+        let reason = server.value_of(resident, "cancel_reason").await.unwrap();
+        assert_eq!(reason, Some(if lives { Value::Null } else { "3".into() }));
+    }
+}
+
+#[tokio::test]
+async fn what_was_refused_is_accepted_or_stays_refused() {
+    let server = TestServer::open_city().await.unwrap();
+    let supervisor = server.person(Role::Supervisor, DISTRICT).await.unwrap();
+    let mut phone = server.phone(VILLAGE).await.unwrap();
+    // A resident recorded in a village that is not the collector's, and a visit there.
+    let mut values = fields(&[("name", "李四"), ("sex", "1"), ("population_kind", "01")]);
+    values.insert("_area".to_owned(), NEXT_VILLAGE.into());
+    let (resident, item) = phone.create("resident", &values).unwrap();
+    let (visit, event) = phone.visit(resident, NEXT_VILLAGE).unwrap();
+    let outcomes = phone.send(&server, vec![item, event]).await.unwrap();
+    assert!(
+        outcomes
+            .iter()
+            .all(|outcome| matches!(outcome, Outcome::Refused(_))),
+        "{outcomes:?}"
+    );
+    assert!(
+        server.value_of(resident, "name").await.is_err(),
+        "not in the register"
+    );
+
+    let id = server.conflict_of(resident).await.unwrap();
+    let detail = show(&server, &supervisor, id).await;
+    assert_eq!(detail["kind"], "quarantined");
+    assert_eq!(detail["record_now"], Json::Null);
+    let refused = detail["refused"].as_array().unwrap();
+    assert_eq!(refused[0]["code"], "out_of_scope");
+    assert_eq!(refused[0]["user"], json!(phone.person.id));
+    let shown: Vec<&str> = refused[0]["values"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|v| v["key"].as_str().unwrap())
+        .collect();
+    assert!(shown.contains(&"name"), "{detail}");
+    let reply = decide(&server, &supervisor, id, json!({ "action": "accept" })).await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    assert_eq!(
+        server.value_of(resident, "name").await.unwrap(),
+        Some("李四".into())
+    );
+    let told = server
+        .messages(phone.person.id, "conflict_decided")
+        .await
+        .unwrap();
+    assert!(
+        told.iter().any(|text| text.contains("已被采纳")),
+        "{told:?}"
+    );
+
+    // The visit has an item of its own.
+    let id = server.conflict_of(RecordId(visit.0)).await.unwrap();
+    let reply = decide(&server, &supervisor, id, json!({ "action": "accept" })).await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    let mut tx = doorstep_server::database::system_tx(&server.state.pool)
+        .await
+        .unwrap();
+    let by: Uuid = sqlx::query_scalar("SELECT user_id FROM events WHERE id = $1")
+        .bind(visit.0)
+        .fetch_one(&mut *tx)
+        .await
+        .unwrap();
+    assert_eq!(by, phone.person.id, "the visit stays its maker's");
+    drop(tx);
+
+    let mut values = fields(&[("name", "赵六"), ("sex", "1"), ("population_kind", "01")]);
+    values.insert("_area".to_owned(), NEXT_VILLAGE.into());
+    let (other, item) = phone.create("resident", &values).unwrap();
+    phone.send(&server, vec![item]).await.unwrap();
+    let id = server.conflict_of(other).await.unwrap();
+    let reply = decide(
+        &server,
+        &supervisor,
+        id,
+        json!({ "action": "refuse", "note": "不在本区" }),
+    )
+    .await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    assert!(server.value_of(other, "name").await.is_err());
+}
+
+#[tokio::test]
+async fn a_claim_of_the_main_residence_is_confirmed_or_denied() {
+    let server = TestServer::open_city().await.unwrap();
+    let supervisor = server.person(Role::Supervisor, DISTRICT).await.unwrap();
+    let there = server.person(Role::Supervisor, VILLAGE).await.unwrap();
+    for confirms in [true, false] {
+        let (mut one, mut two) = (
+            server.phone(VILLAGE).await.unwrap(),
+            server.phone(NEXT_VILLAGE).await.unwrap(),
+        );
+        let (resident, item) = one.resident("王小二", "").unwrap();
+        let (held, home) = one
+            .residence(resident, "陕西中路12弄28号1702室", true)
+            .unwrap();
+        one.send(&server, vec![item, home]).await.unwrap();
+        let (claim, moved) = two
+            .residence(resident, "厦门中路66弄1号1301室", true)
+            .unwrap();
+        assert_eq!(
+            two.send(&server, vec![moved]).await.unwrap(),
+            [Outcome::Accepted]
+        );
+        let id = server.conflict_of(resident).await.unwrap();
+        let detail = show(&server, &supervisor, id).await;
+        assert_eq!(detail["kind"], "main_residence", "{detail}");
+        let action = if confirms { "confirm" } else { "deny" };
+        let reply = decide(&server, &supervisor, id, json!({ "action": action })).await;
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        assert_eq!(
+            server.value_of(claim, "main").await.unwrap(),
+            Some(Value::Bool(confirms))
+        );
+        assert_eq!(
+            server.value_of(held, "main").await.unwrap(),
+            Some(Value::Bool(!confirms))
+        );
+        assert_eq!(
+            server
+                .messages(two.person.id, "conflict_decided")
+                .await
+                .unwrap()
+                .len(),
+            1
+        );
+    }
+    assert_eq!(
+        server
+            .messages(there.id, "conflict_decided")
+            .await
+            .unwrap()
+            .len(),
+        2,
+        "the other community is told"
+    );
+}

@@ -1,0 +1,507 @@
+//! Decisions about persons and many items at once: merging, splitting, taking back, and one rule for many.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+use doorstep_core::ids::{RecordId, ScopeId};
+use doorstep_core::protocol::frames::Outcome;
+use doorstep_core::rights::Role;
+use doorstep_core::value::Value;
+use doorstep_server::database::system_tx;
+use doorstep_server::register::read;
+use doorstep_server::testing::city::{DISTRICT, NEXT_VILLAGE, OTHER_DISTRICT, VILLAGE};
+use doorstep_server::testing::phone::{Phone, fields};
+use doorstep_server::testing::{Person, Reply, TestServer};
+use serde_json::{Value as Json, json};
+use uuid::Uuid;
+
+const NUMBER: &str = "11010519491231002X";
+
+async fn decide(server: &TestServer, person: &Person, id: Uuid, body: Json) -> Reply {
+    let path = format!("/api/v1/conflicts/{id}/decision");
+    server
+        .send("POST", &path, Some(&person.token), Some(body))
+        .await
+        .unwrap()
+}
+
+async fn undo(server: &TestServer, person: &Person, id: Uuid) -> Reply {
+    let path = format!("/api/v1/conflicts/{id}/decision");
+    server
+        .send("DELETE", &path, Some(&person.token), None)
+        .await
+        .unwrap()
+}
+
+async fn show(server: &TestServer, person: &Person, id: Uuid) -> Json {
+    let path = format!("/api/v1/conflicts/{id}");
+    let reply = server
+        .send("GET", &path, Some(&person.token), None)
+        .await
+        .unwrap();
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    reply.body
+}
+
+/// Whether the devices of an area hold a record, and that the scope's digest says the same as its members.
+async fn is_in(server: &TestServer, area: &str, record: RecordId) -> bool {
+    let mut tx = system_tx(&server.state.pool).await.unwrap();
+    let area = area.parse().unwrap();
+    let members = read::members(&mut tx, area).await.unwrap();
+    let mut sum = doorstep_core::protocol::digest::ScopeDigest::default();
+    for (_, part) in &members {
+        sum = sum.plus(*part);
+    }
+    let end = read::scope_end(&mut tx, ScopeId::Area(area)).await.unwrap();
+    assert_eq!(
+        sum, end.digest,
+        "the digest of {area} is that of its members"
+    );
+    members.iter().any(|(id, _)| *id == record)
+}
+
+struct Pair {
+    item: Uuid,
+    first: RecordId,
+    second: RecordId,
+    home: RecordId,
+    two: Phone,
+}
+
+/// Two phones recorded one person.
+async fn recorded_twice(server: &TestServer, areas: [&str; 2]) -> Pair {
+    let (mut one, mut two) = (
+        server.phone(areas[0]).await.unwrap(),
+        server.phone(areas[1]).await.unwrap(),
+    );
+    let (first, item) = one.resident("王小二", NUMBER).unwrap();
+    one.send(server, vec![item]).await.unwrap();
+    let (second, item) = two.resident("王晓二", NUMBER).unwrap();
+    let (home, residence) = two
+        .residence(second, "陕西中路12弄28号1702室", true)
+        .unwrap();
+    two.send(server, vec![item, residence]).await.unwrap();
+    let edit = two
+        .edit(second, &fields(&[("phone", "13812341234")]))
+        .unwrap();
+    two.send(server, vec![edit]).await.unwrap();
+    let item = server.conflict_of(second).await.unwrap();
+    Pair {
+        item,
+        first,
+        second,
+        home,
+        two,
+    }
+}
+
+#[tokio::test]
+async fn two_records_of_one_person_become_one_and_later_changes_become_proposals() {
+    let server = TestServer::open_city().await.unwrap();
+    let supervisor = server.person(Role::Supervisor, DISTRICT).await.unwrap();
+    let mut pair = recorded_twice(&server, [VILLAGE, VILLAGE]).await;
+    let detail = show(&server, &supervisor, pair.item).await;
+    assert_eq!(detail["kind"], "duplicate_person");
+    assert_eq!(detail["other_now"]["id"], json!(pair.first.0));
+    assert!(is_in(&server, VILLAGE, pair.second).await);
+
+    let merge = json!({ "action": "merge", "survivor": pair.first.0, "take_from_other": ["name"] });
+    let reply = decide(&server, &supervisor, pair.item, merge).await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    assert_eq!(
+        server.value_of(pair.first, "name").await.unwrap(),
+        Some("王晓二".into())
+    );
+    assert_eq!(
+        server.value_of(pair.first, "phone").await.unwrap(),
+        Some("13812341234".into()),
+        "what it lacked"
+    );
+    assert_eq!(
+        server.value_of(pair.home, "resident").await.unwrap(),
+        Some(pair.first.to_string().into())
+    );
+    assert_eq!(
+        server_value(&server, pair.second, "status").await,
+        Some("cancelled".into())
+    );
+    assert!(is_in(&server, VILLAGE, pair.first).await);
+    assert!(
+        !is_in(&server, VILLAGE, pair.second).await,
+        "the other leaves every phone"
+    );
+
+    // A phone that has not heard of it goes on writing.
+    let late = pair
+        .two
+        .edit(pair.second, &fields(&[("workplace", "某厂")]))
+        .unwrap();
+    let later = pair
+        .two
+        .edit(pair.second, &fields(&[("occupation", "钳工")]))
+        .unwrap();
+    let outcomes = pair.two.send(&server, vec![late, later]).await.unwrap();
+    for outcome in &outcomes {
+        assert!(
+            matches!(outcome, Outcome::Refused(refusal) if refusal.code == "merged_away"),
+            "{outcome:?}"
+        );
+    }
+    let proposal = server.conflict_of(pair.first).await.unwrap();
+    let detail = show(&server, &supervisor, proposal).await;
+    assert_eq!(detail["kind"], "refused_change");
+    assert_eq!(detail["refused"].as_array().unwrap().len(), 2, "{detail}");
+    let reply = decide(
+        &server,
+        &supervisor,
+        proposal,
+        json!({ "action": "accept" }),
+    )
+    .await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    assert_eq!(
+        server.value_of(pair.first, "workplace").await.unwrap(),
+        Some("某厂".into())
+    );
+    assert_eq!(
+        server.value_of(pair.first, "occupation").await.unwrap(),
+        Some("钳工".into())
+    );
+}
+
+/// The register's present value.
+async fn server_value(server: &TestServer, record: RecordId, key: &str) -> Option<Value> {
+    server.value_of(record, key).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_merge_is_taken_back_whole() {
+    let server = TestServer::open_city().await.unwrap();
+    let supervisor = server.person(Role::Supervisor, DISTRICT).await.unwrap();
+    let pair = recorded_twice(&server, [VILLAGE, VILLAGE]).await;
+    let merge = json!({ "action": "merge", "survivor": pair.first.0 });
+    assert_eq!(
+        decide(&server, &supervisor, pair.item, merge).await.status,
+        200
+    );
+    let detail = show(&server, &supervisor, pair.item).await;
+    assert!(detail["decision"]["undo_until"].is_string(), "{detail}");
+    let reply = undo(&server, &supervisor, pair.item).await;
+    assert_eq!(
+        (reply.status, &reply.body["item"]["status"]),
+        (200, &json!("open")),
+        "{}",
+        reply.body
+    );
+    assert_eq!(
+        server_value(&server, pair.home, "resident").await,
+        Some(pair.second.to_string().into())
+    );
+    assert_ne!(
+        server_value(&server, pair.second, "status").await,
+        Some("cancelled".into())
+    );
+    assert_eq!(
+        server_value(&server, pair.first, "phone").await,
+        Some(Value::Null)
+    );
+    assert!(is_in(&server, VILLAGE, pair.second).await);
+    let again = undo(&server, &supervisor, pair.item).await;
+    assert_eq!((again.status, again.code()), (409, "not_decided"));
+}
+
+#[tokio::test]
+async fn who_decides_in_one_area_does_not_take_a_record_from_another() {
+    let server = TestServer::open_city().await.unwrap();
+    let local = server.person(Role::Supervisor, NEXT_VILLAGE).await.unwrap();
+    let pair = recorded_twice(&server, [VILLAGE, NEXT_VILLAGE]).await;
+    let merge = json!({ "action": "merge", "survivor": pair.second.0 });
+    let reply = decide(&server, &local, pair.item, merge.clone()).await;
+    assert_eq!((reply.status, reply.code()), (403, "beyond_own_area"));
+    let detail = show(&server, &local, pair.item).await;
+    let other = detail["other_now"].to_string();
+    assert!(
+        !other.contains("王小二") && other.contains("王**"),
+        "masked where the reader has no right: {other}"
+    );
+    let chief = server.person(Role::Supervisor, DISTRICT).await.unwrap();
+    assert_eq!(decide(&server, &chief, pair.item, merge).await.status, 200);
+    let wrong = decide(&server, &chief, pair.item, json!({ "action": "dismiss" })).await;
+    assert_eq!(wrong.code(), "already_decided");
+}
+
+#[tokio::test]
+async fn two_persons_in_one_record_are_parted() {
+    let server = TestServer::open_city().await.unwrap();
+    let supervisor = server.person(Role::Supervisor, VILLAGE).await.unwrap();
+    let (mut one, mut two) = (
+        server.phone(VILLAGE).await.unwrap(),
+        server.phone(VILLAGE).await.unwrap(),
+    );
+    let (resident, item) = one.resident("王小二", "").unwrap();
+    let (home, residence) = one
+        .residence(resident, "陕西中路12弄28号1702室", true)
+        .unwrap();
+    one.send(&server, vec![item, residence]).await.unwrap();
+    two.learn(resident, &one);
+    let first = one
+        .edit(
+            resident,
+            &fields(&[
+                ("name", "王大"),
+                ("id_number", NUMBER),
+                ("phone", "13800138000"),
+            ]),
+        )
+        .unwrap();
+    let second = two
+        .edit(
+            resident,
+            &fields(&[
+                ("name", "王二"),
+                ("id_number", "440524188001010014"),
+                ("phone", "13912341234"),
+            ]),
+        )
+        .unwrap();
+    one.send(&server, vec![first]).await.unwrap();
+    two.send(&server, vec![second]).await.unwrap();
+    let list = server
+        .send(
+            "GET",
+            "/api/v1/conflicts?field=name",
+            Some(&supervisor.token),
+            None,
+        )
+        .await
+        .unwrap()
+        .body;
+    let id: Uuid = list["items"][0]["id"].as_str().unwrap().parse().unwrap();
+    let detail = show(&server, &supervisor, id).await;
+    let values = detail["values"].as_array().unwrap();
+    let keep = values
+        .iter()
+        .position(|value| value["value"] == "王大")
+        .unwrap();
+    let foreign = decide(
+        &server,
+        &supervisor,
+        id,
+        json!({ "action": "split", "keep": keep, "residences": [resident.0] }),
+    )
+    .await;
+    assert_eq!(
+        foreign.body["error"]["fields"][0]["path"], "residences/0",
+        "{}",
+        foreign.body
+    );
+    let same = json!({ "action": "split", "keep": keep, "fields": { "id_number": NUMBER } });
+    let reply = decide(&server, &supervisor, id, same).await;
+    assert_eq!(
+        reply.body["error"]["fields"][0]["code"], "same_number",
+        "{}",
+        reply.body
+    );
+    let split = json!({ "action": "split", "keep": keep, "fields": { "sex": "女" }, "residences": [home.0] });
+    let reply = decide(&server, &supervisor, id, split).await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    let new = RecordId(reply.body["created"][0].as_str().unwrap().parse().unwrap());
+    assert_eq!(
+        server_value(&server, resident, "name").await,
+        Some("王大".into())
+    );
+    assert_eq!(
+        server_value(&server, new, "name").await,
+        Some("王二".into())
+    );
+    assert_eq!(
+        server_value(&server, new, "id_number").await,
+        Some("440524188001010014".into()),
+        "the maker's own side"
+    );
+    assert_eq!(
+        server_value(&server, new, "phone").await,
+        Some("13912341234".into())
+    );
+    assert_eq!(server_value(&server, new, "sex").await, Some("2".into()));
+    assert_eq!(
+        server_value(&server, home, "resident").await,
+        Some(new.to_string().into())
+    );
+    assert!(is_in(&server, VILLAGE, new).await);
+    assert_eq!(
+        server_value(&server, resident, "id_number").await,
+        Some(NUMBER.into())
+    );
+    let open = server
+        .send("GET", "/api/v1/conflicts", Some(&supervisor.token), None)
+        .await
+        .unwrap()
+        .body;
+    assert!(
+        open["items"].as_array().unwrap().is_empty(),
+        "the other fields are parted with them: {open}"
+    );
+}
+
+#[tokio::test]
+async fn a_decision_is_taken_back_within_a_day_unless_someone_edited_since() {
+    let server = TestServer::open_city().await.unwrap();
+    let supervisor = server.person(Role::Supervisor, VILLAGE).await.unwrap();
+    let (id, resident, one, mut two) = server.dispute(VILLAGE).await.unwrap();
+    let before = server_value(&server, resident, "name").await;
+    let value = json!({ "action": "value", "value": "叶海四" });
+    assert_eq!(undo(&server, &supervisor, id).await.code(), "not_decided");
+    assert_eq!(
+        decide(&server, &supervisor, id, value.clone()).await.status,
+        200
+    );
+    let reply = undo(&server, &supervisor, id).await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    assert_eq!(server_value(&server, resident, "name").await, before);
+    assert_eq!(
+        server
+            .messages(one.person.id, "conflict_reopened")
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
+    assert_eq!(show(&server, &supervisor, id).await["status"], "open");
+
+    assert_eq!(decide(&server, &supervisor, id, value).await.status, 200);
+    two.pull(&server, resident).await.unwrap();
+    let edit = two.edit(resident, &fields(&[("name", "叶海五")])).unwrap();
+    two.send(&server, vec![edit]).await.unwrap();
+    let late = undo(&server, &supervisor, id).await;
+    assert_eq!((late.status, late.code()), (409, "changed_since"));
+    assert!(show(&server, &supervisor, id).await["decision"]["undo_until"].is_null());
+}
+
+#[tokio::test]
+async fn after_a_day_a_decision_stands() {
+    let server = TestServer::open_city().await.unwrap();
+    let supervisor = server.person(Role::Supervisor, VILLAGE).await.unwrap();
+    let (id, ..) = server.dispute(VILLAGE).await.unwrap();
+    assert_eq!(
+        decide(
+            &server,
+            &supervisor,
+            id,
+            json!({ "action": "take", "choice": 1 })
+        )
+        .await
+        .status,
+        200
+    );
+    server.clock.advance(std::time::Duration::from_secs(86_400));
+    let again = server
+        .sign_in(&supervisor.login, &supervisor.password)
+        .await
+        .unwrap();
+    let token = again.body["token"].as_str().unwrap().to_owned();
+    let supervisor = Person {
+        token,
+        ..supervisor
+    };
+    assert_eq!(undo(&server, &supervisor, id).await.code(), "too_late");
+}
+
+#[tokio::test]
+async fn one_rule_decides_many_and_says_so_before() {
+    let server = TestServer::open_city().await.unwrap();
+    let supervisor = server.person(Role::Supervisor, DISTRICT).await.unwrap();
+    let mut disputes = Vec::new();
+    for _ in 0..3 {
+        disputes.push(server.dispute(VILLAGE).await.unwrap());
+    }
+    let (_, elsewhere, ..) = server.dispute("310104003001").await.unwrap();
+    let bulk = |rule: Json, dry_run: bool| {
+        let mut body =
+            json!({ "area": DISTRICT, "kind": "field", "field": "name", "dry_run": dry_run });
+        body.as_object_mut()
+            .unwrap()
+            .extend(rule.as_object().unwrap().clone());
+        server.send(
+            "POST",
+            "/api/v1/conflicts/bulk-decision",
+            Some(&supervisor.token),
+            Some(body),
+        )
+    };
+    let reply = bulk(json!({ "rule": "equal_normalised" }), true)
+        .await
+        .unwrap();
+    assert_eq!(
+        (reply.status, &reply.body["decided"]),
+        (200, &json!(0)),
+        "{}",
+        reply.body
+    );
+    assert!(
+        reply.body["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|item| item["result"] == "no_match")
+    );
+
+    let device = disputes[0].3.who.device.0;
+    let reply = bulk(json!({ "rule": "device", "device": device }), false)
+        .await
+        .unwrap();
+    assert_eq!(reply.body["decided"], 1, "{}", reply.body);
+    assert_eq!(
+        server_value(&server, disputes[0].1, "name").await,
+        Some("叶海诗".into())
+    );
+
+    let look = bulk(json!({ "rule": "newest" }), true).await.unwrap().body;
+    assert_eq!(
+        (&look["decided"], &look["dry_run"]),
+        (&json!(2), &json!(true)),
+        "{look}"
+    );
+    let open = server
+        .send("GET", "/api/v1/conflicts", Some(&supervisor.token), None)
+        .await
+        .unwrap()
+        .body;
+    assert_eq!(
+        open["items"].as_array().unwrap().len(),
+        2,
+        "a look decides nothing"
+    );
+    let done = bulk(json!({ "rule": "newest" }), false).await.unwrap().body;
+    assert_eq!(done["decided"], 2, "{done}");
+    assert!(
+        server.conflict_of(elsewhere).await.is_ok(),
+        "another district's item stays"
+    );
+    let foreign =
+        json!({ "area": OTHER_DISTRICT, "kind": "field", "field": "name", "rule": "newest" });
+    let reply = server
+        .send(
+            "POST",
+            "/api/v1/conflicts/bulk-decision",
+            Some(&supervisor.token),
+            Some(foreign),
+        )
+        .await
+        .unwrap();
+    assert_eq!(reply.status, 403);
+    let wrong = json!({ "area": DISTRICT, "kind": "main_residence", "field": "nickname", "rule": "newest" });
+    let reply = server
+        .send(
+            "POST",
+            "/api/v1/conflicts/bulk-decision",
+            Some(&supervisor.token),
+            Some(wrong),
+        )
+        .await
+        .unwrap();
+    assert_eq!(
+        reply.body["error"]["fields"].as_array().unwrap().len(),
+        2,
+        "every wrong field at once: {}",
+        reply.body
+    );
+}
