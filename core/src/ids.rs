@@ -87,6 +87,9 @@ uuid_id!(
 uuid_id!(
     /// A conflict item: one thing a person must decide.
     ConflictId, "conflict id");
+uuid_id!(
+    /// A register brought in from a file.
+    ImportId, "import id");
 
 impl From<EventId> for RecordId {
     fn from(id: EventId) -> Self {

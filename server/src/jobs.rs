@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use crate::domains::{audit, auth, registry};
+use crate::domains::{audit, auth, imports, registry};
 use crate::error::ApiResult;
 use crate::state::AppState;
 
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
 const REMIND_EVERY: Duration = Duration::from_secs(3_600);
+/// Imports begin at once; this finds those whose node died.
+const IMPORT_EVERY: Duration = Duration::from_secs(15);
 
 /// Starts all jobs; they end when the server stops.
 pub fn start(state: &AppState) -> JoinHandle<()> {
@@ -30,6 +32,9 @@ pub fn start(state: &AppState) -> JoinHandle<()> {
                 REMIND_EVERY,
                 |state| async move { registry::service::remind_returns(&state).await.map(drop) }
             ),
+            repeat(&state, "imports", IMPORT_EVERY, |state| async move {
+                imports::service::work(&state).await
+            }),
         );
         // The last word of a node that stops in order.
         if let Err(error) = audit::sign_head(&state).await {

@@ -19,7 +19,9 @@ use utoipa_axum::routes;
 use crate::domains::areas::routes as areas;
 use crate::domains::audit::routes as audit;
 use crate::domains::auth::routes as auth;
+use crate::domains::conflicts::routes as conflicts;
 use crate::domains::devices::routes as devices;
+use crate::domains::imports::routes as imports;
 use crate::domains::registry::routes as registry;
 use crate::domains::users::routes as users;
 use crate::domains::visits::routes as visits;
@@ -138,6 +140,25 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(visits::list_visits))
         .routes(routes!(visits::count_visits))
         .routes(routes!(visits::list_due_visits))
+        // The conflict queue
+        .routes(routes!(conflicts::list_conflicts))
+        .routes(routes!(conflicts::decide_conflicts))
+        .routes(routes!(conflicts::show_conflict))
+        .routes(routes!(
+            conflicts::decide_conflict,
+            conflicts::undo_conflict
+        ))
+        .routes(routes!(conflicts::assign_conflict))
+        // Registers from files
+        .merge(files())
+        .routes(routes!(imports::show_import))
+        .routes(routes!(imports::map_import))
+        .routes(routes!(imports::check_import))
+        .routes(routes!(imports::run_import))
+        .routes(routes!(imports::undo_import))
+        .routes(routes!(imports::list_import_rows))
+        .routes(routes!(imports::export_import_result))
+        .routes(routes!(imports::show_import_template))
         // The audit log
         .routes(routes!(audit::search_audit))
         .routes(routes!(audit::export_audit))
@@ -146,6 +167,13 @@ fn routes() -> OpenApiRouter<AppState> {
             audit::list_audit_signatures,
             audit::sign_audit_head
         ))
+}
+
+/// Routes whose bodies may be larger than others'.
+fn files() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(imports::upload_import, imports::list_imports))
+        .layer(DefaultBodyLimit::max(imports::LARGEST))
 }
 
 /// The API's description (OpenAPI 3.1).

@@ -36,6 +36,16 @@ impl Operation {
         self.access.parse().ok()
     }
 
+    /// Adds what the query must name besides the area.
+    fn with_parameters(&self, path: String) -> String {
+        let wanted = match self.id.as_str() {
+            "upload_import" | "show_import_template" => "type=house",
+            _ => return path,
+        };
+        let mark = if path.contains('?') { '&' } else { '?' };
+        format!("{path}{mark}{wanted}")
+    }
+
     fn has_path_parameters(&self) -> bool {
         self.path.contains('{')
     }
@@ -101,12 +111,22 @@ impl Things {
         let house = create(server, &person, "houses", village, house).await;
         let residence = json!({ "resident": resident, "house": house, "kind": "living" });
         let residence = create(server, &person, "residences", village, residence).await;
+        let (conflict, ..) = server.dispute(village).await.unwrap();
+        let supervisor = server.person(Role::Supervisor, village).await.unwrap();
+        let address = server.address;
+        let url = format!("http://{address}/api/v1/imports?type=house&area={village}");
+        let file = "房屋地址,房屋用途\n某路1号1室,自用\n";
+        let request = reqwest::Client::new().post(url).body(file);
+        let reply = request.bearer_auth(&supervisor.token).send().await.unwrap();
+        let import = serde_json::from_str(&reply.text().await.unwrap()).unwrap();
         Self {
             ids: BTreeMap::from([
                 ("user_id", person.id.to_string()),
                 ("device_id", device.id.to_string()),
                 ("grant_id", text(&grants[0])),
                 ("session_id", text(&sessions[0])),
+                ("conflict_id", conflict.to_string()),
+                ("import_id", text(&import)),
                 ("area_code", village.to_owned()),
                 // No bundle has it; that a real one is kept from others is shown in tests/sync.rs.
                 ("digest", "5a".repeat(32)),
@@ -131,7 +151,7 @@ impl Things {
         if operation.takes_area {
             path = format!("{path}?area={}", self.area);
         }
-        path
+        operation.with_parameters(path)
     }
 
     /// A body that would be right, were the area the caller's.
@@ -155,6 +175,13 @@ impl Things {
             }
             "set_away" => json!({}),
             "manage_house" => json!({ "step": "claim" }),
+            "decide_conflict" => json!({ "action": "take", "choice": 0 }),
+            "decide_conflicts" => {
+                json!({ "area": area, "kind": "field", "field": "name", "rule": "newest" })
+            }
+            "upload_import" => json!("房屋地址,房屋用途\n某路1号1室,自用"),
+            "map_import" => json!({ "columns": [] }),
+            "assign_conflict" => json!({ "assignee": null }),
             // Read as a file of areas; who may not change the city's tree is refused before.
             "import_areas" => json!("code,name,level,parent"),
             // About the caller alone: no area in it.
@@ -320,7 +347,7 @@ async fn nobody_lists_a_neighbouring_district() {
             .iter()
             .filter(|operation| operation.takes_area && operation.permission().is_some())
         {
-            let path = format!("{}?area={DISTRICT}", operation.path);
+            let path = operation.with_parameters(format!("{}?area={DISTRICT}", operation.path));
             let reply = server
                 .send(&operation.method, &path, Some(&caller.token), None)
                 .await

@@ -4,7 +4,9 @@
 pub mod areas;
 pub mod audit;
 pub mod auth;
+pub mod conflicts;
 pub mod devices;
+pub mod imports;
 pub mod registry;
 pub mod users;
 pub mod visits;

@@ -1,0 +1,702 @@
+//! What the rows of a batch come to, against the register as it stands and the rows before them. The check and the
+//! writing judge alike; only the writing carries it out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use doorstep_core::ids::{AreaCode, RecordId};
+use doorstep_core::projection::{AREA_KEY, TYPE_KEY, VERSION_KEY};
+use doorstep_core::records::import_map::{Mapping, Row};
+use doorstep_core::records::{RecordType, Severity};
+use doorstep_core::value::{Fields, Value};
+use sqlx::PgConnection;
+
+use super::match_house::{self, Match, text};
+use super::match_resident::{self, NUMBERS, Near, name_key};
+use super::model::{Duplicates, RowProblemView, Verdict};
+use super::tokens;
+use crate::domains::areas;
+use crate::error::ApiResult;
+use crate::random;
+use crate::register::{self, Opened};
+use crate::state::AppState;
+
+/// 登记错误: entered in error.
+pub(super) const IN_ERROR: &str = "71";
+
+/// What one row comes to.
+#[derive(Debug, Default)]
+pub(super) struct Judged {
+    pub(super) row: i32,
+    pub(super) verdict: Verdict,
+    pub(super) record: Option<RecordId>,
+    pub(super) duplicate_of: Option<RecordId>,
+    pub(super) duplicate_row: Option<i32>,
+    /// Keys that differ from the register.
+    pub(super) changed: Vec<String>,
+    pub(super) problems: Vec<RowProblemView>,
+    pub(super) puts: Vec<Put>,
+    /// Two records that are likely one, for a supervisor.
+    pub(super) suspects: Vec<(RecordId, RecordId)>,
+}
+
+/// Values to put on a record.
+#[derive(Debug)]
+pub(super) struct Put {
+    pub(super) record: RecordId,
+    pub(super) record_type: &'static str,
+    pub(super) fields: Fields,
+    /// What the record holds under these keys now; `None` for a new one.
+    pub(super) before: Option<Fields>,
+}
+
+/// Judges the rows of one import, batch after batch.
+#[derive(Debug)]
+pub(super) struct Judge {
+    declared: &'static RecordType,
+    mapping: Mapping,
+    area: AreaCode,
+    duplicates: Duplicates,
+    seen: Seen,
+    areas: BTreeMap<AreaCode, bool>,
+}
+
+/// What the rows before said, by what would make two rows one: their number and, once written, their record.
+#[derive(Debug, Default)]
+struct Seen {
+    sources: BTreeMap<String, i32>,
+    numbers: BTreeMap<String, (i32, Option<RecordId>)>,
+    likenesses: BTreeMap<(String, String, String), (i32, Option<RecordId>)>,
+}
+
+/// A row between reading and judging.
+struct Reading {
+    number: i32,
+    row: Row,
+    problems: Vec<RowProblemView>,
+    area: Option<AreaCode>,
+    /// Keys of the places it names.
+    places: Vec<String>,
+}
+
+/// The register's records that come near a batch.
+struct Found {
+    records: BTreeMap<RecordId, Opened>,
+    fields: BTreeMap<RecordId, Fields>,
+    /// Records by row.
+    near: BTreeMap<i32, BTreeSet<RecordId>>,
+    /// Houses by row.
+    houses: BTreeMap<i32, BTreeSet<RecordId>>,
+    /// Residences by resident.
+    residences: BTreeMap<RecordId, Vec<RecordId>>,
+}
+
+impl Judge {
+    pub(super) fn new(
+        declared: &'static RecordType,
+        mapping: Mapping,
+        area: AreaCode,
+        duplicates: Duplicates,
+    ) -> Self {
+        Self {
+            declared,
+            mapping,
+            area,
+            duplicates,
+            seen: Seen::default(),
+            areas: BTreeMap::new(),
+        }
+    }
+
+    /// Judges a batch, in a system transaction. New records get their ids here.
+    pub(super) async fn batch(
+        &mut self,
+        tx: &mut PgConnection,
+        state: &AppState,
+        rows: &[(i32, Vec<String>)],
+    ) -> ApiResult<Vec<Judged>> {
+        let readings = self.read(state, rows).await?;
+        let found = self.look_up(tx, state, &readings).await?;
+        let mut judged = Vec::with_capacity(readings.len());
+        for reading in readings {
+            judged.push(self.judge(state, reading, &found)?);
+        }
+        Ok(judged)
+    }
+
+    /// Turns cells into fields, and checks where each row says it belongs.
+    async fn read(
+        &mut self,
+        state: &AppState,
+        rows: &[(i32, Vec<String>)],
+    ) -> ApiResult<Vec<Reading>> {
+        let mut readings: Vec<Reading> = rows
+            .iter()
+            .map(|(number, cells)| {
+                let row = self.mapping.convert(cells);
+                let problems = row.problems.iter().map(RowProblemView::from).collect();
+                let mut places: Vec<String> = row
+                    .residences
+                    .iter()
+                    .map(|residence| tokens::place(residence, "address"))
+                    .chain([tokens::place(&row.fields, "register_address")])
+                    .filter(|place| !place.is_empty())
+                    .collect();
+                places.sort();
+                places.dedup();
+                Reading {
+                    number: *number,
+                    row,
+                    problems,
+                    area: None,
+                    places,
+                }
+            })
+            .collect();
+        let said: BTreeSet<AreaCode> = readings.iter().filter_map(said_area).collect();
+        let unknown: Vec<AreaCode> = said
+            .into_iter()
+            .filter(|area| !self.areas.contains_key(area))
+            .collect();
+        if !unknown.is_empty() {
+            let known = areas::service::find(state, &unknown).await?;
+            for area in unknown {
+                let is_known = known.iter().any(|found| found.code == area);
+                self.areas.insert(area, is_known);
+            }
+        }
+        for reading in &mut readings {
+            self.place(reading);
+        }
+        Ok(readings)
+    }
+
+    /// The village that a row belongs to.
+    fn place(&self, reading: &mut Reading) {
+        let problem = |code: &str, message: &str| RowProblemView {
+            path: "area_code".to_owned(),
+            ..RowProblemView::of_row(code, message, Severity::Error)
+        };
+        let said = said_area(reading);
+        let is_village = |area: &AreaCode| area.level() == doorstep_core::ids::AreaLevel::Village;
+        reading.area = match said {
+            Some(area) if !self.area.contains(&area) => {
+                reading.problems.push(problem(
+                    "outside_area",
+                    "这一行的居村委编码不在导入的区划内，请分开导入或更正编码",
+                ));
+                None
+            }
+            Some(area) if self.areas.get(&area) != Some(&true) => {
+                reading.problems.push(problem(
+                    "unknown_area",
+                    "没有这个居村委编码，请从区划树中选择",
+                ));
+                None
+            }
+            Some(area) if is_village(&area) => Some(area),
+            _ if is_village(&self.area) => Some(self.area),
+            _ => {
+                reading.problems.push(problem(
+                    "area_required",
+                    "缺少居村委编码：按街镇或区导入时，每一行都要写明居村委",
+                ));
+                None
+            }
+        };
+    }
+
+    async fn look_up(
+        &self,
+        tx: &mut PgConnection,
+        state: &AppState,
+        readings: &[Reading],
+    ) -> ApiResult<Found> {
+        let is_resident = self.declared.name == "resident";
+        let mut wanted = Wanted::default();
+        let mut houses = Wanted::default();
+        let mut names: Vec<(i32, Vec<i64>)> = Vec::new();
+        let blind = |token: &String| state.keys.blind(token);
+        for reading in readings {
+            let (at, fields) = (reading.number, &reading.row.fields);
+            wanted.add(
+                at,
+                tokens::code(&self.declared.name, "community_id", fields),
+                blind,
+            );
+            if is_resident {
+                for key in NUMBERS {
+                    wanted.add(at, tokens::number(key, fields), blind);
+                }
+                for residence in &reading.row.residences {
+                    if let Some(address) = text(residence, "address") {
+                        houses.add(at, tokens::house_at(address), blind);
+                    }
+                }
+                let tokens = tokens::name(fields);
+                if !tokens.is_empty() && text(fields, "birth_date").is_some() {
+                    names.push((at, tokens.iter().map(blind).collect()));
+                }
+            } else if let Some(address) = text(fields, "address") {
+                wanted.add(at, tokens::house_at(address), blind);
+            }
+        }
+        let mut near = by_row(register::find_by_tokens(tx, &self.declared.name, &wanted.0).await?);
+        // By name only who is not found by number: it costs most.
+        names.retain(|(row, _)| !near.contains_key(row));
+        for (row, id) in register::find_residents_by_names(tx, &self.area, &names).await? {
+            near.entry(row).or_default().insert(id);
+        }
+        let houses = by_row(register::find_by_tokens(tx, "house", &houses.0).await?);
+        let residents: Vec<RecordId> = if is_resident {
+            let ids: BTreeSet<RecordId> = near.values().flatten().copied().collect();
+            ids.into_iter().collect()
+        } else {
+            Vec::new()
+        };
+        let mut residences: BTreeMap<RecordId, Vec<RecordId>> = BTreeMap::new();
+        for (residence, resident) in register::residences_of(tx, &residents).await? {
+            residences.entry(resident).or_default().push(residence);
+        }
+        let ids: BTreeSet<RecordId> = near
+            .values()
+            .chain(houses.values())
+            .flatten()
+            .chain(residences.values().flatten())
+            .copied()
+            .collect();
+        let ids: Vec<RecordId> = ids.into_iter().collect();
+        let mut records = register::open(tx, &state.keys, &ids).await?;
+        // What lies elsewhere is another community's: a row may be like it, but never is it.
+        records.retain(|_, record| record.record_type != "house" || self.holds(record));
+        // What was entered in error, or taken back, is no record that a row could be.
+        records.retain(|_, record| {
+            record
+                .registers
+                .get("cancel_reason")
+                .and_then(Value::as_text)
+                != Some(IN_ERROR)
+        });
+        let fields = records
+            .iter()
+            .map(|(id, record)| (*id, record.registers.fields()))
+            .collect();
+        Ok(Found {
+            records,
+            fields,
+            near,
+            houses,
+            residences,
+        })
+    }
+
+    fn holds(&self, record: &Opened) -> bool {
+        record.areas.iter().any(|area| self.area.contains(area))
+    }
+
+    fn judge(&mut self, state: &AppState, reading: Reading, found: &Found) -> ApiResult<Judged> {
+        let mut judged = Judged {
+            row: reading.number,
+            problems: reading.problems.clone(),
+            ..Judged::default()
+        };
+        if self.repeats(&reading, &mut judged) {
+            return Ok(judged);
+        }
+        let Some(area) = reading
+            .area
+            .filter(|_| !judged.problems.iter().any(RowProblemView::is_error))
+        else {
+            judged.verdict = Verdict::Error;
+            return Ok(judged);
+        };
+        match self.find(&reading, found) {
+            Match::Same(id) => {
+                judged.record = Some(id);
+                self.compare(state, &reading, id, area, found, &mut judged)?;
+            }
+            Match::Like(id) => {
+                judged.duplicate_of = Some(id);
+                judged.verdict = Verdict::Duplicate;
+                judged.problems.push(RowProblemView::of_row(
+                    "like_record",
+                    "与已有档案疑似同一人（同一处），请核对",
+                    Severity::Warning,
+                ));
+                self.create(state, &reading, area, found, &mut judged)?;
+            }
+            Match::None => {
+                judged.verdict = Verdict::New;
+                self.like_earlier_row(&reading, &mut judged);
+                self.create(state, &reading, area, found, &mut judged)?;
+            }
+        }
+        self.remember(&reading, judged.record);
+        Ok(judged)
+    }
+
+    /// Whether an earlier row has the same number of the source's: then this one adds nothing.
+    fn repeats(&mut self, reading: &Reading, judged: &mut Judged) -> bool {
+        let Some(source) = text(&reading.row.fields, "community_id") else {
+            return false;
+        };
+        let Some(earlier) = self.seen.sources.get(source) else {
+            self.seen.sources.insert(source.to_owned(), reading.number);
+            return false;
+        };
+        judged.verdict = Verdict::Duplicate;
+        judged.duplicate_row = Some(*earlier);
+        judged.problems.push(RowProblemView::of_row(
+            "repeated_row",
+            format!("与第 {earlier} 行的编号相同，只导入前面的一行"),
+            Severity::Warning,
+        ));
+        true
+    }
+
+    /// An earlier row that is likely the same person.
+    fn like_earlier_row(&self, reading: &Reading, judged: &mut Judged) {
+        let fields = &reading.row.fields;
+        let by_number = number_keys(fields)
+            .into_iter()
+            .find_map(|number| self.seen.numbers.get(&number));
+        let by_likeness = || {
+            likenesses(reading)
+                .into_iter()
+                .find_map(|likeness| self.seen.likenesses.get(&likeness))
+        };
+        if let Some((row, record)) = by_number.or_else(by_likeness) {
+            judged.verdict = Verdict::Duplicate;
+            judged.duplicate_row = Some(*row);
+            judged.duplicate_of = *record;
+            judged.problems.push(RowProblemView::of_row(
+                "like_row",
+                format!("与第 {row} 行疑似同一人（同一处），请核对"),
+                Severity::Warning,
+            ));
+        }
+    }
+
+    fn remember(&mut self, reading: &Reading, record: Option<RecordId>) {
+        for number in number_keys(&reading.row.fields) {
+            self.seen
+                .numbers
+                .entry(number)
+                .or_insert((reading.number, record));
+        }
+        for likeness in likenesses(reading) {
+            self.seen
+                .likenesses
+                .entry(likeness)
+                .or_insert((reading.number, record));
+        }
+    }
+
+    fn find(&self, reading: &Reading, found: &Found) -> Match {
+        let near: Vec<&Opened> = found
+            .near
+            .get(&reading.number)
+            .into_iter()
+            .flatten()
+            .filter_map(|id| found.records.get(id))
+            .collect();
+        let empty = Fields::new();
+        let fields_of = |record: &Opened| found.fields.get(&record.id).unwrap_or(&empty);
+        let matched = if self.declared.name == "resident" {
+            let near: Vec<Near<'_>> = near
+                .iter()
+                .map(|record| Near {
+                    record,
+                    fields: fields_of(record),
+                    places: found.places_of(record.id),
+                })
+                .collect();
+            match_resident::resident(&reading.row.fields, &reading.places, &near)
+        } else {
+            let near: Vec<(&Opened, &Fields)> = near
+                .iter()
+                .map(|record| (*record, fields_of(record)))
+                .collect();
+            match_house::house(&reading.row.fields, &near)
+        };
+        match matched {
+            // Another community's record is not this file's to change.
+            Match::Same(id) if !found.records.get(&id).is_some_and(|held| self.holds(held)) => {
+                Match::Like(id)
+            }
+            other => other,
+        }
+    }
+
+    /// A row that is a record: what differs is put.
+    fn compare(
+        &self,
+        state: &AppState,
+        reading: &Reading,
+        id: RecordId,
+        area: AreaCode,
+        found: &Found,
+        judged: &mut Judged,
+    ) -> ApiResult<()> {
+        judged.verdict = Verdict::Unchanged;
+        let (Some(record), Some(held)) = (found.records.get(&id), found.fields.get(&id)) else {
+            return Ok(());
+        };
+        if text(held, "status") == Some("cancelled") {
+            judged.problems.push(RowProblemView::of_row(
+                "record_cancelled",
+                "这份档案已注销，没有更新；如仍有效请先恢复",
+                Severity::Warning,
+            ));
+            return Ok(());
+        }
+        let stamp = |fields: &Fields| fields.get("source_updated_at").and_then(Value::as_int);
+        match (stamp(&reading.row.fields), stamp(held)) {
+            // The same state of the source: what phones changed since stays.
+            (Some(row), Some(held)) if row == held => return Ok(()),
+            (Some(row), Some(held)) if row < held => {
+                judged.problems.push(RowProblemView::of_row(
+                    "older_than_register",
+                    "这一行比已导入的内容旧，没有更新",
+                    Severity::Warning,
+                ));
+                return Ok(());
+            }
+            _ => {}
+        }
+        let record_type = self.declared.name.as_str();
+        judged.differ(record, record_type_name(record_type), &reading.row.fields);
+        if record_type == "resident" {
+            self.residences(state, reading, id, area, found, judged)?;
+        }
+        if !judged.puts.is_empty() {
+            judged.verdict = Verdict::Changed;
+        }
+        Ok(())
+    }
+
+    /// A row that is no record yet, or likely is one.
+    fn create(
+        &self,
+        state: &AppState,
+        reading: &Reading,
+        area: AreaCode,
+        found: &Found,
+        judged: &mut Judged,
+    ) -> ApiResult<()> {
+        if judged.verdict == Verdict::Duplicate && self.duplicates == Duplicates::Skip {
+            return Ok(());
+        }
+        let id = new_id(state)?;
+        judged.record = Some(id);
+        let record_type = record_type_name(&self.declared.name);
+        judged.puts.push(Put {
+            record: id,
+            record_type,
+            fields: beginning(&reading.row.fields, self.declared, area),
+            before: None,
+        });
+        if self.declared.name == "resident" {
+            self.residences(state, reading, id, area, found, judged)?;
+            // Equal ID numbers are found by the register itself.
+            let by_number = |held: &Fields| {
+                let own = tokens::number("id_number", &reading.row.fields);
+                !own.is_empty() && own == tokens::number("id_number", held)
+            };
+            if let Some(other) = judged.duplicate_of
+                && !found.fields.get(&other).is_some_and(by_number)
+            {
+                judged.suspects.push((id, other));
+            }
+        }
+        Ok(())
+    }
+
+    /// The ties of a resident to places: found by their source's number or kind and place, else made.
+    fn residences(
+        &self,
+        state: &AppState,
+        reading: &Reading,
+        resident: RecordId,
+        area: AreaCode,
+        found: &Found,
+        judged: &mut Judged,
+    ) -> ApiResult<()> {
+        let Some(declared) = doorstep_core::records::record_type("residence") else {
+            return Ok(());
+        };
+        for tie in &reading.row.residences {
+            let mut fields = tie.clone();
+            fields.insert("resident".to_owned(), resident.to_string().into());
+            let place = tokens::place(tie, "address");
+            if let Some(house) = found.house_at(reading.number, &place) {
+                fields.insert("house".to_owned(), house.to_string().into());
+            }
+            match found.residence(resident, tie, &place) {
+                Some(held) => judged.differ(held, "residence", &fields),
+                None => {
+                    let lies_in = said(tie)
+                        .filter(|area| self.area.contains(area))
+                        .unwrap_or(area);
+                    judged.puts.push(Put {
+                        record: new_id(state)?,
+                        record_type: "residence",
+                        fields: beginning(&fields, declared, lies_in),
+                        before: None,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Judged {
+    /// Puts what differs from a record.
+    fn differ(&mut self, record: &Opened, record_type: &'static str, wanted: &Fields) {
+        let mut fields = Fields::new();
+        let mut before = Fields::new();
+        for (key, value) in wanted {
+            let held = record.registers.get(key).unwrap_or(&Value::Null);
+            if held != value {
+                before.insert(key.clone(), held.clone());
+                fields.insert(key.clone(), value.clone());
+                if record_type != "residence" {
+                    self.changed.push(key.clone());
+                } else if !self.changed.contains(&"address".to_owned()) {
+                    self.changed.push("address".to_owned());
+                }
+            }
+        }
+        if !fields.is_empty() {
+            self.puts.push(Put {
+                record: record.id,
+                record_type,
+                fields,
+                before: Some(before),
+            });
+        }
+    }
+}
+
+impl Found {
+    fn places_of(&self, resident: RecordId) -> Vec<String> {
+        let register = self
+            .fields
+            .get(&resident)
+            .map(|fields| tokens::place(fields, "register_address"));
+        let ties = self
+            .residences
+            .get(&resident)
+            .into_iter()
+            .flatten()
+            .filter_map(|id| self.fields.get(id))
+            .map(|fields| tokens::place(fields, "address"));
+        ties.chain(register)
+            .filter(|place| !place.is_empty())
+            .collect()
+    }
+
+    fn house_at(&self, row: i32, place: &str) -> Option<RecordId> {
+        let at = |id: &&RecordId| {
+            self.fields.get(id).is_some_and(|fields| {
+                tokens::place(fields, "address") == place
+                    && text(fields, "status") != Some("cancelled")
+            })
+        };
+        self.houses
+            .get(&row)?
+            .iter()
+            .find(|id| !place.is_empty() && at(id))
+            .copied()
+    }
+
+    fn residence(&self, resident: RecordId, tie: &Fields, place: &str) -> Option<&Opened> {
+        let held = || {
+            self.residences
+                .get(&resident)
+                .into_iter()
+                .flatten()
+                .filter_map(|id| Some((self.records.get(id)?, self.fields.get(id)?)))
+        };
+        let source = text(tie, "source");
+        let by_source =
+            held().find(|(_, fields)| source.is_some() && text(fields, "source") == source);
+        let by_place = || {
+            held().find(|(_, fields)| {
+                text(fields, "kind") == text(tie, "kind")
+                    && !place.is_empty()
+                    && tokens::place(fields, "address") == place
+            })
+        };
+        by_source.or_else(by_place).map(|(record, _)| record)
+    }
+}
+
+/// Tokens to look up, by row.
+#[derive(Default)]
+struct Wanted(Vec<(i32, i64)>);
+
+impl Wanted {
+    fn add(&mut self, row: i32, tokens: Vec<String>, blind: impl Fn(&String) -> i64) {
+        self.0
+            .extend(tokens.iter().map(|token| (row, blind(token))));
+    }
+}
+
+fn by_row(found: Vec<(i32, RecordId)>) -> BTreeMap<i32, BTreeSet<RecordId>> {
+    let mut rows: BTreeMap<i32, BTreeSet<RecordId>> = BTreeMap::new();
+    for (row, id) in found {
+        rows.entry(row).or_default().insert(id);
+    }
+    rows
+}
+
+fn new_id(state: &AppState) -> ApiResult<RecordId> {
+    random::id(state.clock.timestamp(), RecordId::new)
+}
+
+fn record_type_name(name: &str) -> &'static str {
+    if name == "house" { "house" } else { "resident" }
+}
+
+/// The village that fields name.
+fn said(fields: &Fields) -> Option<AreaCode> {
+    text(fields, "area_code").and_then(|code| code.parse().ok())
+}
+
+fn said_area(reading: &Reading) -> Option<AreaCode> {
+    said(&reading.row.fields).or_else(|| reading.row.residences.iter().find_map(said))
+}
+
+/// The first values of a record.
+fn beginning(fields: &Fields, declared: &RecordType, area: AreaCode) -> Fields {
+    let mut fields = fields.clone();
+    fields.insert(TYPE_KEY.to_owned(), declared.name.clone().into());
+    fields.insert(VERSION_KEY.to_owned(), i64::from(declared.version).into());
+    fields.insert(AREA_KEY.to_owned(), area.to_string().into());
+    fields
+}
+
+fn number_keys(fields: &Fields) -> Vec<String> {
+    NUMBERS
+        .iter()
+        .flat_map(|key| tokens::number(key, fields))
+        .collect()
+}
+
+/// Name, birth date and place, for each place that a row names. For a house, the place.
+fn likenesses(reading: &Reading) -> Vec<(String, String, String)> {
+    let fields = &reading.row.fields;
+    let house = tokens::place(fields, "address");
+    if !house.is_empty() {
+        return vec![(String::new(), String::new(), house)];
+    }
+    let (Some(name), Some(birth)) = (name_key(fields), text(fields, "birth_date")) else {
+        return Vec::new();
+    };
+    reading
+        .places
+        .iter()
+        .map(|place| (name.clone(), birth.to_owned(), place.clone()))
+        .collect()
+}

@@ -1,0 +1,3 @@
+//! What jobs may ask of imports.
+
+pub use super::work::work;

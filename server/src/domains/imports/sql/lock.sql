@@ -1,0 +1,5 @@
+SELECT id, record_type, area_code::text, status, rows, at_row, counts, options, digest, failure, created_by, created_at,
+    finished_at, version, wrapped_key, key_version, meta
+FROM imports
+WHERE id = $1
+FOR UPDATE

@@ -1,0 +1,300 @@
+//! Reads the table of a file: CSV in UTF-8, UTF-16 or GB18030, or the first sheet of a workbook. Knows no fields.
+
+use std::io::{Cursor, Read};
+
+use calamine::{Data, Reader};
+
+use crate::error::{ApiError, ApiResult};
+
+/// The largest file.
+pub(super) const LARGEST: usize = 32 * 1024 * 1024;
+/// The most rows of one file.
+const MOST_ROWS: usize = 200_000;
+/// The most columns.
+const MOST_COLUMNS: usize = 300;
+/// A workbook is a packed archive: how much it may unpack to, and of how many parts.
+const UNPACKED: u64 = 200 * 1024 * 1024;
+const PARTS: usize = 1_000;
+
+/// A table as it stands in a file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Table {
+    pub(super) heads: Vec<String>,
+    /// Rows that are not blank, with their numbers in the file (heads are row 1).
+    pub(super) rows: Vec<(i32, Vec<String>)>,
+}
+
+/// Reads a file.
+pub(super) fn read(bytes: &[u8]) -> ApiResult<Table> {
+    if bytes.is_empty() {
+        return Err(refused("empty_file", "文件是空的，请重新选择"));
+    }
+    if bytes.len() > LARGEST {
+        return Err(refused(
+            "file_too_large",
+            "文件超过 32 MB，请分成几个文件导入",
+        ));
+    }
+    let lines = if bytes.starts_with(b"PK\x03\x04") {
+        check_archive(bytes)?;
+        workbook(bytes)?
+    } else if bytes.starts_with(&[0xd0, 0xcf, 0x11, 0xe0]) {
+        workbook(bytes)?
+    } else {
+        csv(&decode(bytes)?)?
+    };
+    table(lines)
+}
+
+fn refused(code: &str, message: &str) -> ApiError {
+    ApiError::field("file", code, message)
+}
+
+fn table(lines: Vec<(i32, Vec<String>)>) -> ApiResult<Table> {
+    let mut lines = lines
+        .into_iter()
+        .filter(|(_, cells)| cells.iter().any(|cell| !cell.trim().is_empty()));
+    let Some((_, mut heads)) = lines.next() else {
+        return Err(refused("empty_file", "文件里没有内容，请重新选择"));
+    };
+    while heads.last().is_some_and(|head| head.trim().is_empty()) {
+        heads.pop();
+    }
+    if heads.len() > MOST_COLUMNS {
+        return Err(refused(
+            "too_many_columns",
+            "列数超过 300，请检查文件是否选对",
+        ));
+    }
+    let rows: Vec<_> = lines.take(MOST_ROWS + 1).collect();
+    if rows.is_empty() {
+        return Err(refused("no_rows", "文件只有表头，没有数据行"));
+    }
+    if rows.len() > MOST_ROWS {
+        return Err(refused("too_many_rows", "超过 20 万行，请分成几个文件导入"));
+    }
+    Ok(Table { heads, rows })
+}
+
+/// UTF-8 and UTF-16 by their marks or by being valid; else GB18030, which older platforms write.
+fn decode(bytes: &[u8]) -> ApiResult<String> {
+    if let Some((encoding, mark)) = encoding_rs::Encoding::for_bom(bytes) {
+        let (text, broken) = encoding.decode_without_bom_handling(&bytes[mark..]);
+        return whole(text.into_owned(), broken);
+    }
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Ok(text.to_owned());
+    }
+    let (text, broken) = encoding_rs::GB18030.decode_without_bom_handling(bytes);
+    whole(text.into_owned(), broken)
+}
+
+fn whole(text: String, broken: bool) -> ApiResult<String> {
+    if broken || text.contains('\0') {
+        return Err(refused(
+            "encoding",
+            "看不出文件的编码，请另存为 UTF-8 或 GB18030 的 CSV，或 Excel 工作簿",
+        ));
+    }
+    Ok(text)
+}
+
+fn csv(text: &str) -> ApiResult<Vec<(i32, Vec<String>)>> {
+    let first = text.lines().next().unwrap_or_default();
+    let count = |mark: u8| first.bytes().filter(|byte| *byte == mark).count();
+    let delimiter = [b',', b'\t', b';']
+        .into_iter()
+        .max_by_key(|mark| (count(*mark), *mark == b','))
+        .unwrap_or(b',');
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .delimiter(delimiter)
+        .from_reader(text.as_bytes());
+    let mut lines = Vec::new();
+    let mut number = LineNumber::default();
+    for record in reader.records() {
+        let record = record.map_err(|_| refused("csv", "文件不是有效的 CSV，请另存后再试"))?;
+        let begin = record.position().map_or(0, csv::Position::byte);
+        let number = number.at(text, usize::try_from(begin).unwrap_or(usize::MAX));
+        let cells = record.iter().map(str::to_owned).collect();
+        lines.push((number, cells));
+        if lines.len() > MOST_ROWS + 2 {
+            break;
+        }
+    }
+    Ok(lines)
+}
+
+/// Counts lines as a person does: the reader of CSV passes over blank ones in silence.
+#[derive(Default)]
+struct LineNumber {
+    byte: usize,
+    line: i32,
+}
+
+impl LineNumber {
+    /// The number of the first line with something in it from `begin` on.
+    fn at(&mut self, text: &str, begin: usize) -> i32 {
+        let bytes = text.as_bytes();
+        let blank = |byte: &u8| matches!(byte, b'\n' | b'\r');
+        let rest = bytes.get(begin..).unwrap_or_default();
+        let skipped = rest.iter().take_while(|byte| blank(byte)).count();
+        let passed = bytes.get(self.byte..begin + skipped).unwrap_or_default();
+        let lines = passed.iter().filter(|byte| **byte == b'\n').count();
+        self.byte = begin + skipped;
+        self.line = self
+            .line
+            .saturating_add(i32::try_from(lines).unwrap_or(i32::MAX));
+        self.line.saturating_add(1)
+    }
+}
+
+fn workbook(bytes: &[u8]) -> ApiResult<Vec<(i32, Vec<String>)>> {
+    let unreadable = || {
+        refused(
+            "workbook",
+            "打不开这个 Excel 文件，请另存为 .xlsx 或 CSV 后再试",
+        )
+    };
+    let mut book = calamine::open_workbook_auto_from_rs(Cursor::new(bytes.to_vec()))
+        .map_err(|_| unreadable())?;
+    let range = book
+        .worksheet_range_at(0)
+        .ok_or_else(unreadable)?
+        .map_err(|_| unreadable())?;
+    let (first_row, first_column) = range.start().unwrap_or_default();
+    let indent = usize::try_from(first_column).unwrap_or_default();
+    let rows = range.rows().take(MOST_ROWS + 2).enumerate();
+    Ok(rows
+        .map(|(at, cells)| {
+            let number = i32::try_from(at)
+                .unwrap_or(i32::MAX)
+                .saturating_add_unsigned(first_row)
+                .saturating_add(1);
+            let cells = cells.iter().map(cell);
+            let blanks = std::iter::repeat_n(String::new(), indent.min(MOST_COLUMNS));
+            (number, blanks.chain(cells).collect())
+        })
+        .collect())
+}
+
+/// A cell as a person sees it. A number too long for a spreadsheet comes out in its damaged form, which the reader of
+/// the field points out.
+fn cell(data: &Data) -> String {
+    match data {
+        Data::Empty | Data::Error(_) => String::new(),
+        Data::String(text) | Data::DateTimeIso(text) | Data::DurationIso(text) => text.clone(),
+        Data::Int(number) => number.to_string(),
+        Data::Float(number) if number.fract() == 0.0 && number.abs() < 1e15 => {
+            format!("{number:.0}")
+        }
+        Data::Float(number) if number.abs() >= 1e15 => format!("{number:E}"),
+        Data::Float(number) => number.to_string(),
+        Data::Bool(yes) => if *yes { "是" } else { "否" }.to_owned(),
+        Data::DateTime(at) => match at.as_datetime() {
+            Some(at) if at.time() == chrono::NaiveTime::MIN => at.date().to_string(),
+            Some(at) => at.format("%Y-%m-%d %H:%M:%S").to_string(),
+            None => at.as_f64().to_string(),
+        },
+    }
+}
+
+/// Unpacks the archive's parts into nothing, so that one that unpacks without end is refused before it is opened.
+fn check_archive(bytes: &[u8]) -> ApiResult<()> {
+    let unreadable = || {
+        refused(
+            "workbook",
+            "打不开这个 Excel 文件，请另存为 .xlsx 或 CSV 后再试",
+        )
+    };
+    let bomb = || refused("archive_too_large", "这个 Excel 文件展开后过大，不能导入");
+    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|_| unreadable())?;
+    if archive.len() > PARTS {
+        return Err(bomb());
+    }
+    let mut left = UNPACKED;
+    for at in 0..archive.len() {
+        let part = archive.by_index(at).map_err(|_| unreadable())?;
+        let read = std::io::copy(&mut part.take(left + 1), &mut std::io::sink())
+            .map_err(|_| unreadable())?;
+        left = left.checked_sub(read).ok_or_else(bomb)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+    use std::io::Write;
+
+    use super::*;
+
+    fn lines(table: &Table) -> Vec<(i32, Vec<&str>)> {
+        table
+            .rows
+            .iter()
+            .map(|(row, cells)| (*row, cells.iter().map(String::as_str).collect()))
+            .collect()
+    }
+
+    #[test]
+    fn the_same_table_is_read_from_every_encoding() {
+        let text = "姓名,备注\n叶海思,\"一,二\"\n\n贺曦斌·𠮷,x\n";
+        let utf8 = read(text.as_bytes()).unwrap();
+        assert_eq!(utf8.heads, ["姓名", "备注"]);
+        assert_eq!(
+            lines(&utf8),
+            [(2, vec!["叶海思", "一,二"]), (4, vec!["贺曦斌·𠮷", "x"])]
+        );
+        let (gb, _, _) = encoding_rs::GB18030.encode(text);
+        assert_eq!(read(&gb).unwrap(), utf8);
+        assert_eq!(read(format!("\u{feff}{text}").as_bytes()).unwrap(), utf8);
+        let utf16: Vec<u8> = [0xff, 0xfe]
+            .into_iter()
+            .chain(text.encode_utf16().flat_map(u16::to_le_bytes))
+            .collect();
+        assert_eq!(read(&utf16).unwrap(), utf8);
+        let tabs = "姓名\t备注\n叶海思\t一,二\n";
+        assert_eq!(
+            read(tabs.as_bytes()).unwrap().rows[0].1,
+            ["叶海思", "一,二"]
+        );
+    }
+
+    #[test]
+    fn what_is_no_table_is_refused_with_its_reason() {
+        let code = |bytes: &[u8]| read(bytes).unwrap_err().fields[0].code.clone();
+        assert_eq!(code(b""), "empty_file");
+        assert_eq!(code("姓名\n".as_bytes()), "no_rows");
+        assert_eq!(code(&[0xff, 0x80, 0x80, 0xff]), "encoding");
+        assert_eq!(code(b"PK\x03\x04nothing"), "workbook");
+        assert_eq!(code(&[0xd0, 0xcf, 0x11, 0xe0, 1, 2]), "workbook");
+        assert_eq!(code(&vec![b'a'; LARGEST + 1]), "file_too_large");
+    }
+
+    #[test]
+    fn an_archive_that_unpacks_without_end_is_refused() {
+        let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        let options = zip::write::SimpleFileOptions::default();
+        let zeros = vec![0; 1 << 20];
+        writer.start_file("xl/workbook.xml", options).unwrap();
+        for _ in 0..210 {
+            writer.write_all(&zeros).unwrap();
+        }
+        let bytes = writer.finish().unwrap().into_inner();
+        assert!(bytes.len() < 1 << 20, "small when packed");
+        assert_eq!(
+            read(&bytes).unwrap_err().fields[0].code,
+            "archive_too_large"
+        );
+    }
+
+    #[test]
+    fn cells_are_read_as_a_person_sees_them() {
+        assert_eq!(cell(&Data::Float(13_812_341_234.0)), "13812341234");
+        assert_eq!(cell(&Data::Float(144.3)), "144.3");
+        assert!(cell(&Data::Float(3.101_151_970_042_756e17)).contains('E'));
+        assert_eq!(cell(&Data::Bool(true)), "是");
+    }
+}

@@ -1,0 +1,342 @@
+//! The work on imports, in the background: any node takes one that nobody works on, goes on from its last batch, and
+//! keeps it by a lease that is renewed with each batch. A batch is one transaction: what it wrote, its rows, how far
+//! the work has come, and the audit entry.
+
+use chrono::{DateTime, Duration, Utc};
+use doorstep_core::ids::{RecordId, UserId};
+use doorstep_core::protocol::frames::Outcome;
+use doorstep_core::records;
+use doorstep_core::records::Severity;
+use doorstep_core::records::import_map::Mapping;
+use serde_json::json;
+use sqlx::types::Uuid;
+
+use super::back;
+use super::judge::{Judge, Judged};
+use super::model::{Counts, ImportRow, RowBody, RowProblemView, RowRow, Verdict, Written};
+use super::rows::Sealer;
+use super::store::{self, RowColumns};
+use crate::database::system_tx;
+use crate::domains::audit::{self, Entry};
+use crate::error::{ApiError, ApiResult, Kind};
+use crate::register::{self, Prepared, Submission, Submitter};
+use crate::state::AppState;
+
+/// How long a batch may take before another node takes over.
+pub(super) const LEASE: Duration = Duration::minutes(2);
+/// Rows of a batch: residents write two or three records each.
+const RESIDENTS: i64 = 200;
+const HOUSES: i64 = 500;
+
+/// Starts the work without waiting for it.
+pub(super) fn spawn(state: &AppState) {
+    let state = state.clone();
+    tokio::spawn(async move {
+        if let Err(error) = work(&state).await {
+            tracing::error!(%error, "the work on imports stopped");
+        }
+    });
+}
+
+/// Works until no import waits.
+///
+/// # Errors
+/// When the database fails; the work is taken up again by the next call.
+pub async fn work(state: &AppState) -> ApiResult<()> {
+    loop {
+        if *state.stopping.borrow() {
+            return Ok(());
+        }
+        let now = state.clock.now();
+        let mut tx = system_tx(&state.pool).await?;
+        let claimed = store::claim(&mut tx, now, now + LEASE).await?;
+        tx.commit().await?;
+        let Some(import) = claimed else {
+            return Ok(());
+        };
+        let step = match import.status.as_str() {
+            "checking" => check(state, &import).await,
+            "running" => run(state, &import).await,
+            _ => back::take_back(state, &import).await,
+        };
+        match step {
+            Ok(()) => {}
+            // Busy or going down: the lease runs out and the work is taken up again.
+            Err(error) if error.kind == Kind::Unavailable || *state.stopping.borrow() => {
+                return Err(error);
+            }
+            Err(error) => {
+                tracing::error!(import = %import.id, %error, "an import failed");
+                let failure = format!("{}: {}", import.status, error.code);
+                let mut tx = system_tx(&state.pool).await?;
+                store::finish(
+                    &mut tx,
+                    import.id,
+                    "failed",
+                    Some(&failure),
+                    state.clock.now(),
+                )
+                .await?;
+                tx.commit().await?;
+            }
+        }
+    }
+}
+
+fn judge(import: &ImportRow, heads: &[String]) -> ApiResult<Judge> {
+    let declared = records::record_type(&import.record_type)
+        .ok_or_else(|| ApiError::internal(anyhow::anyhow!("unknown record type")))?;
+    let (mapping, _) = Mapping::from_heads(declared, heads);
+    Ok(Judge::new(
+        declared,
+        mapping,
+        import.area()?,
+        import.options.0.duplicates,
+    ))
+}
+
+fn batch_size(import: &ImportRow) -> i64 {
+    if import.record_type == "house" {
+        HOUSES
+    } else {
+        RESIDENTS
+    }
+}
+
+fn opened(sealer: &Sealer, rows: &[RowRow]) -> ApiResult<Vec<(i32, Vec<String>)>> {
+    rows.iter()
+        .map(|row| Ok((row.row, sealer.open_row(row)?.cells)))
+        .collect()
+}
+
+/// The dry run: a verdict for each row, nothing written. It judges from the first row, since rows are compared with
+/// those before them; a check that broke off begins anew.
+async fn check(state: &AppState, import: &ImportRow) -> ApiResult<()> {
+    let sealer = Sealer::of(state, import).await?;
+    let meta = sealer.open_meta(import)?;
+    let mut judge = judge(import, &meta.heads)?;
+    let mut counts = Counts::default();
+    let mut after = 0;
+    loop {
+        let mut tx = system_tx(&state.pool).await?;
+        let rows = store::rows_after(&mut tx, import.id, after, batch_size(import)).await?;
+        let Some(last) = rows.last() else { break };
+        after = last.row;
+        let cells = opened(&sealer, &rows)?;
+        let judged = judge.batch(&mut tx, state, &cells).await?;
+        let mut columns = RowColumns::default();
+        for (judged, (_, cells)) in judged.into_iter().zip(cells) {
+            counts.add(&judged);
+            // A record that would be made has no id yet.
+            let record = judged
+                .record
+                .filter(|_| matches!(judged.verdict, Verdict::Unchanged | Verdict::Changed));
+            columns.push(&sealer, judged, record, "waiting", cells, Vec::new())?;
+        }
+        store::set_rows(&mut tx, import.id, &columns).await?;
+        store::progress(&mut tx, import.id, after, counts, state.clock.now() + LEASE).await?;
+        tx.commit().await?;
+    }
+    let mut tx = system_tx(&state.pool).await?;
+    store::finish(&mut tx, import.id, "checked", None, state.clock.now()).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Writes the rows, from the first that is not written yet.
+async fn run(state: &AppState, import: &ImportRow) -> ApiResult<()> {
+    let sealer = Sealer::of(state, import).await?;
+    let meta = sealer.open_meta(import)?;
+    let mut judge = judge(import, &meta.heads)?;
+    let mut counts = if import.at_row == 0 {
+        Counts::default()
+    } else {
+        import.counts.0
+    };
+    let mut after = import.at_row;
+    loop {
+        let mut tx = system_tx(&state.pool).await?;
+        let rows = store::rows_after(&mut tx, import.id, after, batch_size(import)).await?;
+        let Some(last) = rows.last() else { break };
+        after = last.row;
+        // A run that failed begins anew; what it wrote then, and can be taken back, stays as it is noted.
+        let (done, rows): (Vec<RowRow>, Vec<RowRow>) =
+            rows.into_iter().partition(|row| row.state == "done");
+        counts.keep(&done);
+        let cells = opened(&sealer, &rows)?;
+        let judged = judge.batch(&mut tx, state, &cells).await?;
+        let by = UserId(import.created_by);
+        let mut items = Vec::new();
+        for judged in &judged {
+            items.extend(judged.puts.iter().map(|put| Prepared::Put {
+                record: put.record,
+                record_type: put.record_type.to_owned(),
+                fields: put.fields.clone(),
+            }));
+        }
+        let submission = Submission {
+            who: Submitter::server(state, by),
+            envelope: None,
+            items,
+        };
+        let mut applied = register::apply(&mut tx, state, vec![submission]).await?;
+        let suspects: Vec<(RecordId, RecordId)> = judged
+            .iter()
+            .flat_map(|judged| judged.suspects.iter().copied())
+            .collect();
+        applied
+            .slices
+            .extend(register::suspect_duplicates(&mut tx, state, &suspects, by).await?);
+        let mut outcomes = applied
+            .receipts
+            .iter()
+            .flat_map(|receipt| &receipt.outcomes);
+        let mut columns = RowColumns::default();
+        for (mut judged, (_, cells)) in judged.into_iter().zip(cells) {
+            let writes = written(&mut judged, &mut outcomes);
+            let state = if writes.is_empty() { "waiting" } else { "done" };
+            counts.written += i64::from(!writes.is_empty());
+            counts.add(&judged);
+            let record = judged.record;
+            columns.push(&sealer, judged, record, state, cells, writes)?;
+        }
+        store::set_rows(&mut tx, import.id, &columns).await?;
+        store::progress(&mut tx, import.id, after, counts, state.clock.now() + LEASE).await?;
+        let detail = json!({ "rows": columns.row.len(), "to_row": after, "changes": applied.changes,
+            "conflicts": applied.conflicts, "refused": applied.refused });
+        let entry = Entry::by_server(state.clock.now(), "write_import_batch")
+            .user(by)
+            .subject("import", import.id)
+            .area(import.area()?);
+        audit::record(&mut tx, entry.detail(detail)).await?;
+        tx.commit().await?;
+        applied.tell(state);
+        metrics::counter!("doorstep_import_rows_total").increment(columns.row.len() as u64);
+    }
+    let text = format!(
+        "导入完成：新增 {} 行，更新 {} 行，无变化 {} 行，疑似重复 {} 行，有错误 {} 行。",
+        counts.new, counts.changed, counts.unchanged, counts.duplicate, counts.error
+    );
+    end(state, import, "done", "import_done", &text).await
+}
+
+/// Ends a step, and tells who brought the file in.
+pub(super) async fn end(
+    state: &AppState,
+    import: &ImportRow,
+    status: &str,
+    code: &str,
+    text: &str,
+) -> ApiResult<()> {
+    let now: DateTime<Utc> = state.clock.now();
+    let mut tx = system_tx(&state.pool).await?;
+    store::finish(&mut tx, import.id, status, None, now).await?;
+    let message = register::message(
+        UserId(import.created_by),
+        import.id,
+        code,
+        text,
+        RecordId(import.id),
+        state.clock.timestamp(),
+    );
+    let slices = register::append_states(&mut tx, vec![message], now).await?;
+    tx.commit().await?;
+    for slice in slices {
+        state.hub.publish(slice);
+    }
+    Ok(())
+}
+
+/// What a row wrote, by the outcomes of its puts. A put that the register refused turns the row into an error.
+fn written<'a>(
+    judged: &mut Judged,
+    outcomes: &mut impl Iterator<Item = &'a Outcome>,
+) -> Vec<Written> {
+    let mut writes = Vec::new();
+    for put in judged.puts.drain(..) {
+        match outcomes.next() {
+            Some(Outcome::Accepted) => writes.push(Written {
+                record: put.record,
+                record_type: put.record_type.to_owned(),
+                created: put.before.is_none(),
+                before: put.before.unwrap_or_default(),
+                after: put.fields,
+            }),
+            Some(Outcome::Refused(refusal)) => {
+                judged.verdict = Verdict::Error;
+                judged.problems.push(RowProblemView {
+                    path: refusal.field.clone().unwrap_or_default(),
+                    ..RowProblemView::of_row(
+                        &refusal.code,
+                        refusal.message.clone(),
+                        Severity::Error,
+                    )
+                });
+            }
+            _ => {}
+        }
+    }
+    writes
+}
+
+impl Counts {
+    fn keep(&mut self, done: &[RowRow]) {
+        for row in done {
+            self.count(Verdict::from_code(&row.verdict).unwrap_or_default());
+            self.warnings += i64::from(row.warnings > 0);
+            self.written += 1;
+        }
+    }
+
+    fn add(&mut self, judged: &Judged) {
+        self.count(judged.verdict);
+        let warned = judged.problems.iter().any(|problem| !problem.is_error());
+        self.warnings += i64::from(warned);
+    }
+
+    fn count(&mut self, verdict: Verdict) {
+        match verdict {
+            Verdict::New => self.new += 1,
+            Verdict::Unchanged => self.unchanged += 1,
+            Verdict::Changed => self.changed += 1,
+            Verdict::Duplicate => self.duplicate += 1,
+            Verdict::Error => self.error += 1,
+            Verdict::Waiting => {}
+        }
+    }
+}
+
+impl RowColumns {
+    fn push(
+        &mut self,
+        sealer: &Sealer,
+        judged: Judged,
+        record: Option<RecordId>,
+        state: &'static str,
+        cells: Vec<String>,
+        writes: Vec<Written>,
+    ) -> ApiResult<()> {
+        let id = |record: Option<RecordId>| -> Option<Uuid> { record.map(|id| id.0) };
+        let warnings = judged
+            .problems
+            .iter()
+            .filter(|problem| !problem.is_error())
+            .count();
+        let body = RowBody {
+            cells,
+            problems: judged.problems,
+            changed: judged.changed,
+            writes,
+        };
+        self.row.push(judged.row);
+        self.verdict.push(judged.verdict.code());
+        self.warnings
+            .push(i32::try_from(warnings).unwrap_or(i32::MAX));
+        self.state.push(state);
+        self.record.push(id(record));
+        self.duplicate_of.push(id(judged.duplicate_of));
+        self.duplicate_row.push(judged.duplicate_row);
+        self.body.push(sealer.seal_row(judged.row, &body)?);
+        Ok(())
+    }
+}
