@@ -1,0 +1,14 @@
+//! A town that works, for the demo and the bench: the real server in a process of its own, accounts made over HTTP,
+//! real devices with real stores. Knows no story and no figure.
+
+pub mod api;
+pub mod people;
+pub mod phone;
+pub mod routes;
+pub mod server;
+pub mod tap;
+
+pub use api::Api;
+pub use people::{Administrators, Person};
+pub use phone::Phone;
+pub use server::Server;
