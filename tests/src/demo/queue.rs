@@ -84,12 +84,15 @@ pub(super) async fn new_items(stage: &Stage, before: &[String]) -> anyhow::Resul
     .collect()
 }
 
+/// Whether a phone shows it.
+type Known<'a> = Box<dyn Fn(&Phone) -> anyhow::Result<bool> + 'a>;
+
 /// What an item is decided by, and what a phone shows when it knows.
 struct Decision<'a> {
     item: &'a Item,
     body: Value,
     said: String,
-    known: Box<dyn Fn(&Phone) -> anyhow::Result<bool> + 'a>,
+    known: Known<'a>,
 }
 
 /// Shows the items, decides them, and waits until every phone shows it.
