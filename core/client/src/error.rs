@@ -129,6 +129,11 @@ impl<E: std::error::Error + Send + Sync + 'static> From<DeviceError<E>> for Clie
             DeviceError::Store(error) => Self::storage(error),
             DeviceError::Protocol(what) => Self::protocol(what),
             DeviceError::NoSuchRecord => Self::no_such_record(),
+            DeviceError::Loading => Self::new(
+                Kind::Offline,
+                "record_loading",
+                "这份档案还在下载，联网下载完后再修改",
+            ),
             DeviceError::Exists => {
                 Self::new(Kind::Storage, "record_exists", "档案编号重复，请重试一次")
             }

@@ -4,11 +4,11 @@ use crate::crypto::sm2::KeyPair;
 use crate::envelope::{Envelope, MAX_BODY, MAX_ITEMS, VERSION};
 use crate::ids::{DeviceId, RecordId, ScopeId, UserId};
 use crate::protocol::frames::{
-    Batch, BundleOffer, Bye, Cursor, Down, Heads, Hello, Outcome, Present, Purged, Up,
+    Batch, BundleOffer, Bye, Cursor, Down, Heads, Hello, Outcome, Present, Purged, StateEntry, Up,
 };
 use crate::protocol::{self, digest::ScopeDigest};
 use crate::store::{DeviceStore, SavedEnvelope, WriteBatch};
-use crate::sync::{DeviceError, edit, incoming, replay};
+use crate::sync::{DeviceError, edit, incoming, loading_key, replay};
 use crate::time::Timestamp;
 
 /// How many envelopes may be under way unanswered.
@@ -312,7 +312,8 @@ impl DeviceSession {
             Action::States(states),
             Action::Send(Up::Stored(scope, offer.cursor.seq)),
         ];
-        actions.extend(self.mend(store)?);
+        // A checkpoint: of what was here before, something may have left the scope since.
+        actions.extend(self.checkpoint(store, scope, offer.cursor)?);
         let held = std::mem::take(&mut self.held).into_iter();
         let (ours, others): (Vec<_>, Vec<_>) = held.partition(|(of, _)| *of == scope);
         self.held = others;
@@ -357,6 +358,9 @@ impl DeviceSession {
             })));
         }
         actions.push(Action::Send(Up::Stored(batch.scope, to)));
+        if done.complete {
+            actions.extend(self.mend(store)?);
+        }
         Ok(actions)
     }
 
@@ -402,25 +406,29 @@ impl DeviceSession {
     }
 }
 
-/// Notes scopes that are new here: one whose log is empty would else not be known until something is in it.
+/// Notes scopes that are new here, and up to which entry each is still coming. One whose log is empty would else not
+/// be known until something is in it.
 fn know_scopes<S: DeviceStore>(
     store: &mut S,
     told: &[(ScopeId, Cursor)],
 ) -> Result<(), DeviceError<S::Error>> {
     let held = store.scopes()?;
-    let new = |scope: &ScopeId| held.iter().all(|(held, _)| held != scope);
-    let cursors: Vec<(ScopeId, Cursor)> = told
-        .iter()
-        .filter(|(scope, _)| new(scope))
-        .map(|(scope, _)| (*scope, Cursor::default()))
-        .collect();
-    if cursors.is_empty() {
+    let mut batch = WriteBatch::default();
+    for (scope, end) in told {
+        if held.iter().any(|(held, _)| held == scope) {
+            continue;
+        }
+        batch.cursors.push((*scope, Cursor::default()));
+        if end.seq > 0 {
+            let key = loading_key(*scope);
+            let json = end.seq.to_string();
+            batch.states.push((*scope, StateEntry { key, json }));
+        }
+    }
+    if batch.cursors.is_empty() {
         return Ok(());
     }
-    Ok(store.commit(WriteBatch {
-        cursors,
-        ..WriteBatch::default()
-    })?)
+    Ok(store.commit(batch)?)
 }
 
 fn cursor_of<S: DeviceStore>(store: &S, scope: ScopeId) -> Result<Cursor, DeviceError<S::Error>> {

@@ -8,7 +8,7 @@ use crate::projection::{AREA_KEY, TYPE_KEY, VERSION_KEY, project};
 use crate::protocol::frames::EventEntry;
 use crate::records::{self, FieldProblem, Mode, RecordKind, Severity};
 use crate::store::{DeviceStore, RecordWrite, StoredChange, StoredRecord, WriteBatch};
-use crate::sync::{DeviceError, Identity};
+use crate::sync::{DeviceError, Identity, loading_key};
 use crate::time::Timestamp;
 use crate::value::Fields;
 
@@ -50,7 +50,7 @@ pub fn create<S: DeviceStore>(
 /// gives `None`.
 ///
 /// # Errors
-/// `NoSuchRecord`; `Invalid` with every wrong field; the storage's.
+/// `NoSuchRecord`; `Loading`; `Invalid` with every wrong field; the storage's.
 pub fn update<S: DeviceStore>(
     store: &mut S,
     who: &Identity,
@@ -59,6 +59,9 @@ pub fn update<S: DeviceStore>(
     now: Timestamp,
 ) -> Result<Option<ChangeHash>, DeviceError<S::Error>> {
     let record = store.record(id)?.ok_or(DeviceError::NoSuchRecord)?;
+    if is_loading(store, id)? {
+        return Err(DeviceError::Loading);
+    }
     let declared = records::record_type(&record.record_type).ok_or(DeviceError::NoSuchType)?;
     check(declared, fields, Mode::Partial)?;
     let reserved: Vec<FieldProblem> = fields
@@ -87,6 +90,17 @@ pub fn update<S: DeviceStore>(
         return Ok(None);
     }
     put(store, who, record, &changed, now, Vec::new()).map(Some)
+}
+
+/// Whether every scope that holds the record is still coming from the beginning.
+fn is_loading<S: DeviceStore>(store: &S, id: RecordId) -> Result<bool, S::Error> {
+    let scopes = store.scopes_of(id)?;
+    for scope in &scopes {
+        if store.state(&loading_key(*scope))?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(!scopes.is_empty())
 }
 
 /// Records an event, such as a visit, and queues it.

@@ -7,9 +7,9 @@ use crate::envelope::Item;
 use crate::ids::{ChangeHash, RecordId, ScopeId};
 use crate::projection::{self, project};
 use crate::protocol::digest::{ScopeDigest, heads_after};
-use crate::protocol::frames::{Batch, Cursor, Entry, PutEntry, WholeEntry};
+use crate::protocol::frames::{Batch, Cursor, Entry, PutEntry, StateEntry, WholeEntry};
 use crate::store::{DeviceStore, OutboxItem, RecordWrite, StoredChange, StoredRecord, WriteBatch};
-use crate::sync::{DeviceError, Identity};
+use crate::sync::{DeviceError, Identity, loading_key};
 
 /// What a batch did.
 pub(super) struct Done {
@@ -21,6 +21,8 @@ pub(super) struct Done {
     pub(super) states: Vec<String>,
     /// How many of the device's own changes came back.
     pub(super) own: usize,
+    /// The scope was coming from the beginning, and has come.
+    pub(super) complete: bool,
 }
 
 /// A record while a batch is taken in.
@@ -91,7 +93,17 @@ pub(super) fn apply<S: DeviceStore>(
             .map(|(_, state)| state.key.clone())
             .collect(),
         own: open.values().map(Open::own).sum(),
+        complete: false,
     };
+    let loading = loading_key(scope);
+    if let Some(json) = store.state(&loading)? {
+        done.complete = json.parse().is_ok_and(|end: u64| to >= end);
+    }
+    if done.complete {
+        let json = String::new();
+        let withdrawn = StateEntry { key: loading, json };
+        write.states.push((scope, withdrawn));
+    }
     let unsent = if open.values().any(|open| open.join) {
         store.outbox()?
     } else {

@@ -9,6 +9,14 @@ pub mod server;
 
 pub use device::{Action, DeviceSession, Identity};
 
+use crate::ids::ScopeId;
+
+/// The state under which a device notes that a scope is coming from the beginning: JSON is the number of the log's
+/// entry at which it is complete.
+pub(crate) fn loading_key(scope: ScopeId) -> String {
+    format!("_loading/{scope}")
+}
+
 /// What can go wrong on a device.
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceError<E: std::error::Error + Send + Sync + 'static> {
@@ -21,6 +29,10 @@ pub enum DeviceError<E: std::error::Error + Send + Sync + 'static> {
     /// A new record was given the id of another.
     #[error("the record exists")]
     Exists,
+    /// The record's scope is still coming, from the beginning: an edit would not know what is still to come of the
+    /// record, among it perhaps this device's own earlier edits.
+    #[error("the record is still coming")]
+    Loading,
     /// No record of that id, or of another type.
     #[error("no such record")]
     NoSuchRecord,

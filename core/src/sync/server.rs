@@ -60,6 +60,8 @@ pub struct ServerSession {
 struct Position {
     sent: u64,
     stored: u64,
+    /// The log's end when a device began the scope; 0 for one that had some of it.
+    begun_at: u64,
 }
 
 impl ServerSession {
@@ -134,6 +136,7 @@ impl ServerSession {
                 Position {
                     sent: start,
                     stored: start,
+                    begun_at: if at.seq == 0 { state.end.seq } else { 0 },
                 },
             );
             if at != state.end {
@@ -177,10 +180,10 @@ impl ServerSession {
         self.scopes.retain(|scope, _| !dropped.contains(scope));
         let mut scopes = Vec::new();
         let mut from = Vec::new();
-        for state in allowed
-            .iter()
-            .filter(|state| !self.scopes.contains_key(&state.scope))
-        {
+        for state in allowed {
+            if self.scopes.contains_key(&state.scope) {
+                continue;
+            }
             let start = state.bundle.as_ref().map_or(0, |offer| offer.cursor.seq);
             scopes.push(ScopeState {
                 scope: state.scope,
@@ -188,16 +191,15 @@ impl ServerSession {
                 bundle: state.bundle.clone(),
             });
             from.push((state.scope, start));
-        }
-        self.scopes.extend(from.iter().map(|(scope, start)| {
-            (
-                *scope,
+            self.scopes.insert(
+                state.scope,
                 Position {
-                    sent: *start,
-                    stored: *start,
+                    sent: start,
+                    stored: start,
+                    begun_at: state.end.seq,
                 },
-            )
-        }));
+            );
+        }
         (
             Welcome {
                 time,
@@ -235,6 +237,16 @@ impl ServerSession {
     pub fn next_after(&self, scope: ScopeId) -> Option<u64> {
         let at = self.scopes.get(&scope)?;
         (at.sent - at.stored < WINDOW_ENTRIES).then_some(at.sent)
+    }
+
+    /// Whether the device is still being sent what was there when it began the scope. It may have made some of that
+    /// itself, before its register was lost or the area was taken from it: it is told such a change whole, not only
+    /// that it is its own.
+    #[must_use]
+    pub fn begins(&self, scope: ScopeId) -> bool {
+        self.scopes
+            .get(&scope)
+            .is_some_and(|at| at.sent < at.begun_at)
     }
 
     /// Notes that entries up to `to` were sent.

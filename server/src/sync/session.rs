@@ -305,7 +305,7 @@ impl Session {
         let mut sent = false;
         while let Some(after) = self.machine.next_after(scope) {
             let mut tx = system_tx(&self.state.pool).await.map_err(ApiError::from)?;
-            let own = (after > 0).then_some(device);
+            let own = (!self.machine.begins(scope)).then_some(device);
             let (to, entries) =
                 read::log_after(&mut tx, &self.state.keys, scope, after, STEP, own).await?;
             let end = read::scope_end(&mut tx, scope).await?;
@@ -460,7 +460,12 @@ impl Session {
         drop(tx);
         self.send_entries(heads.scope, heads.seq, heads.seq, entries)
             .await?;
-        self.checkpoint(heads.scope, end).await
+        // Beyond what was sent a checkpoint makes no sense to the device: it follows the rest of the log.
+        if self.machine.next_after(heads.scope) == Some(end.seq) {
+            self.checkpoint(heads.scope, end).await
+        } else {
+            self.stream(heads.scope).await
+        }
     }
 
     async fn presence(&mut self, record: Option<RecordId>) -> Result<(), End> {

@@ -111,7 +111,7 @@ impl World {
             };
         match outcome {
             Ok(Some(_)) => self.made += 1,
-            Err(DeviceError::NoSuchRecord) => {}
+            Err(DeviceError::NoSuchRecord | DeviceError::Loading) => {}
             other => panic!("{other:?}"),
         }
     }

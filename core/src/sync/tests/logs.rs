@@ -1,12 +1,14 @@
 //! Entries of a scope's log: they come in order, twice, in pieces, and the record and the digest stay right.
 
-use super::{Phone, everything, identity, other_scope, record_id, scope, sends};
+use super::{Phone, at, everything, identity, other_scope, record_id, scope, sends};
 use crate::crdt::chunk;
 use crate::envelope::Item;
 use crate::ids::{AreaCode, EventId};
-use crate::protocol::frames::{Cursor, Down, Entry, EventEntry, Heads, Purged, StateEntry, Up};
+use crate::protocol::frames::{
+    Cursor, Down, Entry, EventEntry, Heads, Purged, ScopeState, StateEntry, Up,
+};
 use crate::store::DeviceStore;
-use crate::sync::{Action, DeviceError};
+use crate::sync::{Action, DeviceError, edit};
 
 fn changed(actions: &[Action]) -> usize {
     let lists = actions.iter().filter_map(|action| match action {
@@ -191,6 +193,32 @@ fn a_record_that_leaves_and_comes_back_has_its_unsent_edits_on_top() {
     };
     let (change, _) = chunk::decode(&change.bytes).unwrap();
     assert_eq!((change.deps, change.seq), (vec![unsent], 2));
+}
+
+#[test]
+fn a_record_is_not_edited_while_its_scope_still_comes_from_the_beginning() {
+    let other = others();
+    let mut phone = Phone::new(1);
+    let end = Cursor {
+        seq: 3,
+        digest: other.cursor(scope()).digest,
+    };
+    let state = ScopeState {
+        scope: scope(),
+        end,
+        bundle: None,
+    };
+    phone.welcome(vec![state], vec![]);
+    phone.batch(scope(), 0, 1, &other.puts(1)[..1]);
+    let fields = [("occupation".to_owned(), "医生".into())].into();
+    let edit = |phone: &mut Phone| {
+        edit::update(&mut phone.store, &phone.who, record_id(1), &fields, at(1))
+    };
+    // What comes may hold edits of this very phone, from before its register was lost or its area taken.
+    assert!(matches!(edit(&mut phone), Err(DeviceError::Loading)));
+    phone.batch(scope(), 1, 3, &other.puts(1)[1..]);
+    assert!(matches!(edit(&mut phone), Ok(Some(_))));
+    assert_eq!(phone.store.states("").unwrap(), []);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::{Phone, at, identity, other_scope, record_id, scope, sends};
 use crate::envelope::Item;
+use crate::protocol::digest::ScopeDigest;
 use crate::protocol::frames::{
     Batch, BundleOffer, Bye, Cursor, Down, Entry, Outcome, Purged, Pushed, ScopeState, Up,
 };
@@ -123,6 +124,43 @@ fn a_dropped_scope_is_purged_and_confirmed_and_unsent_work_still_goes_up() {
     assert!(matches!(&opened.items[0], Item::Change(change) if change.record == record_id(1)));
 }
 
+#[test]
+fn a_bundle_of_what_is_left_shows_what_is_gone() {
+    let mut other = Phone::new(2);
+    let digest =
+        |other: &Phone, n| ScopeDigest::of_record(record_id(n), other.record(n).registers.heads());
+    other.create(1, "王小明");
+    other.create(2, "李四");
+    let mut phone = Phone::new(1);
+    // Torn off in the first bundle; when the phone comes again, the first record has left the scope.
+    phone.batch(scope(), 0, 0, &[other.whole(1)]);
+    let batch = Batch::pack(scope(), 0, 0, &[other.whole(2)]).unwrap();
+    let file = bundle(&[batch]);
+    let cursor = Cursor {
+        seq: 9,
+        digest: digest(&other, 2),
+    };
+    let offer = BundleOffer {
+        digest: vec![0; 32],
+        bytes: file.len() as u64,
+        records: 1,
+        cursor,
+    };
+    let state = ScopeState {
+        scope: scope(),
+        end: cursor,
+        bundle: Some(offer),
+    };
+    phone.welcome(vec![state], vec![]);
+    let actions = phone
+        .session
+        .bundle(&mut phone.store, scope(), &file, at(1))
+        .unwrap();
+    let asks = |frame: &Up| matches!(frame, Up::Heads(heads) if heads.records.len() == 2);
+    assert!(sends(actions).iter().any(asks));
+    assert!(!phone.session.settled(&phone.store).unwrap());
+}
+
 fn bundle(frames: &[Batch]) -> Vec<u8> {
     let mut file = Vec::new();
     for batch in frames {
@@ -144,13 +182,16 @@ fn a_bundle_comes_before_the_log_and_starts_again_after_a_break() {
         Batch::pack(scope(), 0, 50, &entries).unwrap()
     };
     let file = bundle(&[part(1..=2), part(3..=4), part(5..=5)]);
+    let digest = |n| ScopeDigest::of_record(record_id(n), other.record(n).registers.heads());
     let offer = BundleOffer {
         digest: vec![0; 32],
         bytes: file.len() as u64,
         records: 5,
         cursor: Cursor {
             seq: 50,
-            ..Cursor::default()
+            digest: (1..=5)
+                .map(digest)
+                .fold(ScopeDigest::default(), ScopeDigest::plus),
         },
     };
     let state = ScopeState {
