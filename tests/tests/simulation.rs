@@ -5,19 +5,24 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+use std::collections::BTreeMap;
+
+use doorstep_core::accept::ConflictKind;
 use doorstep_tests::sim::world::World;
+
+/// Two to five phones, a few hundred steps, rest, every check.
+fn live(world: &mut World, seed: u64) -> anyhow::Result<()> {
+    let phones = 2 + (seed % 4) as usize;
+    world.live(phones, 250)
+}
 
 /// Runs one seed. A failure is run again with its story.
 fn run(seed: u64) {
-    let size = |world: &mut World| {
-        let phones = 2 + (seed % 4) as usize;
-        world.live(phones, 250)
-    };
     let mut world = World::new(seed);
-    if let Err(error) = size(&mut world) {
+    if let Err(error) = live(&mut world, seed) {
         let mut again = World::new(seed);
         again.tell_the_story();
-        let _ = size(&mut again);
+        let _ = live(&mut again, seed);
         let story = again.story();
         let lines: Vec<&str> = story.lines().collect();
         let last = lines[lines.len().saturating_sub(400)..].join("\n");
@@ -51,4 +56,58 @@ fn seeds_even() {
 #[test]
 fn seeds_odd() {
     seeds(1, 2);
+}
+
+/// A simulator that reaches nothing finds nothing.
+#[test]
+fn the_seeds_reach_everything_that_can_happen() {
+    let mut reached: BTreeMap<String, usize> = BTreeMap::new();
+    for seed in 1_000..1_040 {
+        let mut world = World::new(seed);
+        live(&mut world, seed).unwrap_or_else(|error| panic!("seed {seed}: {error:#}"));
+        for (what, times) in std::mem::take(&mut world.tally) {
+            *reached.entry(what).or_default() += times;
+        }
+        for item in &world.server.register.conflicts {
+            let what = format!("conflict {}", item.kind.code());
+            *reached.entry(what).or_default() += 1;
+            if item.kind == ConflictKind::Field && item.values.len() > 2 {
+                *reached.entry("third value".to_owned()).or_default() += 1;
+            }
+        }
+    }
+    let wanted = [
+        "accepted",
+        "bundle fetched",
+        "builds_on_refused",
+        "conflict duplicate_person",
+        "conflict field",
+        "conflict quarantined",
+        "conflict refused_change",
+        "conflict update_cancelled",
+        "decided",
+        "event",
+        "field_not_writable",
+        "leave",
+        "line cut",
+        "out_of_scope",
+        "own",
+        "phone lost",
+        "phone stopped",
+        "put",
+        "repair",
+        "rights changed",
+        "server stopped",
+        "state",
+        "third value",
+        "whole",
+        "wipe",
+    ];
+    eprintln!("{reached:#?}");
+    for what in wanted {
+        assert!(
+            reached.contains_key(what),
+            "{what} never happened: {reached:#?}"
+        );
+    }
 }

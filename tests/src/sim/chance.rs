@@ -24,54 +24,47 @@ impl World {
         let number = self.rng.random_range(0..self.phones.len());
         let line = self.some_line();
         match self.rng.random_range(0..1_000) {
-            0..330 => self.some_work(number)?,
-            330..430 => self.connect(number)?,
-            430..600 => {
-                if let Some(line) = line {
-                    self.carry_up(line)?;
-                }
-            }
-            600..770 => {
-                if let Some(line) = line {
-                    self.carry_down(line)?;
-                }
-            }
-            770..840 => {
+            0..300 => self.some_work(number)?,
+            300..420 => self.connect(number)?,
+            420..600 => self.some_frames(line, Self::carry_up)?,
+            600..780 => self.some_frames(line, Self::carry_down)?,
+            780..870 => {
                 let limit = self.rng.random_range(1..8);
                 if let Some(line) = line {
                     self.feed(line, limit)?;
                 }
             }
-            840..920 => {
+            870..930 => {
                 self.push(number)?;
             }
-            920..930 => {
+            930..945 => {
                 self.fetch(number)?;
             }
-            930..950 => {
+            945..965 => self.some_decision(),
+            965..975 => {
                 let lose = self.rng.random();
                 self.cut(number, lose);
             }
-            950..958 => {
+            975..979 => {
                 if let Some(line) = line {
                     self.cut_at_server(line);
                 }
             }
-            958..972 => {
+            979..986 => {
                 let fuse = Fuse {
                     commits: self.rng.random_range(0..3),
                     kept: self.rng.random(),
                 };
                 self.phones[number].disk.fuse = Some(fuse);
             }
-            972..976 => {
+            986..987 => {
                 // The frame that was being judged is lost with everything that was not committed.
                 if let Some(wire) = line.and_then(|line| self.wires.get_mut(&line)) {
                     wire.up.pop_front();
                 }
                 self.crash_server();
             }
-            976..980 => {
+            987..988 => {
                 // The frame was committed, and nobody hears of it.
                 if let Some(line) = line {
                     self.carry_up(line)?;
@@ -81,18 +74,32 @@ impl World {
                 }
                 self.crash_server();
             }
-            980..988 => self.some_decision(),
-            988..994 => {
+            988..992 => {
                 let village = village(self.rng.random_range(1..=3));
                 let per_frame = self.rng.random_range(1..10);
                 self.server.make_bundle(ScopeId::Area(village), per_frame);
             }
-            994..999 => {
+            992..997 => {
                 let grants = self.some_grants();
                 self.regrant(number, grants);
             }
+            997..999 => self.lose_records(number)?,
             _ if self.rng.random_ratio(1, 4) => self.lose_phone(number),
             _ => {}
+        }
+        Ok(())
+    }
+
+    /// Carries one frame of a wire, or a few.
+    fn some_frames(
+        &mut self,
+        line: Option<u64>,
+        carry: fn(&mut Self, u64) -> anyhow::Result<bool>,
+    ) -> anyhow::Result<()> {
+        if let Some(line) = line {
+            for _ in 0..self.rng.random_range(1..6) {
+                carry(self, line)?;
+            }
         }
         Ok(())
     }
@@ -126,7 +133,13 @@ impl World {
                 _ => None,
             })
             .collect();
-        let job = work::job(&mut self.rng, &self.phones[number], &areas, self.now)?;
+        let job = work::job(
+            &mut self.rng,
+            &self.phones[number],
+            &areas,
+            &self.commons,
+            self.now,
+        )?;
         if let Some(job) = job {
             self.work(number, job)?;
         }
@@ -145,11 +158,24 @@ impl World {
         }
     }
 
+    /// What the villages' register held before: a few people and houses that everyone then works on.
+    fn import(&mut self) {
+        for number in 1..=3 {
+            for _ in 0..2 {
+                let (id, record_type, fields) =
+                    work::imported(&mut self.rng, village(number), self.now);
+                self.server.put(id, record_type, &fields, self.now);
+                self.commons.push(id);
+            }
+        }
+    }
+
     /// Random phones, random steps, then rest and every check.
     ///
     /// # Errors
     /// When something is wrong.
     pub fn live(&mut self, phones: usize, steps: usize) -> anyhow::Result<()> {
+        self.import();
         for _ in 0..phones {
             let grants = self.some_grants();
             let skew = self.rng.random_range(-10 * YEAR..10 * YEAR);

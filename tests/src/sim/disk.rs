@@ -1,8 +1,10 @@
 //! A device's storage that can fail at a commit, as a phone does whose battery ends: before the batch is kept, or
 //! after it is kept and before anybody knows. Knows nothing of what it keeps.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 
+use doorstep_core::envelope::SignedEnvelope;
 use doorstep_core::ids::{ChangeHash, EventId, RecordId, ScopeId};
 use doorstep_core::protocol::frames::{Cursor, EventEntry, StateEntry, Unsent};
 use doorstep_core::store::memory::MemoryStore;
@@ -31,6 +33,53 @@ pub struct Disk {
     kept: MemoryStore,
     /// Burns down with each commit; none: the device runs on.
     pub fuse: Option<Fuse>,
+}
+
+impl Disk {
+    /// The file of the records is lost; the outbox's own file is not. Items get other places in the queue.
+    ///
+    /// # Errors
+    /// None.
+    pub fn lose_records(&mut self) -> Result<(), Stopped> {
+        let outbox = self.outbox()?;
+        let place: BTreeMap<u64, u64> = outbox.iter().map(|item| item.id).zip(1..).collect();
+        let mut kept = MemoryStore::default();
+        let mut commit = |batch: WriteBatch| sure(kept.commit(batch));
+        let queue = outbox.into_iter();
+        let queue = queue.map(|item| (item.item, item.hash, item.made_at));
+        commit(WriteBatch {
+            queue: queue.collect(),
+            ..WriteBatch::default()
+        })?;
+        let last = self.last_envelope()?;
+        let answered = SavedEnvelope {
+            seq: last,
+            signed: SignedEnvelope {
+                body: Vec::new(),
+                signature: Vec::new(),
+            },
+            items: Vec::new(),
+        };
+        commit(WriteBatch {
+            envelope: Some(answered),
+            answered: vec![last],
+            ..WriteBatch::default()
+        })?;
+        for mut saved in self.envelopes()? {
+            let at = |id: &u64| place.get(id).copied().unwrap_or(u64::MAX);
+            saved.items = saved.items.iter().map(at).collect();
+            commit(WriteBatch {
+                envelope: Some(saved),
+                ..WriteBatch::default()
+            })?;
+        }
+        commit(WriteBatch {
+            refused: self.refused()?.into_iter().rev().collect(),
+            ..WriteBatch::default()
+        })?;
+        self.kept = kept;
+        Ok(())
+    }
 }
 
 fn sure<T>(read: Result<T, Infallible>) -> Result<T, Stopped> {

@@ -44,6 +44,41 @@ pub(super) fn say_down(frame: &Down) -> String {
     }
 }
 
+/// What a frame from the server brings, for the tally.
+pub(super) fn kinds(frame: &Down) -> Vec<String> {
+    match frame {
+        Down::Batch(batch) => {
+            let repair = (batch.from == batch.to).then(|| "repair".to_owned());
+            let entries = batch.entries().unwrap_or_default();
+            let kind = |entry: &Entry| {
+                let kind = match entry {
+                    Entry::Put(_) => "put",
+                    Entry::Own(..) => "own",
+                    Entry::Whole(_) => "whole",
+                    Entry::State(_) => "state",
+                    Entry::Event(_) => "event",
+                    Entry::Leave(_) => "leave",
+                    Entry::Erase(_) => "erase",
+                };
+                kind.to_owned()
+            };
+            entries.iter().map(kind).chain(repair).collect()
+        }
+        Down::Pushed(pushed) => {
+            let outcomes = pushed.outcomes.iter();
+            let outcomes = outcomes.map(|outcome| match outcome {
+                Outcome::Accepted => "accepted".to_owned(),
+                Outcome::Duplicate => "duplicate".to_owned(),
+                Outcome::Waiting => "waiting".to_owned(),
+                Outcome::Refused(why) => why.code.clone(),
+            });
+            outcomes.collect()
+        }
+        Down::Wipe => vec!["wipe".to_owned()],
+        _ => Vec::new(),
+    }
+}
+
 fn say_entry(entry: &Entry) -> String {
     match entry {
         Entry::Put(put) => {

@@ -2,7 +2,9 @@
 //! and many contradict. Knows no network and no server.
 
 use doorstep_core::ids::{AreaCode, EventId, RecordId};
+use doorstep_core::projection::{AREA_KEY, TYPE_KEY, VERSION_KEY};
 use doorstep_core::store::{DeviceStore, ListQuery, Listed};
+use doorstep_core::time::Timestamp;
 use doorstep_core::value::{Fields, Value};
 use rand::RngExt;
 use rand::seq::IndexedRandom;
@@ -58,7 +60,8 @@ pub fn ten(rng: &mut ChaCha8Rng) -> [u8; 10] {
     bytes
 }
 
-/// Something to do on this phone, in one of these areas; `None` when there is nothing.
+/// Something to do on this phone, in one of these areas, mostly on the records that everyone works on; `None` when
+/// there is nothing.
 ///
 /// # Errors
 /// The disk's.
@@ -66,7 +69,8 @@ pub fn job(
     rng: &mut ChaCha8Rng,
     phone: &Phone,
     areas: &[AreaCode],
-    now: doorstep_core::time::Timestamp,
+    commons: &[RecordId],
+    now: Timestamp,
 ) -> Result<Option<Job>, PhoneError> {
     let Some(area) = areas.choose(rng).copied() else {
         return Ok(None);
@@ -85,13 +89,13 @@ pub fn job(
     let clock = phone.clock(now);
     let id = RecordId::new(clock, ten(rng));
     Ok(Some(match rng.random_range(0..100) {
-        0..12 => create(id, "resident", area, resident(rng)),
-        12..16 => create(id, "house", area, house(rng)),
-        16..26 if !residents.is_empty() => {
+        0..6 => create(id, "resident", area, resident(rng)),
+        6..8 => create(id, "house", area, house(rng)),
+        8..15 if !residents.is_empty() => {
             let resident = residents[rng.random_range(0..residents.len())];
             create(id, "residence", area, residence(rng, resident.id))
         }
-        26..34 if !residents.is_empty() => {
+        15..20 if !residents.is_empty() => {
             let resident = residents[rng.random_range(0..residents.len())];
             let mut fields = visit(rng, clock.0);
             fields.insert("resident".to_owned(), resident.id.to_string().into());
@@ -101,7 +105,7 @@ pub fn job(
                 fields,
             }
         }
-        _ => match held.choose(rng) {
+        _ => match favoured(rng, &held, commons) {
             Some(listed) => Job::Update {
                 id: listed.id,
                 record_type: listed.record_type.clone(),
@@ -110,6 +114,41 @@ pub fn job(
             None => create(id, "resident", area, resident(rng)),
         },
     }))
+}
+
+/// Mostly one of the few that everyone works on, so that people meet.
+fn favoured<'a>(
+    rng: &mut ChaCha8Rng,
+    held: &'a [Listed],
+    commons: &[RecordId],
+) -> Option<&'a Listed> {
+    let common: Vec<&Listed> = held
+        .iter()
+        .filter(|listed| commons.contains(&listed.id))
+        .collect();
+    match common.choose(rng) {
+        Some(listed) if rng.random_ratio(2, 3) => Some(listed),
+        _ => held.choose(rng),
+    }
+}
+
+/// A record as an import brings it: its id, its type and its first values.
+pub fn imported(
+    rng: &mut ChaCha8Rng,
+    area: AreaCode,
+    now: Timestamp,
+) -> (RecordId, &'static str, Fields) {
+    let (record_type, mut fields) = if rng.random_ratio(3, 4) {
+        ("resident", resident(rng))
+    } else {
+        ("house", house(rng))
+    };
+    fields.extend(self::fields(&[
+        (TYPE_KEY, record_type.into()),
+        (VERSION_KEY, 1.into()),
+        (AREA_KEY, area.as_str().into()),
+    ]));
+    (RecordId::new(now, ten(rng)), record_type, fields)
 }
 
 fn create(id: RecordId, record_type: &'static str, area: AreaCode, fields: Fields) -> Job {
@@ -199,8 +238,8 @@ fn resident_edit(rng: &mut ChaCha8Rng) -> Fields {
     let mut made = Fields::new();
     for _ in 0..rng.random_range(1..3) {
         let (key, value) = match rng.random_range(0..15) {
-            0..4 => ("name", text(rng, &NAMES)),
-            4..6 => ("sex", text(rng, &["0", "1", "2"])),
+            0..5 => ("name", text(rng, &NAMES)),
+            5 => ("sex", text(rng, &["0", "1", "2"])),
             6..8 => ("birth_date", text(rng, &["1949-12-31", "1990-01-01"])),
             8 => ("nationality", text(rng, &["01", "97"])),
             9..11 => ("phone", text(rng, &["13812345678", "13900001111"])),

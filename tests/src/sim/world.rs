@@ -54,6 +54,10 @@ pub struct World {
     /// What people did.
     pub ledger: Ledger,
     pub(super) wires: BTreeMap<u64, Wire>,
+    /// How often what happened.
+    pub tally: BTreeMap<String, usize>,
+    /// The records that everyone works on.
+    pub commons: Vec<RecordId>,
     next_line: u64,
     story: Option<Vec<String>>,
 }
@@ -98,6 +102,8 @@ impl World {
             phones: Vec::new(),
             ledger: Ledger::default(),
             wires: BTreeMap::new(),
+            tally: BTreeMap::new(),
+            commons: Vec::new(),
             next_line: 0,
             story: None,
         }
@@ -112,6 +118,11 @@ impl World {
     #[must_use]
     pub fn story(&self) -> String {
         self.story.as_deref().unwrap_or_default().join("\n")
+    }
+
+    /// Counts something that happened.
+    pub fn count(&mut self, what: &str) {
+        *self.tally.entry(what.to_owned()).or_default() += 1;
     }
 
     fn note(&mut self, line: impl FnOnce() -> String) {
@@ -185,6 +196,7 @@ impl World {
                 let mut marks = marks.filter_map(|item| Ledger::mark_of_item(&item.item));
                 marks.any(|kept| kept == mark)
             }
+            Err(DeviceError::Loading) => return Ok(None),
             Err(error) => return Err(error).context("an edit that should be valid"),
         };
         if !kept {
@@ -320,6 +332,7 @@ impl World {
 
     /// The server's end of a wire is cut. What is on its way down may still arrive.
     pub(super) fn cut_at_server(&mut self, line: u64) {
+        self.count("line cut");
         self.note(|| format!("the server loses line {line}"));
         self.server.close(line);
         if let Some(wire) = self.wires.get_mut(&line) {
@@ -370,13 +383,17 @@ impl World {
     }
 
     fn send_down(&mut self, line: u64, frames: Vec<Down>) -> anyhow::Result<()> {
-        let Some(wire) = self.wires.get_mut(&line) else {
+        let Some(wire) = self.wires.get(&line) else {
             return Ok(());
         };
         let user = self.phones[wire.phone].who.user;
+        let phone_end = wire.phone_end;
         for frame in frames {
             checks::may_be_sent(&self.server, user, &frame)?;
-            if wire.phone_end {
+            for what in story::kinds(&frame) {
+                self.count(&what);
+            }
+            if phone_end && let Some(wire) = self.wires.get_mut(&line) {
                 wire.down.push_back(frame.encode());
             }
         }
@@ -464,6 +481,7 @@ impl World {
         let Some((scope, offer)) = self.phones[number].fetches.first().cloned() else {
             return Ok(false);
         };
+        self.count("bundle fetched");
         self.note(|| format!("phone {number} fetches the bundle of {scope}"));
         let file = self.server.files[&offer.digest].clone();
         let heard = self.phones[number].take_bundle(scope, &file, self.now);
@@ -478,14 +496,31 @@ impl World {
     /// # Errors
     /// None that a sound phone gives.
     pub fn restart(&mut self, number: usize) -> anyhow::Result<()> {
+        self.count("phone stopped");
         self.note(|| format!("phone {number} stops and starts again"));
         let lose = self.rng.random();
         self.cut(number, lose);
         Ok(self.phones[number].restart()?)
     }
 
+    /// A phone's file of records is lost; what it had not sent is in a file of its own.
+    ///
+    /// # Errors
+    /// None that a sound phone gives.
+    pub fn lose_records(&mut self, number: usize) -> anyhow::Result<()> {
+        if self.phones[number].wiped {
+            return Ok(());
+        }
+        self.count("records lost");
+        self.note(|| format!("phone {number} loses its records"));
+        self.cut(number, false);
+        self.phones[number].disk.lose_records()?;
+        Ok(self.phones[number].restart()?)
+    }
+
     /// Stops the server and starts it again.
     pub fn crash_server(&mut self) {
+        self.count("server stopped");
         self.note(|| "the server stops and starts again".to_owned());
         self.server.crash();
         for line in self.wires.keys().copied().collect::<Vec<_>>() {
@@ -495,6 +530,7 @@ impl World {
 
     /// Gives a user other grants; the user's connections end.
     pub fn regrant(&mut self, number: usize, grants: Grants) {
+        self.count("rights changed");
         self.note(|| format!("phone {number} now has {grants:?}"));
         let user = self.phones[number].who.user;
         for line in self.server.grant(user, grants) {
@@ -504,6 +540,7 @@ impl World {
 
     /// A phone is reported lost: it is wiped when it next comes by.
     pub fn lose_phone(&mut self, number: usize) {
+        self.count("phone lost");
         self.note(|| format!("phone {number} is reported lost"));
         let user = self.phones[number].who.user;
         let device = self.phones[number].who.device;
@@ -519,6 +556,7 @@ impl World {
         let values = &self.server.register.conflicts[at].values;
         let pick = self.rng.random_range(0..values.len());
         let value = values.values().nth(pick).cloned().unwrap_or_default();
+        self.count("decided");
         self.note(|| format!("conflict {at} is decided: {value:?}"));
         self.server.decide(at, value, self.now);
     }

@@ -10,7 +10,7 @@ use doorstep_core::crypto::sm2::{KeyPair, PublicKey};
 use doorstep_core::crypto::sm3;
 use doorstep_core::ids::{AreaCode, DeviceId, RecordId, ScopeId, UserId};
 use doorstep_core::protocol::digest::ScopeDigest;
-use doorstep_core::protocol::frames::{Batch, BundleOffer, Bye, Down, Entry, Heads, Hello};
+use doorstep_core::protocol::frames::{Batch, BundleOffer, Bye, Cursor, Down, Entry, Heads, Hello};
 use doorstep_core::rights::{Permission, Role};
 use doorstep_core::sync::server::{Allowed, Demand, ServerSession};
 use doorstep_core::time::Timestamp;
@@ -202,7 +202,8 @@ impl Server {
         for (scope, start) in from {
             let end = self.register.logs.entry(scope).or_default().end();
             let said = hello.scopes.iter().find(|(held, _)| *held == scope);
-            if start == end.seq && said.is_some_and(|(_, at)| *at != end) {
+            let differs = |at: &Cursor| at.seq == end.seq && at.digest != end.digest;
+            if start == end.seq && said.is_some_and(|(_, at)| differs(at)) {
                 frames.push(Down::Checkpoint(scope, end));
             }
         }
@@ -267,9 +268,10 @@ impl Server {
                 continue;
             }
             let to = after + logged.len() as u64;
+            let own = (!line.session.begins(scope)).then_some(device);
             let entries: Vec<Entry> = logged
                 .iter()
-                .filter_map(|logged| self.register.entry(scope, logged, device))
+                .filter_map(|logged| self.register.entry(scope, logged, own))
                 .collect();
             frames.push(batch(scope, after, to, &entries));
             line.session.sent(scope, to);
@@ -299,7 +301,7 @@ impl Server {
             .collect();
         let mut file = Vec::new();
         for entries in entries.chunks(per_frame.max(1)) {
-            let frame = batch(scope, 0, cursor.seq, entries).encode();
+            let frame = batch(scope, 0, 0, entries).encode();
             file.extend_from_slice(&(frame.len() as u32).to_be_bytes());
             file.extend_from_slice(&frame);
         }

@@ -460,11 +460,12 @@ impl Register {
             .collect()
     }
 
-    /// What an entry stands for in a scope now, as one device is told it; `None` when it is in the scope no longer.
+    /// What an entry stands for in a scope now, as it is told: of its `own` changes a device is told the hash only. `None`
+    /// when it is in the scope no longer.
     #[must_use]
-    pub fn entry(&self, scope: ScopeId, logged: &Logged, to: DeviceId) -> Option<Entry> {
+    pub fn entry(&self, scope: ScopeId, logged: &Logged, own: Option<DeviceId>) -> Option<Entry> {
         match logged {
-            Logged::Change(record, hash, device) if *device == to => {
+            Logged::Change(record, hash, device) if own == Some(*device) => {
                 Some(Entry::Own(*record, *hash))
             }
             Logged::Change(id, hash, _) => {
