@@ -1,5 +1,7 @@
 //! The device's end of a connection.
 
+use std::collections::BTreeSet;
+
 use crate::crypto::sm2::KeyPair;
 use crate::envelope::{Envelope, MAX_BODY, MAX_ITEMS, VERSION};
 use crate::ids::{DeviceId, RecordId, ScopeId, UserId};
@@ -8,7 +10,7 @@ use crate::protocol::frames::{
 };
 use crate::protocol::{self, digest::ScopeDigest};
 use crate::store::{DeviceStore, SavedEnvelope, WriteBatch};
-use crate::sync::{DeviceError, edit, incoming, loading_key, replay};
+use crate::sync::{DeviceError, HOLES, edit, hole_key, incoming, loading_key, replay};
 use crate::time::Timestamp;
 
 /// How many envelopes may be under way unanswered.
@@ -361,6 +363,11 @@ impl DeviceSession {
         if done.complete {
             actions.extend(self.mend(store)?);
         }
+        // While the log is still coming, the checkpoint at its end asks.
+        let end = self.ends.iter().find(|(of, _)| *of == batch.scope);
+        if done.holes > 0 && end.is_none_or(|(_, end)| to >= end.seq) {
+            actions.extend(self.ask_for_repair(store, batch.scope)?);
+        }
         Ok(actions)
     }
 
@@ -373,37 +380,93 @@ impl DeviceSession {
         let at = cursor_of(store, scope)?;
         if at == end || at.seq > end.seq {
             self.repairing.retain(|repairing| *repairing != scope);
+            if at == end {
+                no_holes(store, scope)?;
+            }
             return self.mend(store);
         }
         if at.seq < end.seq {
             return Err(DeviceError::Protocol("checkpoint beyond the log"));
         }
-        let members = store.members(&scope)?;
-        let records: Vec<(RecordId, ScopeDigest)> = members
-            .into_iter()
-            .filter(|(_, heads)| !heads.is_empty())
-            .map(|(id, heads)| (id, ScopeDigest::of_record(id, &heads)))
-            .collect();
-        let sum = |sum: ScopeDigest, (_, part): &(RecordId, ScopeDigest)| sum.plus(*part);
-        let digest = records.iter().fold(ScopeDigest::default(), sum);
-        if digest != at.digest {
+        let counted = counted(store, scope)?;
+        if counted.digest != at.digest {
             // The records are right or wrong by themselves; what was counted of them must not keep them from agreeing.
-            let counted = Cursor { digest, ..at };
             store.commit(WriteBatch {
                 cursors: vec![(scope, counted)],
                 ..WriteBatch::default()
             })?;
             return self.checkpoint(store, scope, end);
         }
+        self.ask_for_repair(store, scope)
+    }
+
+    fn ask_for_repair<S: DeviceStore>(
+        &mut self,
+        store: &S,
+        scope: ScopeId,
+    ) -> Result<Vec<Action>, DeviceError<S::Error>> {
         if !self.repairing.contains(&scope) {
             self.repairing.push(scope);
         }
-        Ok(vec![Action::Send(Up::Heads(Heads {
+        let seq = cursor_of(store, scope)?.seq;
+        let records = parts(store, scope)?;
+        let heads = Heads {
             scope,
-            seq: at.seq,
+            seq,
             records,
-        }))])
+        };
+        Ok(vec![Action::Send(Up::Heads(heads))])
     }
+}
+
+/// What each confirmed record of a scope adds to its digest.
+fn parts<S: DeviceStore>(
+    store: &S,
+    scope: ScopeId,
+) -> Result<Vec<(RecordId, ScopeDigest)>, S::Error> {
+    let members = store.members(&scope)?.into_iter();
+    let confirmed = members.filter(|(_, heads)| !heads.is_empty());
+    Ok(confirmed
+        .map(|(id, heads)| (id, ScopeDigest::of_record(id, &heads)))
+        .collect())
+}
+
+/// The scope's cursor with its digest counted from the records.
+fn counted<S: DeviceStore>(store: &S, scope: ScopeId) -> Result<Cursor, DeviceError<S::Error>> {
+    let parts = parts(store, scope)?.into_iter();
+    let digest = parts.fold(ScopeDigest::default(), |sum, (_, part)| sum.plus(part));
+    Ok(Cursor {
+        digest,
+        ..cursor_of(store, scope)?
+    })
+}
+
+/// A scope is as the server has it: no record of it misses anything.
+fn no_holes<S: DeviceStore>(store: &mut S, scope: ScopeId) -> Result<(), DeviceError<S::Error>> {
+    let holes = store.states(HOLES)?;
+    if holes.is_empty() {
+        return Ok(());
+    }
+    let whole: BTreeSet<String> = store
+        .members(&scope)?
+        .into_iter()
+        .map(|(id, _)| hole_key(id))
+        .collect();
+    let states = holes
+        .into_iter()
+        .filter(|hole| whole.contains(&hole.key))
+        .map(|hole| {
+            let json = String::new();
+            (scope, StateEntry { json, ..hole })
+        });
+    let states: Vec<(ScopeId, StateEntry)> = states.collect();
+    if states.is_empty() {
+        return Ok(());
+    }
+    Ok(store.commit(WriteBatch {
+        states,
+        ..WriteBatch::default()
+    })?)
 }
 
 /// Notes scopes that are new here, and up to which entry each is still coming. One whose log is empty would else not

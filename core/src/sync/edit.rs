@@ -8,7 +8,7 @@ use crate::projection::{AREA_KEY, TYPE_KEY, VERSION_KEY, project};
 use crate::protocol::frames::EventEntry;
 use crate::records::{self, FieldProblem, Mode, RecordKind, Severity};
 use crate::store::{DeviceStore, RecordWrite, StoredChange, StoredRecord, WriteBatch};
-use crate::sync::{DeviceError, Identity, loading_key};
+use crate::sync::{DeviceError, Identity, hole_key, loading_key};
 use crate::time::Timestamp;
 use crate::value::Fields;
 
@@ -92,8 +92,11 @@ pub fn update<S: DeviceStore>(
     put(store, who, record, &changed, now, Vec::new()).map(Some)
 }
 
-/// Whether every scope that holds the record is still coming from the beginning.
+/// Whether the record misses something, or every scope that holds it is still coming from the beginning.
 fn is_loading<S: DeviceStore>(store: &S, id: RecordId) -> Result<bool, S::Error> {
+    if store.state(&hole_key(id))?.is_some() {
+        return Ok(true);
+    }
     let scopes = store.scopes_of(id)?;
     for scope in &scopes {
         if store.state(&loading_key(*scope))?.is_none() {

@@ -9,7 +9,7 @@ use crate::projection::{self, project};
 use crate::protocol::digest::{ScopeDigest, heads_after};
 use crate::protocol::frames::{Batch, Cursor, Entry, PutEntry, StateEntry, WholeEntry};
 use crate::store::{DeviceStore, OutboxItem, RecordWrite, StoredChange, StoredRecord, WriteBatch};
-use crate::sync::{DeviceError, Identity, loading_key};
+use crate::sync::{DeviceError, Identity, hole_key, loading_key};
 
 /// What a batch did.
 pub(super) struct Done {
@@ -23,6 +23,8 @@ pub(super) struct Done {
     pub(super) own: usize,
     /// The scope was coming from the beginning, and has come.
     pub(super) complete: bool,
+    /// Records that miss something until they are repaired.
+    pub(super) holes: usize,
 }
 
 /// A record while a batch is taken in.
@@ -33,6 +35,10 @@ struct Open {
     remove: Vec<ChangeHash>,
     /// Every change the device has of it, with its bytes; read when first needed.
     known: Vec<StoredChange>,
+    /// Something came of which the bytes, or what it builds on, are not here.
+    hole: bool,
+    /// It was put in place whole: nothing is missing.
+    whole: bool,
     old_heads: Vec<ChangeHash>,
     join: bool,
 }
@@ -94,6 +100,7 @@ pub(super) fn apply<S: DeviceStore>(
             .collect(),
         own: open.values().map(Open::own).sum(),
         complete: false,
+        holes: 0,
     };
     let loading = loading_key(scope);
     if let Some(json) = store.state(&loading)? {
@@ -112,6 +119,13 @@ pub(super) fn apply<S: DeviceStore>(
     for (id, mut open) in open {
         if open.join {
             open.put_on_top(id, &unsent);
+        }
+        if open.hole {
+            done.holes += 1;
+            let (key, json) = (hole_key(id), "true".to_owned());
+            write.states.push((scope, StateEntry { key, json }));
+        } else if open.whole {
+            write.states.extend(filled(store, scope, id)?);
         }
         done.changed.push(id);
         let mut scopes = store.scopes_of(id)?;
@@ -158,6 +172,7 @@ pub(super) fn apply<S: DeviceStore>(
         }
         if scopes.iter().all(leaving) {
             write.purge.push(id);
+            write.states.extend(filled(store, scope, id)?);
         } else {
             write.records.push(leave(record, scope));
         }
@@ -180,6 +195,17 @@ pub(super) fn apply<S: DeviceStore>(
         .collect();
     store.commit(write)?;
     Ok(done)
+}
+
+/// Takes back the note that a record misses something.
+fn filled<S: DeviceStore>(
+    store: &S,
+    scope: ScopeId,
+    id: RecordId,
+) -> Result<Option<(ScopeId, StateEntry)>, S::Error> {
+    let (key, json) = (hole_key(id), String::new());
+    let noted = store.state(&key)?.is_some();
+    Ok(noted.then_some((scope, StateEntry { key, json })))
 }
 
 /// What a record adds to a digest; one the server has not confirmed adds nothing.
@@ -231,6 +257,8 @@ fn open_record<'a, S: DeviceStore>(
                 confirm: Vec::new(),
                 remove: Vec::new(),
                 known,
+                hole: false,
+                whole: false,
                 old_heads,
                 join,
             })))
@@ -273,6 +301,7 @@ fn take_own<S: DeviceStore>(
     let Some(open) = open_record(store, open, record, || None)? else {
         return Ok(());
     };
+    open.hole |= !open.knows(&hash);
     open.confirm(hash);
     Ok(())
 }
@@ -338,6 +367,7 @@ impl Open {
             let known = |dep: &ChangeHash| self.known.iter().any(|known| known.hash == *dep);
             if !change.deps.iter().all(known) || registers.apply(change, hash, |_, _| true).is_err()
             {
+                self.hole = true;
                 return;
             }
             let stored = StoredChange {
@@ -404,6 +434,7 @@ impl Open {
     /// Puts a whole record in place. What the device has besides comes on top: unsent edits and, unless this mends the
     /// record, what another scope has already brought.
     fn put_in_place(&mut self, registers: Registers, changes: Vec<StoredChange>, mends: bool) {
+        (self.hole, self.whole) = (false, true);
         self.record.confirmed = registers.heads().to_vec();
         self.record.registers = registers;
         let mut before = std::mem::replace(&mut self.known, changes);

@@ -9,13 +9,21 @@ pub mod server;
 
 pub use device::{Action, DeviceSession, Identity};
 
-use crate::ids::ScopeId;
+use crate::ids::{RecordId, ScopeId};
 
 /// The state under which a device notes that a scope is coming from the beginning: JSON is the number of the log's
 /// entry at which it is complete.
 pub(crate) fn loading_key(scope: ScopeId) -> String {
     format!("_loading/{scope}")
 }
+
+/// The state under which a device notes that a record misses something, until its scope's checkpoint agrees.
+pub(crate) fn hole_key(record: RecordId) -> String {
+    format!("{HOLES}{record}")
+}
+
+/// How `hole_key`s begin.
+pub(crate) const HOLES: &str = "_hole/";
 
 /// What can go wrong on a device.
 #[derive(Debug, thiserror::Error)]
@@ -29,8 +37,8 @@ pub enum DeviceError<E: std::error::Error + Send + Sync + 'static> {
     /// A new record was given the id of another.
     #[error("the record exists")]
     Exists,
-    /// The record's scope is still coming, from the beginning: an edit would not know what is still to come of the
-    /// record, among it perhaps this device's own earlier edits.
+    /// The record's scope is still coming from the beginning, or the record misses something that is being repaired: an
+    /// edit would not know all of it, among it perhaps this device's own earlier edits.
     #[error("the record is still coming")]
     Loading,
     /// No record of that id, or of another type.

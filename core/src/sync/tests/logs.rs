@@ -222,6 +222,31 @@ fn a_record_is_not_edited_while_its_scope_still_comes_from_the_beginning() {
 }
 
 #[test]
+fn a_record_that_misses_an_edit_of_this_phone_is_mended_before_it_is_edited() {
+    let other = others();
+    let mut phone = Phone::welcomed(1);
+    phone.batch(scope(), 0, 3, &other.puts(1));
+    // An edit that this phone made before its register was lost: it is told the name only, and asks for the record.
+    let mut before = Phone::new(1);
+    before.batch(scope(), 0, 3, &other.puts(1));
+    let lost = before.update(1, &[("occupation", "医生")]).unwrap();
+    let actions = phone.batch(scope(), 3, 4, &[Entry::Own(record_id(1), lost)]);
+    assert!(
+        sends(actions)
+            .iter()
+            .any(|frame| matches!(frame, Up::Heads(_)))
+    );
+    let fields = [("workplace".to_owned(), "甲校".into())].into();
+    let edit = |phone: &mut Phone| {
+        edit::update(&mut phone.store, &phone.who, record_id(1), &fields, at(1))
+    };
+    assert!(matches!(edit(&mut phone), Err(DeviceError::Loading)));
+    phone.batch(scope(), 4, 4, &[before.whole(1)]);
+    assert!(matches!(edit(&mut phone), Ok(Some(_))));
+    assert_eq!(phone.store.states("").unwrap(), []);
+}
+
+#[test]
 fn an_older_whole_record_takes_nothing_back() {
     let (mut phone, mut other) = (Phone::welcomed(1), others());
     let older = other.whole(1);
