@@ -27,6 +27,8 @@ pub struct Phone {
     pub fetches: Vec<(ScopeId, BundleOffer)>,
     /// Wiped on the server's order; out of the game.
     pub wiped: bool,
+    /// Lost its records once.
+    pub lost_records: bool,
     session: Option<DeviceSession>,
 }
 
@@ -50,6 +52,7 @@ impl Phone {
             line: None,
             fetches: Vec::new(),
             wiped: false,
+            lost_records: false,
             session: None,
         }
     }

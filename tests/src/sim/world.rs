@@ -515,6 +515,7 @@ impl World {
         self.note(|| format!("phone {number} loses its records"));
         self.cut(number, false);
         self.phones[number].disk.lose_records()?;
+        self.phones[number].lost_records = true;
         Ok(self.phones[number].restart()?)
     }
 

@@ -156,7 +156,8 @@ impl Server {
                         Reply::one(Down::Pushed(pushed))
                     }
                     Err(error) => {
-                        self.register.alarms.push(error.code().to_owned());
+                        let alarm = (error.code().to_owned(), device);
+                        self.register.alarms.push(alarm);
                         Reply::bye(error.code())
                     }
                 }

@@ -100,7 +100,7 @@ pub struct Register {
     /// Everything that was or is to be decided, in the order it was opened.
     pub conflicts: Vec<Conflict>,
     /// What an honest device never does.
-    pub alarms: Vec<String>,
+    pub alarms: Vec<(String, DeviceId)>,
     /// Every merged change in the order of acceptance.
     pub accepted: Vec<(RecordId, ChangeHash)>,
     refused_changes: BTreeSet<(RecordId, ChangeHash)>,
@@ -142,9 +142,9 @@ impl Register {
         let name = (who.device, who.user, seq);
         match self.envelopes.get(&name) {
             Some((held, answer)) if *held == digest => return answer.clone(),
-            Some(_) => return self.unanswerable(seq, "envelope_reused"),
+            Some(_) => return self.unanswerable(who.device, seq, "envelope_reused"),
             None if seq != self.next_envelope(who.device, who.user) => {
-                return self.unanswerable(seq, "envelope_gap");
+                return self.unanswerable(who.device, seq, "envelope_gap");
             }
             None => {}
         }
@@ -193,8 +193,8 @@ impl Register {
         outcome
     }
 
-    fn unanswerable(&mut self, seq: u64, code: &str) -> Pushed {
-        self.alarms.push(code.to_owned());
+    fn unanswerable(&mut self, device: DeviceId, seq: u64, code: &str) -> Pushed {
+        self.alarms.push((code.to_owned(), device));
         Pushed {
             seq,
             outcomes: Vec::new(),
@@ -207,7 +207,7 @@ impl Register {
         let (change, hash) = match chunk::decode(&item.bytes) {
             Ok(decoded) => decoded,
             Err(error) => {
-                self.alarms.push(error.code().to_owned());
+                self.alarms.push((error.code().to_owned(), who.device));
                 return Outcome::Refused(refusal(error.code()));
             }
         };
@@ -241,13 +241,13 @@ impl Register {
             Judged::Waiting | Judged::NeedsHistory => Outcome::Waiting,
             Judged::Refused(why) => {
                 if why.code == "sequence_reused" {
-                    self.alarms.push(why.code.clone());
+                    self.alarms.push((why.code.clone(), who.device));
                 }
                 self.refused_changes.insert((id, hash));
                 touched.refuse(Item::Change(item), why)
             }
             Judged::Forged(what) => {
-                self.alarms.push(format!("forged {what}"));
+                self.alarms.push((format!("forged {what}"), who.device));
                 Outcome::Refused(refusal("forged_actor"))
             }
         };
