@@ -255,7 +255,8 @@ pub enum Outcome {
     /// Changes it builds on are not here yet: send it again after them.
     #[serde(rename = "w")]
     Waiting,
-    /// Not merged; kept for a supervisor. The device drops the change and replays what it made after it.
+    /// Not merged; kept for a supervisor. The device drops the change and makes again what it had not sent
+    /// after it.
     #[serde(rename = "r")]
     Refused(Refusal),
 }

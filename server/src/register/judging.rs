@@ -184,7 +184,7 @@ impl Judgement {
         if change.deps.iter().any(|dep| locked.refused.contains(dep)) {
             let refusal = refusal(
                 "builds_on_refused",
-                "它前面的一条修改没有被接受，手机会自动在最新档案上重做这条修改。",
+                "它前面的一条修改没有被接受，这条修改已完整保留，一并转给主管处理。",
             );
             locked.refused.insert(hash);
             return self.refuse(
