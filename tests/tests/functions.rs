@@ -1,7 +1,7 @@
 //! Holds docs/functions.tsv to the truth: what it says works is shown by tests that exist, where it says. Knows nothing of what the functions do.
 //!
 //! The form of a line: `id`, the function's Chinese name, its domain, `none`, `part` or `whole`, then where and by which tests,
-//! each a list separated by `; `. A place is a route (`GET /api/v1/areas`), a command (`doorstep register import`), a frame
+//! each a list separated by `; `. A place is a route (`GET /api/areas`), a command (`doorstep register import`), a frame
 //! (`frame Hello`) or a file (`file docs/protocol.md`).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
@@ -250,7 +250,7 @@ fn every_place_named_in_the_table_exists() {
 fn a_place_that_does_not_exist_is_noticed() {
     let sources = Sources::read();
     for place in [
-        "GET /api/v1/no-such-route",
+        "GET /api/no-such-route",
         "doorstep no-such-command",
         "frame NoSuchFrame",
         "file docs/no-such-file.md",

@@ -1,9 +1,9 @@
 //! The server's routes that a device calls. The rest of its API is for consoles.
 
 /// The websocket.
-pub(crate) const SYNC: &str = "/api/v1/sync";
+pub(crate) const SYNC: &str = "/api/sync";
 /// Bundles, by digest.
-pub(crate) const BUNDLES: &str = "/api/v1/sync/bundles";
+pub(crate) const BUNDLES: &str = "/api/sync/bundles";
 /// Nonces to sign.
 pub(crate) const CHALLENGES: &str = "/api/auth/challenges";
 /// Enrolment.

@@ -130,7 +130,7 @@ pub struct ScopeState {
 /// An immutable file with a scope's records: length-prefixed (u32, big endian) `Down::Batch` frames.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BundleOffer {
-    /// SM3 of the file: its name under `/api/v1/sync/bundles/` and its check.
+    /// SM3 of the file: its name under `/api/sync/bundles/` and its check.
     #[serde(with = "serde_bytes")]
     pub digest: Vec<u8>,
     /// Its length.

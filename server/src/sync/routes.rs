@@ -23,7 +23,7 @@ use crate::state::AppState;
 const READ_BUFFER: usize = 2 * 1024;
 
 /// A device's websocket: binary messages, one frame each (docs/protocol.md). The token comes in the first frame.
-#[utoipa::path(get, path = "/api/v1/sync", tag = "sync", operation_id = "open_sync",
+#[utoipa::path(get, path = "/api/sync", tag = "sync", operation_id = "open_sync",
     extensions(("x-access" = json!("public"))),
     responses((status = 101, description = "Switching to the websocket protocol")))]
 pub async fn open_sync(
@@ -41,7 +41,7 @@ pub async fn open_sync(
 }
 
 /// A bundle by its SM3 digest (hexadecimal). Takes `Range: bytes=N-`, so a broken download goes on where it ended.
-#[utoipa::path(get, path = "/api/v1/sync/bundles/{digest}", tag = "sync", operation_id = "fetch_bundle",
+#[utoipa::path(get, path = "/api/sync/bundles/{digest}", tag = "sync", operation_id = "fetch_bundle",
     params(("digest" = String, Path, description = "SM3 of the file, hexadecimal")),
     extensions(("x-access" = json!("sync"))),
     responses((status = 200, description = "The file", content_type = "application/octet-stream", body = Vec<u8>),

@@ -180,7 +180,7 @@ impl SimDevice {
     }
 
     pub(crate) async fn connect(&mut self, server: &TestServer) -> Live {
-        let url = format!("ws://{}/api/v1/sync", server.address);
+        let url = format!("ws://{}/api/sync", server.address);
         let (mut socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
         let session = DeviceSession::new(self.who.clone(), self.token.clone().into_bytes());
         let hello = session.hello(&self.store).unwrap();
@@ -236,7 +236,7 @@ impl SimDevice {
                 Action::Fetch(scope, offer) => {
                     self.bundles += 1;
                     self.bundle_path =
-                        format!("/api/v1/sync/bundles/{}", hex::encode(&offer.digest));
+                        format!("/api/sync/bundles/{}", hex::encode(&offer.digest));
                     let url = format!("http://{}{}", server.address, self.bundle_path);
                     let answer = reqwest::Client::new()
                         .get(url)

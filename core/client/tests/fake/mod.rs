@@ -71,8 +71,8 @@ impl Fake {
             address: Mutex::default(),
         });
         let router = Router::new()
-            .route("/api/v1/sync", any(upgrade))
-            .route("/api/v1/sync/bundles/{digest}", get(bundle))
+            .route("/api/sync", any(upgrade))
+            .route("/api/sync/bundles/{digest}", get(bundle))
             .route("/api/photos", post(photos::open))
             .route("/api/photos/{digest}", get(photos::download))
             .route("/api/photos/{upload}/{offset}", put(photos::chunk))
