@@ -4,12 +4,15 @@
 mod admin;
 mod areas;
 mod audit;
+mod conflicts;
 mod device;
 mod failure;
 mod help;
 mod local;
 mod login;
 mod output;
+mod record;
+mod register;
 mod remote;
 mod secrets;
 mod serve;
@@ -46,6 +49,12 @@ enum Command {
     Logout(login::LogoutArgs),
     #[command(subcommand)]
     Users(users::UsersCommand),
+    #[command(subcommand)]
+    Register(register::RegisterCommand),
+    #[command(subcommand)]
+    Conflicts(conflicts::ConflictsCommand),
+    #[command(subcommand)]
+    Record(record::RecordCommand),
     #[command(subcommand)]
     Device(device::DeviceCommand),
     /// 输出命令补全脚本，例如 doorstep completions bash > /etc/bash_completion.d/doorstep
@@ -95,6 +104,9 @@ async fn run(cli: Cli) -> Outcome {
         Command::Login(args) => login::run(args, json).await,
         Command::Logout(args) => login::logout(args, json).await,
         Command::Users(command) => users::run(command, json).await,
+        Command::Register(command) => register::run(command, json).await,
+        Command::Conflicts(command) => conflicts::run(command, json).await,
+        Command::Record(command) => record::run(command, json).await,
         Command::Device(command) => device::run(command, json).await,
         Command::Completions { shell } => {
             let mut command = help::in_chinese(Cli::command());

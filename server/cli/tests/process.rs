@@ -1,0 +1,299 @@
+//! The command as a person runs it: a real server process on its own database, and real devices in folders of their
+//! own. Enrol, edit offline, sync, see on the other device.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+const AREA: &str = "310101002001";
+const PASSWORD: &str = "Ganlan-2026-shu";
+
+/// Ends with SIGTERM, so that the database stops too.
+struct Server {
+    process: Child,
+    address: String,
+    folder: TempDir,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let id = self.process.id().to_string();
+        Command::new("kill").arg(id).status().ok();
+        self.process.wait().ok();
+    }
+}
+
+fn doorstep(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_doorstep"))
+        .args(arguments)
+        .arg("--json")
+        .env("DOORSTEP_SESSION", folder.join("session.json"))
+        .env_remove("DOORSTEP_SERVER")
+        .envs(environment.iter().copied())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+/// Runs it; it must end well. Gives what it says.
+fn run(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Value {
+    let output = doorstep(folder, arguments, environment);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "doorstep {}: {said} {}",
+        arguments.join(" "),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_str(&said).unwrap()
+}
+
+/// Runs it; it must be refused. Gives exit code and error code.
+fn refused(folder: &Path, arguments: &[&str]) -> (i32, String) {
+    let output = doorstep(folder, arguments, &[]);
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    (
+        output.status.code().unwrap(),
+        said["error"]["code"].as_str().unwrap().to_owned(),
+    )
+}
+
+impl Server {
+    /// Areas, an administrator, a running server, and the administrator signed in.
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        // The database runs as another user, who must be able to come here.
+        let data = folder.path().join("data");
+        let data = data.to_str().unwrap();
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let areas = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../tests/fixtures/shanghai-areas.csv"
+        );
+        let imported = run(
+            folder.path(),
+            &["areas", "import", areas, "--data", data],
+            &[],
+        );
+        assert_eq!(imported["version"], 1);
+        let admin = run(folder.path(), &["admin", "create", "--data", data], &[]);
+        let first = admin["password"].as_str().unwrap().to_owned();
+        let mut process = Command::new(env!("CARGO_BIN_EXE_doorstep"))
+            .args(["serve", "--data", data, "--listen", "127.0.0.1:0", "--json"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let said: Value = serde_json::from_str(&line).unwrap();
+        let address = said["listening"].as_str().unwrap().to_owned();
+        let server = Self {
+            process,
+            address,
+            folder,
+        };
+        let secrets = [
+            ("DOORSTEP_PASSWORD", first.as_str()),
+            ("DOORSTEP_NEW_PASSWORD", PASSWORD),
+        ];
+        let login = run(
+            server.path(),
+            &["login", "--server", &server.address, "--login", "admin"],
+            &secrets,
+        );
+        assert_eq!(login["password_changed"], true);
+        server
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn data(&self) -> String {
+        self.path().join("data").to_str().unwrap().to_owned()
+    }
+
+    /// A collector with an enrolled device; gives the device's folder.
+    fn device(&self, login: &str) -> String {
+        let create = [
+            "users",
+            "create",
+            "--login",
+            login,
+            "--name",
+            "林朝霞",
+            "--area",
+            AREA,
+            "--role",
+            "collector",
+        ];
+        let created = run(self.path(), &create, &[]);
+        let first = created["temporary_password"].as_str().unwrap();
+        let dir = self.path().join(login).to_str().unwrap().to_owned();
+        let secrets = [
+            ("DOORSTEP_PASSWORD", first),
+            ("DOORSTEP_NEW_PASSWORD", PASSWORD),
+        ];
+        let enroll = [
+            "device",
+            "enroll",
+            "--server",
+            &self.address,
+            "--login",
+            login,
+            "--dir",
+            &dir,
+        ];
+        let enrolled = run(self.path(), &enroll, &secrets);
+        assert_eq!(enrolled["must_change_password"], false);
+        dir
+    }
+
+    fn on(&self, dir: &str, arguments: &[&str]) -> Value {
+        let arguments = [&["device"], arguments, &["--dir", dir]].concat();
+        run(self.path(), &arguments, &[])
+    }
+}
+
+#[test]
+fn what_is_recorded_offline_is_seen_on_the_other_device() {
+    let server = Server::start();
+    let (one, two) = (server.device("lin.zx"), server.device("he.xm"));
+    let new = [
+        "new",
+        "居民",
+        "姓名=何晓梅",
+        "性别=女",
+        "人员类别=户籍人口",
+        "--area",
+        AREA,
+    ];
+    let id = server.on(&one, &new)["id"].as_str().unwrap().to_owned();
+    server.on(&one, &["set", &id, "remark=二楼东侧"]);
+    assert_eq!(
+        server.on(&one, &["outbox"])["waiting"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+
+    let report = &server.on(&one, &["sync"])["report"];
+    assert_eq!(
+        (report["accepted"].as_u64(), report["refused"].as_u64()),
+        (Some(2), Some(0)),
+        "{report}"
+    );
+    server.on(&two, &["sync"]);
+    let shown = server.on(&two, &["show", &id]);
+    assert_eq!(shown["fields"]["name"], "何晓梅");
+    assert_eq!(shown["fields"]["remark"], "二楼东侧");
+    assert_eq!(
+        server.on(&two, &["search", "hxm"])[0]["id"],
+        id.as_str(),
+        "found by initials"
+    );
+
+    // Both write offline: a field each, and one the same. Both end up equal.
+    server.on(&one, &["set", &id, "remark=一楼"]);
+    server.on(&two, &["set", &id, "workplace=纺织厂"]);
+    server.on(&two, &["visit", "--resident", &id]);
+    for dir in [&one, &two, &one] {
+        server.on(dir, &["sync"]);
+    }
+    let (mine, theirs) = (
+        server.on(&one, &["show", &id]),
+        server.on(&two, &["show", &id]),
+    );
+    assert_eq!(mine["fields"], theirs["fields"]);
+    assert_eq!(mine["heads"], theirs["heads"]);
+    assert_eq!(
+        (&mine["fields"]["remark"], &mine["fields"]["workplace"]),
+        (&"一楼".into(), &"纺织厂".into())
+    );
+    assert_eq!(
+        mine["events"].as_array().unwrap().len(),
+        1,
+        "the visit came along"
+    );
+    let digests = |dir: &str| server.on(dir, &["status"])["scopes"].clone();
+    let area = |scopes: Value| {
+        let scopes = scopes.as_array().unwrap().clone();
+        scopes
+            .into_iter()
+            .find(|scope| scope["scope"] == format!("area:{AREA}"))
+            .unwrap()
+    };
+    assert_eq!(area(digests(&one)), area(digests(&two)));
+
+    // The document is Automerge's.
+    let file = server.path().join("record.automerge");
+    let export = [
+        "record",
+        "export",
+        &id,
+        "--automerge",
+        file.to_str().unwrap(),
+        "--dir",
+        &one,
+    ];
+    run(server.path(), &export, &[]);
+    let document = automerge::Automerge::load(&std::fs::read(&file).unwrap()).unwrap();
+    use automerge::ReadDoc;
+    let (value, _) = document.get(automerge::ROOT, "remark").unwrap().unwrap();
+    assert_eq!(value.to_str(), Some("一楼"));
+
+    let verdict = run(
+        server.path(),
+        &["audit", "verify", "--data", &server.data()],
+        &[],
+    );
+    assert!(
+        verdict["fault"].is_null() && verdict["entries"].as_u64() > Some(5),
+        "{verdict}"
+    );
+}
+
+#[test]
+fn what_is_wrong_is_said_with_code_and_exit() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("device").to_str().unwrap().to_owned();
+    let cases: [(&[&str], i32, &str); 5] = [
+        (&["device", "status", "--dir", &dir], 2, "not_enrolled"),
+        (&["device", "new", "居民", "--dir", &dir], 2, "not_enrolled"),
+        (&["device", "new", "宠物", "--dir", &dir], 2, "no_such_type"),
+        (&["users", "list"], 3, "signed_out"),
+        (&["device", "sync"], 2, "arguments"),
+    ];
+    for (arguments, exit, code) in cases {
+        assert_eq!(
+            refused(folder.path(), arguments),
+            (exit, code.to_owned()),
+            "{arguments:?}"
+        );
+    }
+    let login = ["login", "--login", "x", "--server", "http://gd.example.cn"];
+    assert_eq!(
+        refused(folder.path(), &login),
+        (2, "insecure_address".to_owned())
+    );
+    let output = doorstep(
+        folder.path(),
+        &["login", "--login", "x", "--server", "http://127.0.0.1:9"],
+        &[("DOORSTEP_PASSWORD", "x")],
+    );
+    assert_eq!(
+        output.status.code(),
+        Some(4),
+        "nobody listens: try again later"
+    );
+}
