@@ -20,7 +20,7 @@ async fn get(server: &TestServer, person: &Person, path: &str) -> Reply {
 }
 
 async fn decide(server: &TestServer, person: &Person, id: Uuid, body: Json) -> Reply {
-    let path = format!("/api/v1/conflicts/{id}/decision");
+    let path = format!("/api/conflicts/{id}/decision");
     server
         .send("POST", &path, Some(&person.token), Some(body))
         .await
@@ -28,7 +28,7 @@ async fn decide(server: &TestServer, person: &Person, id: Uuid, body: Json) -> R
 }
 
 async fn show(server: &TestServer, person: &Person, id: Uuid) -> Json {
-    let reply = get(server, person, &format!("/api/v1/conflicts/{id}")).await;
+    let reply = get(server, person, &format!("/api/conflicts/{id}")).await;
     assert_eq!(reply.status, 200, "{}", reply.body);
     reply.body
 }
@@ -42,7 +42,7 @@ async fn a_supervisor_takes_one_of_two_names_and_both_collectors_are_told() {
     let list = get(
         &server,
         &supervisor,
-        &format!("/api/v1/conflicts?area={DISTRICT}&kind=field"),
+        &format!("/api/conflicts?area={DISTRICT}&kind=field"),
     )
     .await
     .body;
@@ -119,7 +119,7 @@ async fn a_supervisor_takes_one_of_two_names_and_both_collectors_are_told() {
     .await;
     assert_eq!((again.status, again.code()), (409, "already_decided"));
     assert!(
-        get(&server, &supervisor, "/api/v1/conflicts").await.body["items"]
+        get(&server, &supervisor, "/api/conflicts").await.body["items"]
             .as_array()
             .unwrap()
             .is_empty()
@@ -183,7 +183,7 @@ async fn another_value_must_fit_the_field() {
     let reply = get(
         &server,
         &supervisor,
-        &format!("/api/v1/conflicts/{id}?purpose=%E8%A3%81%E5%86%B3"),
+        &format!("/api/conflicts/{id}?purpose=%E8%A3%81%E5%86%B3"),
     )
     .await;
     assert!(
@@ -236,7 +236,7 @@ async fn two_supervisors_cannot_decide_one_item() {
     let first = server.person(Role::Supervisor, VILLAGE).await.unwrap();
     let second = server.person(Role::Supervisor, DISTRICT).await.unwrap();
     let (id, ..) = server.dispute(VILLAGE).await.unwrap();
-    let path = format!("/api/v1/conflicts/{id}/decision");
+    let path = format!("/api/conflicts/{id}/decision");
     let version = show(&server, &first, id).await["version"].as_i64().unwrap();
     let with_version = |person: Person, choice: usize| {
         let url = format!("http://{}{path}", server.address);
@@ -266,7 +266,7 @@ async fn only_supervisors_of_the_area_see_and_decide() {
     for area in [NEXT_VILLAGE, OTHER_DISTRICT] {
         let elsewhere = server.person(Role::Supervisor, area).await.unwrap();
         assert_eq!(
-            get(&server, &elsewhere, &format!("/api/v1/conflicts/{id}"))
+            get(&server, &elsewhere, &format!("/api/conflicts/{id}"))
                 .await
                 .status,
             404
@@ -275,7 +275,7 @@ async fn only_supervisors_of_the_area_see_and_decide() {
             decide(&server, &elsewhere, id, take.clone()).await.status,
             404
         );
-        let list = get(&server, &elsewhere, "/api/v1/conflicts?status=any")
+        let list = get(&server, &elsewhere, "/api/conflicts?status=any")
             .await
             .body;
         assert!(list["items"].as_array().unwrap().is_empty());
@@ -299,7 +299,7 @@ async fn an_item_is_assigned_becomes_overdue_and_is_found_by_both() {
         .await
         .unwrap();
     let (id, ..) = server.dispute(VILLAGE).await.unwrap();
-    let path = format!("/api/v1/conflicts/{id}/assignee");
+    let path = format!("/api/conflicts/{id}/assignee");
     let assign = |body: Json| server.send("PUT", &path, Some(&chief.token), Some(body));
     let refused = assign(json!({ "assignee": stranger.id })).await.unwrap();
     assert_eq!(refused.body["error"]["fields"][0]["code"], "may_not_decide");
@@ -330,9 +330,9 @@ async fn an_item_is_assigned_becomes_overdue_and_is_found_by_both() {
                 .len()
         }
     };
-    assert_eq!(count("/api/v1/conflicts?assignee=me", &local).await, 1);
-    assert_eq!(count("/api/v1/conflicts?assignee=none", &chief).await, 0);
-    assert_eq!(count("/api/v1/conflicts?overdue=true", &chief).await, 0);
+    assert_eq!(count("/api/conflicts?assignee=me", &local).await, 1);
+    assert_eq!(count("/api/conflicts?assignee=none", &chief).await, 0);
+    assert_eq!(count("/api/conflicts?overdue=true", &chief).await, 0);
     server
         .clock
         .advance(std::time::Duration::from_secs(2 * 86_400));
@@ -343,15 +343,9 @@ async fn an_item_is_assigned_becomes_overdue_and_is_found_by_both() {
         token,
         ..chief.clone()
     };
-    assert_eq!(count("/api/v1/conflicts?overdue=true", &chief).await, 1);
-    assert_eq!(
-        count("/api/v1/conflicts?older_than_days=1", &chief).await,
-        1
-    );
-    assert_eq!(
-        count("/api/v1/conflicts?older_than_days=3", &chief).await,
-        0
-    );
+    assert_eq!(count("/api/conflicts?overdue=true", &chief).await, 1);
+    assert_eq!(count("/api/conflicts?older_than_days=1", &chief).await, 1);
+    assert_eq!(count("/api/conflicts?older_than_days=3", &chief).await, 0);
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use uuid::Uuid;
 const NUMBER: &str = "11010519491231002X";
 
 async fn decide(server: &TestServer, person: &Person, id: Uuid, body: Json) -> Reply {
-    let path = format!("/api/v1/conflicts/{id}/decision");
+    let path = format!("/api/conflicts/{id}/decision");
     server
         .send("POST", &path, Some(&person.token), Some(body))
         .await
@@ -24,7 +24,7 @@ async fn decide(server: &TestServer, person: &Person, id: Uuid, body: Json) -> R
 }
 
 async fn undo(server: &TestServer, person: &Person, id: Uuid) -> Reply {
-    let path = format!("/api/v1/conflicts/{id}/decision");
+    let path = format!("/api/conflicts/{id}/decision");
     server
         .send("DELETE", &path, Some(&person.token), None)
         .await
@@ -32,7 +32,7 @@ async fn undo(server: &TestServer, person: &Person, id: Uuid) -> Reply {
 }
 
 async fn show(server: &TestServer, person: &Person, id: Uuid) -> Json {
-    let path = format!("/api/v1/conflicts/{id}");
+    let path = format!("/api/conflicts/{id}");
     let reply = server
         .send("GET", &path, Some(&person.token), None)
         .await
@@ -267,7 +267,7 @@ async fn two_persons_in_one_record_are_parted() {
     let list = server
         .send(
             "GET",
-            "/api/v1/conflicts?field=name",
+            "/api/conflicts?field=name",
             Some(&supervisor.token),
             None,
         )
@@ -332,7 +332,7 @@ async fn two_persons_in_one_record_are_parted() {
         Some(NUMBER.into())
     );
     let open = server
-        .send("GET", "/api/v1/conflicts", Some(&supervisor.token), None)
+        .send("GET", "/api/conflicts", Some(&supervisor.token), None)
         .await
         .unwrap()
         .body;
@@ -422,7 +422,7 @@ async fn one_rule_decides_many_and_says_so_before() {
             .extend(rule.as_object().unwrap().clone());
         server.send(
             "POST",
-            "/api/v1/conflicts/bulk-decision",
+            "/api/conflicts/bulk-decision",
             Some(&supervisor.token),
             Some(body),
         )
@@ -461,7 +461,7 @@ async fn one_rule_decides_many_and_says_so_before() {
         "{look}"
     );
     let open = server
-        .send("GET", "/api/v1/conflicts", Some(&supervisor.token), None)
+        .send("GET", "/api/conflicts", Some(&supervisor.token), None)
         .await
         .unwrap()
         .body;
@@ -481,7 +481,7 @@ async fn one_rule_decides_many_and_says_so_before() {
     let reply = server
         .send(
             "POST",
-            "/api/v1/conflicts/bulk-decision",
+            "/api/conflicts/bulk-decision",
             Some(&supervisor.token),
             Some(foreign),
         )
@@ -492,7 +492,7 @@ async fn one_rule_decides_many_and_says_so_before() {
     let reply = server
         .send(
             "POST",
-            "/api/v1/conflicts/bulk-decision",
+            "/api/conflicts/bulk-decision",
             Some(&supervisor.token),
             Some(wrong),
         )

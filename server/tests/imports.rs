@@ -31,7 +31,7 @@ async fn upload(
     query: &str,
     file: impl Into<Vec<u8>>,
 ) -> Reply {
-    let url = format!("http://{}/api/v1/imports?{query}", server.address);
+    let url = format!("http://{}/api/imports?{query}", server.address);
     let request = reqwest::Client::new()
         .post(url)
         .bearer_auth(&person.token)
@@ -58,7 +58,7 @@ async fn get(server: &TestServer, person: &Person, path: &str) -> Json {
 /// Waits until the import's step has ended.
 async fn ended(server: &TestServer, person: &Person, id: &str) -> Json {
     for _ in 0..1_200 {
-        let view = get(server, person, &format!("/api/v1/imports/{id}")).await;
+        let view = get(server, person, &format!("/api/imports/{id}")).await;
         let status = view["status"].as_str().unwrap();
         if !["checking", "running", "undoing"].contains(&status) {
             assert_eq!(view["failure"], Json::Null, "{view}");
@@ -91,7 +91,7 @@ async fn bring_in(
 
 async fn rows(server: &TestServer, person: &Person, import: &Json) -> Vec<Json> {
     let path = format!(
-        "/api/v1/imports/{}/rows?limit=500",
+        "/api/imports/{}/rows?limit=500",
         import["id"].as_str().unwrap()
     );
     get(server, person, &path).await["items"]
@@ -248,7 +248,7 @@ async fn a_dry_run_says_what_each_row_comes_to_and_writes_nothing() {
     problem(4, "unknown_area");
     assert_eq!(rows[5]["duplicate_row"], 2);
 
-    let path = format!("/api/v1/imports/{}/run", checked["id"].as_str().unwrap());
+    let path = format!("/api/imports/{}/run", checked["id"].as_str().unwrap());
     let reply = server
         .send("POST", &path, Some(&supervisor.token), None)
         .await
@@ -272,7 +272,7 @@ async fn a_dry_run_says_what_each_row_comes_to_and_writes_nothing() {
         1
     );
     let result = format!(
-        "/api/v1/imports/{}/result.csv",
+        "/api/imports/{}/result.csv",
         checked["id"].as_str().unwrap()
     );
     let file = get(&server, &supervisor, &result).await;
@@ -362,7 +362,7 @@ async fn a_changed_row_changes_its_fields_and_what_phones_wrote_since_stays() {
     );
 
     // Taken back: the newer file's values go, and only those.
-    let path = format!("/api/v1/imports/{}/undo", newer["id"].as_str().unwrap());
+    let path = format!("/api/imports/{}/undo", newer["id"].as_str().unwrap());
     assert_eq!(
         server
             .send("POST", &path, Some(&supervisor.token), None)
@@ -400,7 +400,7 @@ async fn an_import_is_taken_back_but_for_what_was_edited_since() {
         .edit(second, &fields(&[("phone", "13900139000")]))
         .unwrap();
     phone.send(&server, vec![edit]).await.unwrap();
-    let path = format!("/api/v1/imports/{}/undo", done["id"].as_str().unwrap());
+    let path = format!("/api/imports/{}/undo", done["id"].as_str().unwrap());
     server
         .send("POST", &path, Some(&supervisor.token), None)
         .await
@@ -467,12 +467,7 @@ async fn duplicates_are_found_by_number_and_by_likeness() {
     assert_eq!(rows[1]["duplicate_of"], json!(other.0));
     assert_eq!(record(&rows[2]), child);
     assert_eq!(rows[4]["duplicate_row"], 5);
-    let list = get(
-        &server,
-        &supervisor,
-        "/api/v1/conflicts?kind=duplicate_person",
-    )
-    .await;
+    let list = get(&server, &supervisor, "/api/conflicts?kind=duplicate_person").await;
     let pairs: Vec<(&Json, &Json)> = list["items"]
         .as_array()
         .unwrap()
@@ -484,7 +479,7 @@ async fn duplicates_are_found_by_number_and_by_likeness() {
         let detail = get(
             &server,
             &supervisor,
-            &format!("/api/v1/conflicts/{}", item["id"].as_str().unwrap()),
+            &format!("/api/conflicts/{}", item["id"].as_str().unwrap()),
         )
         .await;
         assert!(
@@ -565,7 +560,7 @@ async fn a_run_that_died_goes_on_where_it_stood() {
         1_344,
         "what was written is not written twice"
     );
-    let view = get(&server, &supervisor, &format!("/api/v1/imports/{id}")).await;
+    let view = get(&server, &supervisor, &format!("/api/imports/{id}")).await;
     assert_eq!(view["status"], "done");
 }
 
@@ -604,7 +599,7 @@ async fn workbooks_and_old_encodings_are_read_and_heads_can_be_mapped_by_hand() 
     assert_eq!(reply.body["columns"][1]["field"], Json::Null);
     let id = reply.body["id"].as_str().unwrap().to_owned();
     let run = |path: &'static str, body: Option<Json>, method: &'static str| {
-        let path = format!("/api/v1/imports/{id}/{path}");
+        let path = format!("/api/imports/{id}/{path}");
         let (server, token) = (&server, supervisor.token.clone());
         async move {
             server
@@ -661,12 +656,7 @@ async fn workbooks_and_old_encodings_are_read_and_heads_can_be_mapped_by_hand() 
         server.value_of(house, "floor_area_m2").await.unwrap(),
         Some("144.3".into())
     );
-    let template = get(
-        &server,
-        &supervisor,
-        "/api/v1/import-templates?type=resident",
-    )
-    .await;
+    let template = get(&server, &supervisor, "/api/import-templates?type=resident").await;
     assert!(
         template.as_str().unwrap().contains("姓名")
             && template.as_str().unwrap().contains("居住地址")
@@ -749,10 +739,7 @@ async fn only_who_imports_in_an_area_brings_in_and_sees_its_files() {
     .await;
     let stranger = server.person(Role::Supervisor, NEXT_VILLAGE).await.unwrap();
     for path in ["", "/rows", "/result.csv"] {
-        let path = format!(
-            "/api/v1/imports/{}{path}",
-            mine.body["id"].as_str().unwrap()
-        );
+        let path = format!("/api/imports/{}{path}", mine.body["id"].as_str().unwrap());
         assert_eq!(
             server
                 .send("GET", &path, Some(&stranger.token), None)
@@ -764,7 +751,7 @@ async fn only_who_imports_in_an_area_brings_in_and_sees_its_files() {
         );
     }
     assert!(
-        get(&server, &stranger, "/api/v1/imports").await["items"]
+        get(&server, &stranger, "/api/imports").await["items"]
             .as_array()
             .unwrap()
             .is_empty()

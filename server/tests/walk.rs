@@ -114,7 +114,7 @@ impl Things {
         let (conflict, ..) = server.dispute(village).await.unwrap();
         let supervisor = server.person(Role::Supervisor, village).await.unwrap();
         let address = server.address;
-        let url = format!("http://{address}/api/v1/imports?type=house&area={village}");
+        let url = format!("http://{address}/api/imports?type=house&area={village}");
         let file = "房屋地址,房屋用途\n某路1号1室,自用\n";
         let request = reqwest::Client::new().post(url).body(file);
         let reply = request.bearer_auth(&supervisor.token).send().await.unwrap();

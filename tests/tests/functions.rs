@@ -124,7 +124,7 @@ impl Sources {
         };
         match kind {
             "GET" | "POST" | "PUT" | "PATCH" | "DELETE" => {
-                let inside = rest.strip_prefix("/api/v1").unwrap_or(rest);
+                let inside = rest.strip_prefix("/api").unwrap_or(rest);
                 let quoted = [format!("\"{rest}\""), format!("\"{inside}\"")];
                 let found = self
                     .server

@@ -8,7 +8,7 @@ use crate::failure::{Failure, Outcome};
 use crate::output;
 use crate::remote::{RemoteArgs, text};
 
-const ROUTE: &str = "/api/v1/conflicts";
+const ROUTE: &str = "/api/conflicts";
 
 /// 待裁决事项
 #[derive(clap::Subcommand, Debug)]

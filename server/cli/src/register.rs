@@ -12,7 +12,7 @@ use crate::output;
 use crate::remote::{Remote, RemoteArgs, text};
 use crate::users::all_pages;
 
-const ROUTE: &str = "/api/v1/imports";
+const ROUTE: &str = "/api/imports";
 /// Time between looks at how far it has come.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
 /// Wrong rows shown; `--json` gives all.

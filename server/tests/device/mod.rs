@@ -235,8 +235,7 @@ impl SimDevice {
                     .unwrap(),
                 Action::Fetch(scope, offer) => {
                     self.bundles += 1;
-                    self.bundle_path =
-                        format!("/api/sync/bundles/{}", hex::encode(&offer.digest));
+                    self.bundle_path = format!("/api/sync/bundles/{}", hex::encode(&offer.digest));
                     let url = format!("http://{}{}", server.address, self.bundle_path);
                     let answer = reqwest::Client::new()
                         .get(url)

@@ -1,7 +1,7 @@
 //! The addresses that demo and bench ask. One place, so that a route that moves is followed in one line.
 
 /// Devices connect here.
-pub const SYNC: &str = "/api/v1/sync";
+pub const SYNC: &str = "/api/sync";
 /// Whether the server can serve.
 pub const READY: &str = "/health/ready";
 /// Console sign-in.
@@ -15,6 +15,6 @@ pub const USERS: &str = "/api/users";
 /// The audit log's verification.
 pub const AUDIT_VERIFY: &str = "/api/audit/verify";
 /// The supervisor's queue.
-pub const CONFLICTS: &str = "/api/v1/conflicts";
+pub const CONFLICTS: &str = "/api/conflicts";
 /// Registers' files.
-pub const IMPORTS: &str = "/api/v1/imports";
+pub const IMPORTS: &str = "/api/imports";

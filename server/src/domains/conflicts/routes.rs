@@ -18,7 +18,7 @@ use crate::http::{Body, Params, Segment, etag};
 use crate::state::AppState;
 
 /// The queue of the caller's areas, with counts by kind.
-#[utoipa::path(get, path = "/api/v1/conflicts", tag = "conflicts", operation_id = "list_conflicts",
+#[utoipa::path(get, path = "/api/conflicts", tag = "conflicts", operation_id = "list_conflicts",
     params(ConflictQuery),
     extensions(("x-access" = json!("conflicts.read"))),
     responses((status = 200, body = ConflictList)))]
@@ -31,7 +31,7 @@ pub async fn list_conflicts(
 }
 
 /// One item with both sides and what speaks for them. Secret values are masked unless a purpose is stated.
-#[utoipa::path(get, path = "/api/v1/conflicts/{conflict_id}", tag = "conflicts", operation_id = "show_conflict",
+#[utoipa::path(get, path = "/api/conflicts/{conflict_id}", tag = "conflicts", operation_id = "show_conflict",
     params(("conflict_id" = Uuid, Path), ShowQuery),
     extensions(("x-access" = json!("conflicts.read"))),
     responses((status = 200, body = ConflictDetail)))]
@@ -51,7 +51,7 @@ pub async fn show_conflict(
 }
 
 /// Decides an item. With If-Match, only the version that was read.
-#[utoipa::path(post, path = "/api/v1/conflicts/{conflict_id}/decision", tag = "conflicts",
+#[utoipa::path(post, path = "/api/conflicts/{conflict_id}/decision", tag = "conflicts",
     operation_id = "decide_conflict", params(("conflict_id" = Uuid, Path)), request_body = Decide,
     extensions(("x-access" = json!("conflicts.decide"))),
     responses((status = 200, body = Decided), (status = 409, body = crate::http::respond::ErrorBody),
@@ -70,7 +70,7 @@ pub async fn decide_conflict(
 }
 
 /// Takes a decision back within a day: the former values are put again and the item is open.
-#[utoipa::path(delete, path = "/api/v1/conflicts/{conflict_id}/decision", tag = "conflicts",
+#[utoipa::path(delete, path = "/api/conflicts/{conflict_id}/decision", tag = "conflicts",
     operation_id = "undo_conflict", params(("conflict_id" = Uuid, Path)),
     extensions(("x-access" = json!("conflicts.decide"))),
     responses((status = 200, body = Decided), (status = 409, body = crate::http::respond::ErrorBody)))]
@@ -87,7 +87,7 @@ pub async fn undo_conflict(
 }
 
 /// Gives an item to someone who may decide it, and sets its due time.
-#[utoipa::path(put, path = "/api/v1/conflicts/{conflict_id}/assignee", tag = "conflicts",
+#[utoipa::path(put, path = "/api/conflicts/{conflict_id}/assignee", tag = "conflicts",
     operation_id = "assign_conflict", params(("conflict_id" = Uuid, Path)), request_body = Assign,
     extensions(("x-access" = json!("conflicts.decide"))),
     responses((status = 200, body = ConflictView), (status = 412, body = crate::http::respond::ErrorBody)))]
@@ -105,7 +105,7 @@ pub async fn assign_conflict(
 }
 
 /// Decides many items of one field by one rule; `dry_run` only says what it would decide.
-#[utoipa::path(post, path = "/api/v1/conflicts/bulk-decision", tag = "conflicts",
+#[utoipa::path(post, path = "/api/conflicts/bulk-decision", tag = "conflicts",
     operation_id = "decide_conflicts", request_body = BulkDecide,
     extensions(("x-access" = json!("conflicts.decide"))),
     responses((status = 200, body = BulkDone)))]

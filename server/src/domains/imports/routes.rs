@@ -22,7 +22,7 @@ pub const LARGEST: usize = table::LARGEST + 1;
 
 /// Takes in a register's file: CSV (UTF-8, UTF-16, GB18030) or a workbook. `then=check` judges its rows at once,
 /// `then=run` writes them too.
-#[utoipa::path(post, path = "/api/v1/imports", tag = "imports", operation_id = "upload_import",
+#[utoipa::path(post, path = "/api/imports", tag = "imports", operation_id = "upload_import",
     params(UploadQuery), request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     extensions(("x-access" = json!("register.import"))),
     responses((status = 201, body = ImportView), (status = 422, body = crate::http::respond::ErrorBody)))]
@@ -37,7 +37,7 @@ pub async fn upload_import(
 }
 
 /// Imports of the caller's areas, the newest first.
-#[utoipa::path(get, path = "/api/v1/imports", tag = "imports", operation_id = "list_imports",
+#[utoipa::path(get, path = "/api/imports", tag = "imports", operation_id = "list_imports",
     params(ImportQuery),
     extensions(("x-access" = json!("register.import"))),
     responses((status = 200, body = Page<ImportView>)))]
@@ -50,7 +50,7 @@ pub async fn list_imports(
 }
 
 /// One import: its heads, how far it has come, how many rows came to what.
-#[utoipa::path(get, path = "/api/v1/imports/{import_id}", tag = "imports", operation_id = "show_import",
+#[utoipa::path(get, path = "/api/imports/{import_id}", tag = "imports", operation_id = "show_import",
     params(("import_id" = Uuid, Path)),
     extensions(("x-access" = json!("register.import"))),
     responses((status = 200, body = ImportView), (status = 304)))]
@@ -65,7 +65,7 @@ pub async fn show_import(
 }
 
 /// Sends columns to other fields than their heads say.
-#[utoipa::path(put, path = "/api/v1/imports/{import_id}/mapping", tag = "imports", operation_id = "map_import",
+#[utoipa::path(put, path = "/api/imports/{import_id}/mapping", tag = "imports", operation_id = "map_import",
     params(("import_id" = Uuid, Path)), request_body = SetMapping,
     extensions(("x-access" = json!("register.import"))),
     responses((status = 200, body = ImportView), (status = 412, body = crate::http::respond::ErrorBody)))]
@@ -83,7 +83,7 @@ pub async fn map_import(
 }
 
 /// Begins the dry run: a verdict for each row, nothing written.
-#[utoipa::path(post, path = "/api/v1/imports/{import_id}/check", tag = "imports", operation_id = "check_import",
+#[utoipa::path(post, path = "/api/imports/{import_id}/check", tag = "imports", operation_id = "check_import",
     params(("import_id" = Uuid, Path)),
     extensions(("x-access" = json!("register.import"))),
     responses((status = 202, body = ImportView), (status = 409, body = crate::http::respond::ErrorBody)))]
@@ -97,7 +97,7 @@ pub async fn check_import(
 }
 
 /// Begins to write what the check found.
-#[utoipa::path(post, path = "/api/v1/imports/{import_id}/run", tag = "imports", operation_id = "run_import",
+#[utoipa::path(post, path = "/api/imports/{import_id}/run", tag = "imports", operation_id = "run_import",
     params(("import_id" = Uuid, Path)),
     extensions(("x-access" = json!("register.import"))),
     responses((status = 202, body = ImportView), (status = 409, body = crate::http::respond::ErrorBody)))]
@@ -111,7 +111,7 @@ pub async fn run_import(
 }
 
 /// Begins to take an import back: what it made is cancelled, what it changed gets its former values.
-#[utoipa::path(post, path = "/api/v1/imports/{import_id}/undo", tag = "imports", operation_id = "undo_import",
+#[utoipa::path(post, path = "/api/imports/{import_id}/undo", tag = "imports", operation_id = "undo_import",
     params(("import_id" = Uuid, Path)),
     extensions(("x-access" = json!("register.import"))),
     responses((status = 202, body = ImportView), (status = 409, body = crate::http::respond::ErrorBody)))]
@@ -125,7 +125,7 @@ pub async fn undo_import(
 }
 
 /// Rows with their verdicts and what is to be said about each, by column.
-#[utoipa::path(get, path = "/api/v1/imports/{import_id}/rows", tag = "imports", operation_id = "list_import_rows",
+#[utoipa::path(get, path = "/api/imports/{import_id}/rows", tag = "imports", operation_id = "list_import_rows",
     params(("import_id" = Uuid, Path), RowQuery),
     extensions(("x-access" = json!("register.import"))),
     responses((status = 200, body = Page<RowView>)))]
@@ -141,7 +141,7 @@ pub async fn list_import_rows(
 }
 
 /// The rows as they were read, with what each came to, as CSV.
-#[utoipa::path(get, path = "/api/v1/imports/{import_id}/result.csv", tag = "imports",
+#[utoipa::path(get, path = "/api/imports/{import_id}/result.csv", tag = "imports",
     operation_id = "export_import_result", params(("import_id" = Uuid, Path)),
     extensions(("x-access" = json!("register.import"))),
     responses((status = 200, content_type = "text/csv", body = String)))]
@@ -155,7 +155,7 @@ pub async fn export_import_result(
 }
 
 /// The heads of a file for residents or houses, as CSV.
-#[utoipa::path(get, path = "/api/v1/import-templates", tag = "imports", operation_id = "show_import_template",
+#[utoipa::path(get, path = "/api/import-templates", tag = "imports", operation_id = "show_import_template",
     params(TemplateQuery),
     extensions(("x-access" = json!("register.import")), ("x-scope" = json!("whole"))),
     responses((status = 200, content_type = "text/csv", body = String)))]
