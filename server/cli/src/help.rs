@@ -69,11 +69,12 @@ pub(crate) fn in_chinese(command: Command) -> Command {
 }
 
 /// What the library says in English and no setting changes.
-const IN_CHINESE: [(&str, &str); 4] = [
+const IN_CHINESE: [(&str, &str); 5] = [
     ("[OPTIONS]", "[选项]"),
     ("[default: ", "[默认："),
     ("[env: ", "[环境变量："),
     ("[possible values: ", "[可选："),
+    ("Possible values:", "可选："),
 ];
 
 /// Shows the help or version that was asked for, or says what is wrong with the arguments.

@@ -250,7 +250,7 @@ fn what_is_recorded_offline_is_seen_on_the_other_device() {
     let document = automerge::Automerge::load(&std::fs::read(&file).unwrap()).unwrap();
     use automerge::ReadDoc;
     let (value, _) = document.get(automerge::ROOT, "remark").unwrap().unwrap();
-    assert_eq!(value.to_str(), Some("一楼"));
+    assert_eq!(value.as_str(), Some("一楼"));
 
     let verdict = run(
         server.path(),

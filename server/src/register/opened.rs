@@ -14,6 +14,9 @@ use super::sealing;
 use crate::error::{ApiError, ApiResult};
 use crate::keys::{KeyRing, WrappedKey};
 
+/// A change's hash, its user and device, when it was made and when accepted.
+type MakerRow = (Vec<u8>, Option<Uuid>, Uuid, DateTime<Utc>, DateTime<Utc>);
+
 const OPEN: &str = include_str!("sql/open_records.sql");
 const LOCK: &str = include_str!("sql/lock_opened.sql");
 const MAKERS: &str = "SELECT hash, user_id, device_id, made_at, accepted_at FROM changes \
@@ -165,12 +168,11 @@ pub async fn makers(
     hashes: &[ChangeHash],
 ) -> ApiResult<BTreeMap<ChangeHash, Maker>> {
     let hashes: Vec<Vec<u8>> = hashes.iter().map(|hash| hash.0.to_vec()).collect();
-    let rows: Vec<(Vec<u8>, Option<Uuid>, Uuid, DateTime<Utc>, DateTime<Utc>)> =
-        sqlx::query_as(MAKERS)
-            .bind(record.0)
-            .bind(&hashes)
-            .fetch_all(tx)
-            .await?;
+    let rows: Vec<MakerRow> = sqlx::query_as(MAKERS)
+        .bind(record.0)
+        .bind(&hashes)
+        .fetch_all(tx)
+        .await?;
     let maker =
         |(hash, user, device, made_at, accepted_at): (Vec<u8>, Option<Uuid>, Uuid, _, _)| {
             let hash = ChangeHash(hash.try_into().ok()?);
