@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use doorstep_core::ids::ConflictId;
-use sqlx::types::Uuid;
+use uuid::Uuid;
 
 use super::model::{
     Assign, BulkDecide, BulkDone, ConflictDetail, ConflictList, ConflictQuery, ConflictView,

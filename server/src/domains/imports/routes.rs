@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use doorstep_core::ids::ImportId;
-use sqlx::types::Uuid;
+use uuid::Uuid;
 
 use super::model::{
     ImportQuery, ImportView, RowQuery, RowView, SetMapping, TemplateQuery, UploadQuery,
