@@ -141,16 +141,16 @@ pub(super) async fn decide(
     stage.report.conflicts_decided = decided;
     let left = new_items(stage, &plot.queued_before).await?;
     say.check("队列中没有遗留 (the queue is empty again)", left.is_empty())?;
-    let told = |at: usize| -> anyhow::Result<bool> {
-        let messages = stage.phones[at].device.states("message/")?;
-        Ok(messages
-            .iter()
-            .any(|message| message.json.contains("conflict_decided")))
-    };
-    say.check(
-        "当事采集员都收到了结果 (both are told)",
-        told(LI_TABLET)? && told(CHEN)?,
-    )
+    for at in [LI_TABLET, CHEN] {
+        let told = |phone: &Phone| -> anyhow::Result<bool> {
+            let messages = phone.device.states("message/")?;
+            Ok(messages
+                .iter()
+                .any(|message| message.json.contains("conflict_decided")))
+        };
+        stage.phones[at].until("裁决结果", told).await?;
+    }
+    say.check("当事采集员都收到了结果 (both are told)", true)
 }
 
 fn decision_of<'a>(plot: &'a Plot, item: &'a Item, detail: &Value) -> anyhow::Result<Decision<'a>> {

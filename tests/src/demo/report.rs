@@ -13,8 +13,6 @@ pub struct Report {
     pub changes_sent: u64,
     /// Of these, accepted by the server.
     pub changes_accepted: u64,
-    /// Photos sent.
-    pub photos_sent: u64,
     /// Rows of the register's files that were imported.
     pub rows_imported: u64,
     /// Fields that two phones changed and that merged without anyone's help.

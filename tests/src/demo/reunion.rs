@@ -10,7 +10,7 @@ use doorstep_core::ids::{Actor, RecordId};
 use doorstep_core::records;
 use doorstep_core::value::Value;
 
-use super::offline::{LI_PHONE, LI_TABLET, Plot, WANG};
+use super::offline::{LI_PHONE, LI_TABLET, Plot};
 use super::{Say, Stage, queue};
 
 /// What came of it.
@@ -63,7 +63,6 @@ pub(super) async fn meet(stage: &mut Stage, plot: &Plot, say: &mut Say<'_>) -> a
     let visits = stage.phones[LI_PHONE].device.events_about(plot.shared)?;
     let visited = visits.iter().find(|event| event.id == plot.visit);
     say.check("王强的走访到了李静的手机上 (the visit)", visited.is_some())?;
-    photos(stage, plot, say).await?;
 
     let items = queue::new_items(stage, &plot.queued_before).await?;
     stage.report.conflicts_opened = items.len();
@@ -108,32 +107,4 @@ pub(super) fn shown(record_type: &str, key: &str, value: &Value) -> String {
         .and_then(codes::table)
         .and_then(|table| table.label(code));
     format!("{label} {}", meaning.unwrap_or(code))
-}
-
-/// Both photos are at the server whole, and another phone can look at them.
-async fn photos(stage: &mut Stage, plot: &Plot, say: &mut Say<'_>) -> anyhow::Result<()> {
-    let registers = stage.phones[WANG].device.record(plot.shared)?.registers;
-    let mut digests: Vec<String> = registers
-        .keys()
-        .filter_map(|key| key.strip_prefix("photos/"))
-        .map(str::to_owned)
-        .collect();
-    for event in stage.phones[LI_TABLET].device.events_about(plot.shared)? {
-        let keys = event
-            .fields
-            .keys()
-            .filter_map(|key| key.strip_prefix("photos/"));
-        digests.extend(keys.map(str::to_owned));
-    }
-    let mut bytes = 0;
-    for digest in &digests {
-        bytes += stage.phones[LI_TABLET].device.photo(digest).await?.len();
-    }
-    stage.report.photos_sent = digests.len() as u64;
-    let text = format!(
-        "{} 张照片到齐，{:.1} MB，平板逐张取回并核对摘要 (photos)",
-        digests.len(),
-        bytes as f64 / 1e6
-    );
-    say.check(&text, digests.len() == 2)
 }
