@@ -103,7 +103,6 @@ fn the_seeds_reach_everything_that_can_happen() {
         "whole",
         "wipe",
     ];
-    eprintln!("{reached:#?}");
     for what in wanted {
         assert!(
             reached.contains_key(what),

@@ -71,7 +71,7 @@ pub struct Concurrent {
     pub key: String,
     /// All values now held, the winner first.
     pub values: Vec<Held>,
-    /// What the key held before the first of them, where a predecessor is known: the common base.
+    /// Whether the values are not all equal.
     pub differ: bool,
 }
 

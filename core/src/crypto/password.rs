@@ -1,4 +1,4 @@
-//! Passwords at rest: PBKDF2-HMAC-SM3 (GB/T 32918 family; RFC 8018 construction), salted, compared in constant time.
+//! Passwords at rest: PBKDF2 (RFC 8018) over HMAC-SM3 (GB/T 32905-2016), salted, compared in constant time.
 
 use ::sm3::Sm3;
 use subtle::ConstantTimeEq;

@@ -304,7 +304,7 @@ impl DeviceSession {
             };
             // Until the last batch is kept the cursor stays at zero: a crash fetches the bundle again.
             let to = if rest.is_empty() { offer.cursor.seq } else { 0 };
-            let done = incoming::apply(store, &self.who, scope, to, &batch, false)?;
+            let done = incoming::apply(store, scope, to, &batch, false)?;
             self.unechoed = self.unechoed.saturating_sub(done.own);
             changed.extend(done.changed);
             states.extend(done.states);
@@ -350,7 +350,7 @@ impl DeviceSession {
         // A repair (from = to) answers what was said before the last batches came.
         let to = batch.to.max(at.seq);
         let repair = batch.from == batch.to;
-        let done = incoming::apply(store, &self.who, batch.scope, to, batch, repair)?;
+        let done = incoming::apply(store, batch.scope, to, batch, repair)?;
         self.unechoed = self.unechoed.saturating_sub(done.own);
         let mut actions = vec![Action::Changed(done.changed), Action::States(done.states)];
         if !done.left.is_empty() {

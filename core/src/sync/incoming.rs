@@ -9,7 +9,7 @@ use crate::projection::{self, project};
 use crate::protocol::digest::{ScopeDigest, heads_after};
 use crate::protocol::frames::{Batch, Cursor, Entry, PutEntry, StateEntry, WholeEntry};
 use crate::store::{DeviceStore, OutboxItem, RecordWrite, StoredChange, StoredRecord, WriteBatch};
-use crate::sync::{DeviceError, Identity, hole_key, loading_key};
+use crate::sync::{DeviceError, hole_key, loading_key};
 
 /// What a batch did.
 pub(super) struct Done {
@@ -47,7 +47,6 @@ struct Open {
 /// now.
 pub(super) fn apply<S: DeviceStore>(
     store: &mut S,
-    _who: &Identity,
     scope: ScopeId,
     to: u64,
     batch: &Batch,
