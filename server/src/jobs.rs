@@ -3,9 +3,10 @@
 use std::future::Future;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use crate::domains::{audit, auth, imports, registry};
+use crate::domains::{audit, auth, checks, imports, registry};
 use crate::error::ApiResult;
 use crate::state::AppState;
 
@@ -13,6 +14,9 @@ const PRUNE_EVERY: Duration = Duration::from_secs(600);
 const REMIND_EVERY: Duration = Duration::from_secs(3_600);
 /// Imports begin at once; this finds those whose node died.
 const IMPORT_EVERY: Duration = Duration::from_secs(15);
+
+/// Checks are looked at when the register says so; this finds those whose node died, and what is overdue.
+const CHECK_EVERY: Duration = Duration::from_secs(60);
 
 /// Starts all jobs; they end when the server stops.
 pub fn start(state: &AppState) -> JoinHandle<()> {
@@ -32,6 +36,13 @@ pub fn start(state: &AppState) -> JoinHandle<()> {
                 REMIND_EVERY,
                 |state| async move { registry::service::remind_returns(&state).await.map(drop) }
             ),
+            wake(
+                &state,
+                "checks",
+                &state.checks_due,
+                CHECK_EVERY,
+                |state| async move { checks::service::work(&state).await }
+            ),
             repeat(&state, "imports", IMPORT_EVERY, |state| async move {
                 imports::service::work(&state).await
             }),
@@ -47,16 +58,29 @@ async fn repeat<F>(state: &AppState, name: &str, every: Duration, job: impl Fn(A
 where
     F: Future<Output = ApiResult<()>>,
 {
+    wake(state, name, &Notify::new(), every, job).await;
+}
+
+/// As `repeat`, and whenever someone asks.
+async fn wake<F>(
+    state: &AppState,
+    name: &str,
+    asked: &Notify,
+    every: Duration,
+    job: impl Fn(AppState) -> F,
+) where
+    F: Future<Output = ApiResult<()>>,
+{
     let mut ticks = tokio::time::interval(every);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = state.stopped() => return,
-            _ = ticks.tick() => {
-                if let Err(error) = job(state.clone()).await {
-                    tracing::error!(job = name, %error, "a job failed");
-                }
-            }
+            _ = ticks.tick() => {}
+            () = asked.notified() => {}
+        }
+        if let Err(error) = job(state.clone()).await {
+            tracing::error!(job = name, %error, "a job failed");
         }
     }
 }

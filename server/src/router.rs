@@ -19,9 +19,11 @@ use utoipa_axum::routes;
 use crate::domains::areas::routes as areas;
 use crate::domains::audit::routes as audit;
 use crate::domains::auth::routes as auth;
+use crate::domains::checks::routes as checks;
 use crate::domains::conflicts::routes as conflicts;
 use crate::domains::devices::routes as devices;
 use crate::domains::imports::routes as imports;
+use crate::domains::messages::routes as messages;
 use crate::domains::registry::routes as registry;
 use crate::domains::users::routes as users;
 use crate::domains::visits::routes as visits;
@@ -140,6 +142,11 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(visits::list_visits))
         .routes(routes!(visits::count_visits))
         .routes(routes!(visits::list_due_visits))
+        .routes(routes!(messages::list_messages))
+        // What those responsible for an address are asked
+        .routes(routes!(checks::list_checks))
+        .routes(routes!(checks::show_check))
+        .routes(routes!(checks::answer_check))
         // The conflict queue
         .routes(routes!(conflicts::list_conflicts))
         .routes(routes!(conflicts::decide_conflicts))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::PgPool;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -31,6 +31,8 @@ pub struct AppState {
     pub hub: Hub,
     /// Writes the audit records of reads.
     pub audit: AuditWriter,
+    /// Wakes the job that opens checks and acts on their answers.
+    pub checks_due: Arc<Notify>,
     /// What `/metrics` shows.
     pub metrics: PrometheusHandle,
     /// Turns true when the server begins to stop.
@@ -55,6 +57,7 @@ impl AppState {
             config: Arc::new(config),
             live: Live::default(),
             hub: Hub::default(),
+            checks_due: Arc::default(),
             metrics: metrics::recorder()?,
             pool,
             clock,

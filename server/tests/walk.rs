@@ -51,6 +51,25 @@ impl Operation {
     }
 }
 
+/// A check in a village: two main residences of one person are claimed there.
+async fn check(server: &TestServer, person: &Person, village: &str, resident: &str) -> String {
+    for address in ["陕西中路12弄28号1702室", "永嘉路5弄6号201室"] {
+        let fields =
+            json!({ "resident": resident, "address": address, "kind": "living", "main": true });
+        create(server, person, "residences", village, fields).await;
+    }
+    doorstep_server::domains::checks::service::work(&server.state)
+        .await
+        .unwrap();
+    let path = format!("/api/checks?resident={resident}");
+    let list = server
+        .send("GET", &path, Some(&person.token), None)
+        .await
+        .unwrap()
+        .body;
+    list["items"][0]["id"].as_str().unwrap().to_owned()
+}
+
 fn operations() -> Vec<Operation> {
     let document = serde_json::to_value(router::description()).unwrap();
     let mut found = Vec::new();
@@ -112,6 +131,7 @@ impl Things {
         let residence = json!({ "resident": resident, "house": house, "kind": "living" });
         let residence = create(server, &person, "residences", village, residence).await;
         let (conflict, ..) = server.dispute(village).await.unwrap();
+        let check = check(server, &person, village, &resident).await;
         let supervisor = server.person(Role::Supervisor, village).await.unwrap();
         let address = server.address;
         let url = format!("http://{address}/api/imports?type=house&area={village}");
@@ -126,6 +146,7 @@ impl Things {
                 ("grant_id", text(&grants[0])),
                 ("session_id", text(&sessions[0])),
                 ("conflict_id", conflict.to_string()),
+                ("check_id", check),
                 ("import_id", text(&import)),
                 ("area_code", village.to_owned()),
                 // No bundle has it; that a real one is kept from others is shown in tests/sync.rs.
@@ -181,6 +202,7 @@ impl Things {
             }
             "upload_import" => json!("房屋地址,房屋用途\n某路1号1室,自用"),
             "map_import" => json!({ "columns": [] }),
+            "answer_check" => json!({ "answer": "02" }),
             "assign_conflict" => json!({ "assignee": null }),
             // Read as a file of areas; who may not change the city's tree is refused before.
             "import_areas" => json!("code,name,level,parent"),

@@ -140,6 +140,7 @@ built_in![
     "cancel_reason",
     "certificate_kind",
     "change_reason",
+    "check_answer",
     "checked_item",
     "country",
     "district",

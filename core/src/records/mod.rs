@@ -1,4 +1,5 @@
-//! Records are declared once, as data: `resident.toml`, `house.toml`, `residence.toml`, `visit.toml`.
+//! Records are declared once, as data: `resident.toml`, `house.toml`, `residence.toml`, `visit.toml`,
+//! `check_answer.toml`.
 //!
 //! From a declaration come validation ([`validate`]), masks, import, conflict rules, forms and tables;
 //! nothing else restates a rule or a code table. This module knows what a field is; it does not know
@@ -27,14 +28,15 @@ pub use types::{
 };
 pub use validate::{FieldProblem, Mode, has_errors, validate, validate_on};
 
-const SOURCES: [(&str, &str); 4] = [
+const SOURCES: [(&str, &str); 5] = [
     ("resident", include_str!("resident.toml")),
     ("house", include_str!("house.toml")),
     ("residence", include_str!("residence.toml")),
     ("visit", include_str!("visit.toml")),
+    ("check_answer", include_str!("check_answer.toml")),
 ];
 
-/// The built-in record types: resident (居民), house (房屋), residence (居住关系), visit (走访).
+/// The built-in record types: resident (居民), house (房屋), residence (居住关系), visit (走访), check_answer (核查反馈).
 pub fn all() -> &'static [RecordType] {
     static TYPES: OnceLock<Vec<RecordType>> = OnceLock::new();
     // A built-in declaration that can't be used fails the test below; it must not take a phone down.

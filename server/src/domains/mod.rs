@@ -4,9 +4,11 @@
 pub mod areas;
 pub mod audit;
 pub mod auth;
+pub mod checks;
 pub mod conflicts;
 pub mod devices;
 pub mod imports;
+pub mod messages;
 pub mod registry;
 pub mod users;
 pub mod visits;

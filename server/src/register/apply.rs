@@ -43,6 +43,8 @@ pub struct Applied {
     pub conflicts: usize,
     /// How many items were refused.
     pub refused: usize,
+    /// Whether there is something to check, or a check was answered.
+    pub checks: bool,
 }
 
 impl Applied {
@@ -50,6 +52,9 @@ impl Applied {
     pub fn tell(&mut self, state: &AppState) {
         for slice in self.slices.drain(..) {
             state.hub.publish(slice);
+        }
+        if std::mem::take(&mut self.checks) {
+            state.checks_due.notify_one();
         }
     }
 }
@@ -319,6 +324,11 @@ async fn write(
     drafts
         .across(tx, state, &records, &projections, &judgement.changes)
         .await?;
+    applied.checks = drafts.claims()
+        || judgement
+            .events
+            .iter()
+            .any(|event| event.item.event_type == "check_answer");
     let (opened, told) = drafts.write(tx, state, now, now + DUE).await?;
     applied.conflicts = opened;
     log::put_states(tx, &told, now).await?;

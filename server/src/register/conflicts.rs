@@ -270,6 +270,12 @@ impl<'a> Drafts<'a> {
         Ok(())
     }
 
+    /// Whether a main residence is claimed.
+    pub(super) fn claims(&self) -> bool {
+        let kind = ConflictKind::MainResidence.code();
+        self.items.keys().any(|(_, opened, _)| *opened == kind)
+    }
+
     fn add(&mut self, name: Name, item: Item) {
         match self.items.entry(name) {
             std::collections::btree_map::Entry::Vacant(slot) => {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
 use doorstep_core::crypto::seal::SealKey;
 use doorstep_core::ids::{AreaCode, ChangeHash, DeviceId, EventId, RecordId, ScopeId, UserId};
 use doorstep_core::protocol::codec;
@@ -30,6 +31,7 @@ const MEMBERS: &str = include_str!("sql/members.sql");
 const ERASED_AFTER: &str =
     "SELECT EXISTS (SELECT FROM scope_log WHERE scope = $1 AND seq > $2 AND kind = 6)";
 const STATE_JSON: &str = "SELECT json FROM states WHERE scope = $1 AND key = $2";
+const MESSAGES: &str = include_str!("sql/messages.sql");
 const AREAS_OF: &str = "SELECT areas FROM records WHERE id = $1";
 const SCOPE_STATES: &str =
     "SELECT key, json FROM states WHERE scope = $1 AND json <> '' ORDER BY key";
@@ -420,6 +422,37 @@ pub async fn state_json(
         .bind(scope.to_string())
         .bind(key)
         .fetch_optional(tx)
+        .await?)
+}
+
+/// Something that a user was told.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct MessageRow {
+    /// Its key in the user's scope.
+    pub key: String,
+    /// Code, text and record.
+    pub json: String,
+    /// When it was said.
+    pub changed_at: DateTime<Utc>,
+}
+
+/// What a user was told, the newest first, before the last one seen.
+///
+/// # Errors
+/// When the database fails.
+pub async fn messages(
+    tx: &mut PgConnection,
+    scope: ScopeId,
+    before: Option<(DateTime<Utc>, String)>,
+    rows: i64,
+) -> ApiResult<Vec<MessageRow>> {
+    let (at, key) = before.unzip();
+    Ok(sqlx::query_as(MESSAGES)
+        .bind(scope.to_string())
+        .bind(at)
+        .bind(key)
+        .bind(rows)
+        .fetch_all(tx)
         .await?)
 }
 

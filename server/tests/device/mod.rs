@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use doorstep_core::ids::{AreaCode, DeviceId, RecordId, ScopeId, UserId};
+use doorstep_core::ids::{AreaCode, DeviceId, EventId, RecordId, ScopeId, UserId};
 use doorstep_core::protocol::digest::ScopeDigest;
 use doorstep_core::protocol::frames::{Down, Up};
 use doorstep_core::rights::Role;
@@ -108,6 +108,78 @@ impl SimDevice {
         let now = self.now();
         let fields = Fields::from([(key.to_owned(), Value::from(value))]);
         edit::update(&mut self.store, &self.who, id, &fields, now).unwrap();
+    }
+
+    /// A residence of a resident at an address of this device's area.
+    pub(crate) fn create_residence(
+        &mut self,
+        resident: RecordId,
+        address: &str,
+        main: bool,
+    ) -> RecordId {
+        self.made += 1;
+        let now = self.now();
+        let mut random = [self.made; 10];
+        random[..9].copy_from_slice(&self.who.device.as_bytes()[7..]);
+        let id = RecordId::new(now, random);
+        let fields = Fields::from([
+            ("resident".to_owned(), resident.to_string().into()),
+            ("kind".to_owned(), "living".into()),
+            ("address".to_owned(), address.into()),
+            ("main".to_owned(), main.into()),
+        ]);
+        let area = self.area;
+        edit::create(
+            &mut self.store,
+            &self.who,
+            id,
+            "residence",
+            area,
+            fields,
+            now,
+        )
+        .unwrap();
+        id
+    }
+
+    pub(crate) fn claim_main(&mut self, residence: RecordId) {
+        let now = self.now();
+        let fields = Fields::from([("main".to_owned(), true.into())]);
+        edit::update(&mut self.store, &self.who, residence, &fields, now).unwrap();
+    }
+
+    /// The checks that this device is asked.
+    pub(crate) fn checks(&self) -> Vec<String> {
+        let states = self.store.states("check/").unwrap();
+        let asked = states.into_iter().filter(|state| !state.json.is_empty());
+        asked
+            .map(|state| state.key["check/".len()..].to_owned())
+            .collect()
+    }
+
+    /// Answers a check, with or without a signal.
+    pub(crate) fn answer_check(&mut self, check: &str, resident: RecordId, answer: &str) {
+        self.made += 1;
+        let now = self.now();
+        let id = EventId::new(now, [self.made; 10]);
+        let fields = Fields::from([
+            ("check".to_owned(), check.into()),
+            ("resident".to_owned(), resident.to_string().into()),
+            ("at".to_owned(), now.0.into()),
+            ("answer".to_owned(), answer.into()),
+            ("note".to_owned(), "已上门".into()),
+        ]);
+        let area = self.area;
+        edit::record_event(
+            &mut self.store,
+            &self.who,
+            id,
+            "check_answer",
+            area,
+            fields,
+            now,
+        )
+        .unwrap();
     }
 
     /// The administrator takes back everything the person was granted.

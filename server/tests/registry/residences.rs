@@ -1,5 +1,6 @@
 //! A main residence is claimed, compared, and moves in one step.
 
+use doorstep_server::domains::checks;
 use doorstep_server::testing::city::NEXT_VILLAGE;
 use serde_json::{Value, json};
 
@@ -75,6 +76,7 @@ async fn a_claim_beside_another_main_residence_is_compared_and_goes_to_the_queue
         sides[1]["conflict"].is_string(),
         "an item waits for a supervisor"
     );
+    checks::service::work(&kit.server.state).await.unwrap();
     assert_eq!(
         kit.messages(&kit.collector, "main_residence_check").await,
         1,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use doorstep_core::ids::{ConflictId, RecordId, ScopeId};
+use doorstep_core::ids::{ConflictId, RecordId, ScopeId, UserId};
 use doorstep_core::protocol::codec;
 use doorstep_core::protocol::frames::{Outcome as ItemOutcome, StateEntry};
 use doorstep_core::value::{Fields, Value};
@@ -17,6 +17,7 @@ use super::{list, persons, residence, store};
 use crate::database::system_tx;
 use crate::domains::audit::{self, Entry};
 use crate::domains::auth::Actor;
+use crate::domains::checks;
 use crate::error::{ApiError, ApiResult, Kind, Problems};
 use crate::register::{self, Applied};
 use crate::state::AppState;
@@ -40,7 +41,7 @@ pub(super) async fn decide(
     require_open(&case)?;
     let plan = plan_of(&mut tx, state, actor, &case, &input.action).await?;
     let code = input.action.code();
-    let mut done = carry_out(&mut tx, state, actor, &case, plan, code, input.note).await?;
+    let mut done = carry_out(&mut tx, state, actor.user, &case, plan, code, input.note).await?;
     let entry = Entry::by(actor, state.clock.now(), "decide_conflict")
         .subject("conflict", id)
         .area(case.row.area()?);
@@ -117,8 +118,8 @@ async fn plan_of(
         Action::Dismiss => Ok(plan::dismiss(case)),
         Action::Refuse => Ok(plan::refuse(case)),
         Action::Accept { items } => plan::accept(case, state, items.as_deref()),
-        Action::Confirm => residence::confirm(case, state).await,
-        Action::Deny => residence::deny(case, state).await,
+        Action::Confirm => residence::confirm(tx, case, state).await,
+        Action::Deny => residence::deny(tx, case, state).await,
         Action::Merge {
             survivor,
             take_from_other,
@@ -136,7 +137,7 @@ async fn plan_of(
 pub(super) async fn carry_out(
     tx: &mut PgConnection,
     state: &AppState,
-    actor: &Actor,
+    by: UserId,
     case: &Case,
     plan: Plan,
     action: &str,
@@ -144,7 +145,7 @@ pub(super) async fn carry_out(
 ) -> ApiResult<Done> {
     let now = state.clock.now();
     let writes = written(tx, state, &plan).await?;
-    let mut applied = register::apply(tx, state, plan.submissions(state, actor)).await?;
+    let mut applied = register::apply(tx, state, plan.submissions(state, by)).await?;
     require_applied(&applied)?;
     if let Some((other, survivor)) = plan.merge {
         applied
@@ -177,14 +178,22 @@ pub(super) async fn carry_out(
             "decided"
         },
         at: now,
-        by: actor.user.0,
+        by: by.0,
         decision: &decision,
         outcome: &sealed,
     };
     store::decide(tx, &end).await?;
-    close(tx, state, actor, case, &plan.close, now).await?;
+    close(tx, state, by, case, &plan.close, now).await?;
     let told = plan.told.len();
-    let states = messages(state, case, "conflict_decided", plan.told);
+    let mut states = messages(state, case, "conflict_decided", plan.told);
+    let settled: Vec<ConflictId> = plan
+        .close
+        .iter()
+        .copied()
+        .chain([case.row.id])
+        .map(ConflictId)
+        .collect();
+    states.extend(checks::service::close_of(tx, state, &settled).await?);
     applied
         .slices
         .extend(register::append_states(tx, states, now).await?);
@@ -251,7 +260,7 @@ pub(super) fn require_applied(applied: &Applied) -> ApiResult<()> {
 async fn close(
     tx: &mut PgConnection,
     state: &AppState,
-    actor: &Actor,
+    by: UserId,
     case: &Case,
     ids: &[sqlx::types::Uuid],
     now: DateTime<Utc>,
@@ -268,7 +277,7 @@ async fn close(
             id: *id,
             status: "dismissed",
             at: now,
-            by: actor.user.0,
+            by: by.0,
             decision: &decision,
             outcome: &sealed,
         };
@@ -282,7 +291,7 @@ pub(super) fn messages(
     state: &AppState,
     case: &Case,
     code: &str,
-    told: BTreeMap<doorstep_core::ids::UserId, String>,
+    told: BTreeMap<UserId, String>,
 ) -> Vec<(ScopeId, StateEntry)> {
     let at = state.clock.timestamp();
     told.into_iter()

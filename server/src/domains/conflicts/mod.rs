@@ -5,6 +5,7 @@
 mod assign;
 mod bulk;
 mod case;
+mod claims;
 mod decide;
 mod list;
 mod model;
@@ -12,6 +13,7 @@ mod persons;
 mod plan;
 mod residence;
 pub mod routes;
+pub mod service;
 mod show;
 mod store;
 mod undo;

@@ -11,7 +11,6 @@ use doorstep_core::value::{Fields, Value};
 use sqlx::types::Uuid;
 
 use super::case::{Case, Refused};
-use crate::domains::auth::Actor;
 use crate::error::{ApiError, ApiResult, Problems};
 use crate::register::{Prepared, Submission, Submitter};
 use crate::state::AppState;
@@ -46,7 +45,7 @@ impl Plan {
     }
 
     /// What goes to the register, for the decider.
-    pub(super) fn submissions(&self, state: &AppState, actor: &Actor) -> Vec<Submission> {
+    pub(super) fn submissions(&self, state: &AppState, by: UserId) -> Vec<Submission> {
         let items = self
             .puts
             .iter()
@@ -56,7 +55,7 @@ impl Plan {
                 fields: fields.clone(),
             });
         let own = Submission {
-            who: Submitter::server(state, actor.user),
+            who: Submitter::server(state, by),
             envelope: None,
             items: items.collect(),
         };

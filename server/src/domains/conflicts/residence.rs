@@ -1,60 +1,59 @@
-//! Two communities claim one resident's main residence: the claim is confirmed or denied.
+//! Two communities claim one resident's main residence: the claim is confirmed or denied. What that writes is the
+//! registry's rule; here is who is told and what else it answers.
 
-use doorstep_core::ids::RecordId;
-use doorstep_core::rights::{Permission, Role};
-use doorstep_core::value::{Fields, Value};
+use std::collections::BTreeSet;
+
+use doorstep_core::ids::{AreaCode, RecordId};
+use doorstep_core::value::Value;
+use sqlx::PgConnection;
 
 use super::case::Case;
 use super::plan::Plan;
-use crate::domains::users;
+use super::store;
+use crate::domains::registry::service::{MainResidence, concerned, main_residence_changes};
 use crate::error::{ApiError, ApiResult};
 use crate::register::Opened;
 use crate::state::AppState;
 
-/// The main residence moves to the claim; every other one stops being the main one.
-pub(super) async fn confirm(case: &Case, state: &AppState) -> ApiResult<Plan> {
+/// The main residence moves to the claim; every other one stops being the main one, and other claims fall.
+pub(super) async fn confirm(
+    tx: &mut PgConnection,
+    case: &Case,
+    state: &AppState,
+) -> ApiResult<Plan> {
     let claim = claim(case)?;
-    let mut plan = Plan::default();
-    for residence in case.residences_of(case.record) {
-        let is_claim = residence.id == claim.id;
-        if is_claim || is_main(residence) {
-            let main = Fields::from([("main".to_owned(), Value::Bool(is_claim))]);
-            plan.put(residence.id, &residence.record_type, main);
-        }
-        if !is_claim && is_main(residence) {
-            let text = "一位居民的主要居住地经主管确认已迁到别处，原居住地不再是主要居住地。";
-            tell_supervisors(&mut plan, state, residence, text).await?;
-        }
-    }
-    tell_makers(
-        &mut plan,
-        case,
-        "主要居住地的变更已由主管确认，请更新后查看。",
-    );
+    let mut plan = plan(tx, case, state, MainResidence::MovesTo(claim.id)).await?;
+    plan.close = store::open_of_record(tx, case.record.0, &["main_residence"], case.row.id).await?;
+    let text = "一位居民的主要居住地经核实已变更，请更新后查看。";
+    tell_communities(&mut plan, case, state, text).await?;
+    tell_makers(&mut plan, case, "主要居住地的变更已确认，请更新后查看。");
     Ok(plan)
 }
 
 /// The claim falls; the main residence stays where it was.
-pub(super) async fn deny(case: &Case, state: &AppState) -> ApiResult<Plan> {
+pub(super) async fn deny(tx: &mut PgConnection, case: &Case, state: &AppState) -> ApiResult<Plan> {
     let claim = claim(case)?;
-    let mut plan = Plan::default();
-    plan.put(
-        claim.id,
-        &claim.record_type,
-        Fields::from([("main".to_owned(), Value::Bool(false))]),
-    );
-    let held = case
-        .residences_of(case.record)
-        .find(|residence| residence.id != claim.id && is_main(residence));
-    if let Some(held) = held {
-        let text = "另一社区对一位居民主要居住地的认领未获确认，主要居住地不变。";
-        tell_supervisors(&mut plan, state, held, text).await?;
-    }
+    let mut plan = plan(tx, case, state, MainResidence::IsNot(claim.id)).await?;
+    let text = "对一位居民主要居住地的认领未获确认，主要居住地不变。";
+    tell_communities(&mut plan, case, state, text).await?;
     tell_makers(
         &mut plan,
         case,
         "主要居住地的变更未获主管确认，主要居住地不变。",
     );
+    Ok(plan)
+}
+
+async fn plan(
+    tx: &mut PgConnection,
+    case: &Case,
+    state: &AppState,
+    becomes: MainResidence,
+) -> ApiResult<Plan> {
+    let mut plan = Plan::default();
+    for (residence, fields) in main_residence_changes(tx, state, case.record, becomes).await? {
+        plan.put(residence, "residence", fields);
+    }
     Ok(plan)
 }
 
@@ -71,30 +70,29 @@ fn claim(case: &Case) -> ApiResult<&Opened> {
         })
 }
 
-fn is_main(residence: &Opened) -> bool {
-    residence.registers.get("main") == Some(&Value::Bool(true))
-}
-
 fn tell_makers(plan: &mut Plan, case: &Case, text: &str) {
     for user in case.makers() {
         plan.told.insert(user, text.to_owned());
     }
 }
 
-/// The supervisors where a residence lies: they lose or keep a resident without having been asked.
-async fn tell_supervisors(
+/// Collectors and supervisors where the resident lived, lives and is claimed to live.
+async fn tell_communities(
     plan: &mut Plan,
+    case: &Case,
     state: &AppState,
-    residence: &Opened,
     text: &str,
 ) -> ApiResult<()> {
-    for area in &residence.areas {
-        let holders = users::service::holders(state, Permission::DecideConflicts, area).await?;
-        for grant in holders
-            .iter()
-            .filter(|grant| grant.role == Role::Supervisor)
-        {
-            plan.told.insert(grant.user, text.to_owned());
+    let mains = case
+        .residences_of(case.record)
+        .filter(|residence| residence.registers.get("main") == Some(&Value::Bool(true)));
+    let areas: BTreeSet<AreaCode> = mains
+        .flat_map(|residence| residence.areas.clone())
+        .collect();
+    for area in areas {
+        let here = concerned(state, &area).await?;
+        for user in here.collectors.into_iter().chain(here.supervisors) {
+            plan.told.insert(user, text.to_owned());
         }
     }
     Ok(())

@@ -16,6 +16,8 @@ const DECIDE: &str = include_str!("sql/decide.sql");
 const REOPEN: &str = include_str!("sql/reopen.sql");
 const ASSIGN: &str = "UPDATE conflicts SET assignee = $2, due_at = $3, assigned_by = $4, assigned_at = $5, \
     version = version + 1 WHERE id = $1";
+const NEXT_UNCHECKED: &str = include_str!("sql/next_unchecked.sql");
+const NOTE_CHECKED: &str = "UPDATE conflicts SET checks_opened_at = $2 WHERE id = $1";
 const OPEN_OF_RECORD: &str = "SELECT id FROM conflicts WHERE record_id = $1 AND status = 'open' AND kind = ANY($2) AND id <> $3 \
     ORDER BY id FOR UPDATE";
 const OPEN_PAIR: &str = "SELECT id FROM conflicts WHERE kind = 'duplicate_person' AND status = 'open' \
@@ -137,6 +139,24 @@ pub(super) async fn assign(
         .bind(assignee)
         .bind(due)
         .bind(by)
+        .bind(at)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// The oldest claim to a main residence without checks, locked unless another node has it.
+pub(super) async fn next_unchecked(tx: &mut PgConnection) -> sqlx::Result<Option<ConflictRow>> {
+    sqlx::query_as(NEXT_UNCHECKED).fetch_optional(tx).await
+}
+
+pub(super) async fn note_checked(
+    tx: &mut PgConnection,
+    id: Uuid,
+    at: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query(NOTE_CHECKED)
+        .bind(id)
         .bind(at)
         .execute(tx)
         .await?;

@@ -122,7 +122,7 @@ pub(super) async fn undo(
         slices.extend(register::bring_back(&mut tx, other).await?);
     }
     let plan = back(state, &outcome);
-    let mut applied = register::apply(&mut tx, state, plan.submissions(state, actor)).await?;
+    let mut applied = register::apply(&mut tx, state, plan.submissions(state, actor.user)).await?;
     require_applied(&applied)?;
     let reopened: Vec<_> = outcome.closed.iter().chain([&id]).map(|id| id.0).collect();
     store::reopen(&mut tx, &reopened, now + DUE)

@@ -134,8 +134,8 @@ pub(super) async fn compare(
     })
 }
 
-/// Says that a residence is the main one. Where another is held, the register opens an item for a supervisor; the
-/// collectors of both addresses are asked to check, and supervisors of both areas told.
+/// Says that a residence is the main one. Where another is held, the register opens an item for a supervisor, and the
+/// checks' job asks those responsible for the addresses, as for a claim that a phone makes.
 pub(super) async fn claim(
     state: &AppState,
     actor: &Actor,
@@ -185,23 +185,13 @@ pub(super) async fn claim(
         edit::today(state),
     );
     Problems::from(errors).finish()?;
-    let mut areas: BTreeSet<AreaCode> = BTreeSet::from([open.row.sealed.area()?]);
-    for main in &held {
-        areas.insert(main.tie.sealed.area()?);
-    }
-    let mut applied = edit::put(
+    let applied = edit::put(
         &mut tx,
         state,
         Submitter::user(state, actor),
         vec![Put::of(&open, fields)],
     )
     .await?;
-    if !held.is_empty() {
-        let told = told(state, actor, resident, &areas).await?;
-        applied
-            .slices
-            .extend(register::append_states(&mut tx, told, state.clock.now()).await?);
-    }
     let detail = json!({ "residence": input.residence, "evidence": input.evidence.len(), "others": held.len() });
     edit::finish(
         state,
@@ -214,46 +204,6 @@ pub(super) async fn claim(
     )
     .await?;
     compare(state, actor, resident).await
-}
-
-/// A check for the collectors of the addresses, a notice for those who decide there.
-async fn told(
-    state: &AppState,
-    actor: &Actor,
-    resident: RecordId,
-    areas: &BTreeSet<AreaCode>,
-) -> ApiResult<
-    Vec<(
-        doorstep_core::ids::ScopeId,
-        doorstep_core::protocol::frames::StateEntry,
-    )>,
-> {
-    let mut all = notify::Concerned::default();
-    for area in areas {
-        let concerned = notify::concerned(state, area).await?;
-        all.collectors.extend(concerned.collectors);
-        all.supervisors.extend(concerned.supervisors);
-    }
-    all.collectors.remove(&actor.user);
-    all.supervisors
-        .retain(|user| *user != actor.user && !all.collectors.contains(user));
-    let check = "有一位居民的主要居住地被认领到另一处，请上门核查您负责的地址，并把结果告诉主管。";
-    let notice = "有一位居民的主要居住地在两处社区之间认领，采集员正在核查，请在待裁决事项中处理。";
-    let mut told = notify::messages(
-        state,
-        all.collectors,
-        "main_residence_check",
-        check,
-        resident,
-    )?;
-    told.extend(notify::messages(
-        state,
-        all.supervisors,
-        "main_residence_claimed",
-        notice,
-        resident,
-    )?);
-    Ok(told)
 }
 
 /// Makes a residence the main one and all others of the resident not, in one step. For one who decides in both areas;
@@ -369,30 +319,74 @@ pub async fn move_main_residence(
     resident: RecordId,
     to: RecordId,
 ) -> ApiResult<Applied> {
+    let changes = main_residence_changes(tx, state, resident, MainResidence::MovesTo(to)).await?;
+    let put = |(record, fields)| Put {
+        record,
+        record_type: "residence".to_owned(),
+        fields,
+    };
+    edit::put(tx, state, who, changes.into_iter().map(put).collect()).await
+}
+
+/// What becomes of a resident's main residence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MainResidence {
+    /// This residence becomes the main one, and no other is.
+    MovesTo(RecordId),
+    /// This residence is not the main one; the others stay as they are.
+    IsNot(RecordId),
+}
+
+/// What that writes, by residence, each of them locked: the one place of the rule that there is at most one.
+///
+/// # Errors
+/// `not_the_residents` when the residence is another's or ended; when the database fails.
+pub async fn main_residence_changes(
+    tx: &mut PgConnection,
+    state: &AppState,
+    resident: RecordId,
+    becomes: MainResidence,
+) -> ApiResult<Vec<(RecordId, Fields)>> {
+    let (MainResidence::MovesTo(named) | MainResidence::IsNot(named)) = becomes;
     let ties: Vec<Uuid> = store::ties(tx, &[resident.0], false)
         .await?
         .into_iter()
         .map(|tie| tie.sealed.id)
         .collect();
-    if !ties.contains(&to.0) {
+    if !ties.contains(&named.0) {
         return Err(ApiError::field(
             "residence",
             "not_the_residents",
             "请选择此人名下有效的居住关系",
         ));
     }
-    let mut puts = Vec::new();
+    let mut changes = Vec::new();
     for row in store::lock(tx, &ties).await? {
         let open = Open::new(state, row).await?;
-        let is_target = open.row.sealed.id == to.0;
-        if is_target || open.yes("main") {
-            puts.push(Put::of(
-                &open,
-                Fields::from([("main".to_owned(), is_target.into())]),
-            ));
-        }
+        let id = RecordId(open.row.sealed.id);
+        let main = match becomes {
+            MainResidence::MovesTo(to) if id == to => true,
+            MainResidence::MovesTo(_) if open.yes("main") => false,
+            MainResidence::IsNot(not) if id == not => false,
+            _ => continue,
+        };
+        changes.push((id, Fields::from([("main".to_owned(), main.into())])));
     }
-    edit::put(tx, state, who, puts).await
+    Ok(changes)
+}
+
+/// The residences in force that say to be the main one, each with the area it lies in.
+///
+/// # Errors
+/// When the database fails, or a sealed value was altered.
+pub async fn main_residences(
+    tx: &mut PgConnection,
+    state: &AppState,
+    resident: RecordId,
+) -> ApiResult<Vec<(RecordId, AreaCode)>> {
+    let mains = mains(state, tx, resident).await?;
+    let place = |main: Main| Ok((RecordId(main.tie.sealed.id), main.tie.sealed.area()?));
+    mains.into_iter().map(place).collect()
 }
 
 struct Main {

@@ -15,15 +15,19 @@ use crate::state::AppState;
 
 /// Who works in an area.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Concerned {
+pub struct Concerned {
     /// Who goes to the doors there.
-    pub(super) collectors: BTreeSet<UserId>,
+    pub collectors: BTreeSet<UserId>,
     /// Who decides there: concerned, though no collectors.
-    pub(super) supervisors: BTreeSet<UserId>,
+    pub supervisors: BTreeSet<UserId>,
 }
 
-/// Who works in the area. Uses a connection of its own: call it before a transaction is opened.
-pub(super) async fn concerned(state: &AppState, area: &AreaCode) -> ApiResult<Concerned> {
+/// Who works in the area, through a grant on it or above. Uses a connection of its own: where a transaction is open
+/// already, call it seldom.
+///
+/// # Errors
+/// When the database fails.
+pub async fn concerned(state: &AppState, area: &AreaCode) -> ApiResult<Concerned> {
     let mut concerned = Concerned::default();
     for grant in users::service::holders(state, Permission::WriteRegister, area).await? {
         match grant.role {

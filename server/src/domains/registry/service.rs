@@ -1,7 +1,10 @@
 //! What other domains and jobs may ask of the registry.
 
 pub use super::away::remind_returns;
-pub use super::main_residence::move_main_residence;
+pub use super::main_residence::{
+    MainResidence, main_residence_changes, main_residences, move_main_residence,
+};
+pub use super::notify::{Concerned, concerned};
 
 /// A key of a caller's as an answer may repeat it: it is not ours, so not at any length.
 pub(super) fn short(key: &str) -> String {

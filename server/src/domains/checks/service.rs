@@ -1,0 +1,35 @@
+//! What jobs and other domains may ask of checks.
+
+use doorstep_core::ids::{ConflictId, ScopeId};
+use doorstep_core::protocol::frames::StateEntry;
+use sqlx::PgConnection;
+
+use super::{act, escalate, open, store, tell};
+use crate::error::ApiResult;
+use crate::state::AppState;
+
+/// Opens checks for new claims, acts on what was answered, and tells supervisors of what is overdue. For a job; safe
+/// to run on several nodes at once.
+///
+/// # Errors
+/// When the database fails; what was done by then stays done.
+pub async fn work(state: &AppState) -> ApiResult<()> {
+    open::open_for_claims(state).await?;
+    act::act_on_answers(state).await?;
+    escalate::escalate(state).await
+}
+
+/// Ends the open checks of items that were decided without them, in the decision's transaction; gives what phones are
+/// told.
+///
+/// # Errors
+/// When the database fails.
+pub async fn close_of(
+    tx: &mut PgConnection,
+    state: &AppState,
+    items: &[ConflictId],
+) -> ApiResult<Vec<(ScopeId, StateEntry)>> {
+    let ids: Vec<_> = items.iter().map(|item| item.0).collect();
+    let rows = store::close_of(tx, &ids, state.clock.now()).await?;
+    rows.iter().map(tell::withdrawn).collect()
+}
