@@ -16,6 +16,7 @@ use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::console::routes as console;
 use crate::domains::areas::routes as areas;
 use crate::domains::audit::routes as audit;
 use crate::domains::auth::routes as auth;
@@ -81,6 +82,8 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(auth::begin_second_factor))
         .routes(routes!(auth::confirm_second_factor))
         .routes(routes!(auth::remove_second_factor))
+        // What consoles hear while they are open
+        .routes(routes!(console::stream_notices))
         // Users and what they are granted
         .routes(routes!(users::create_user, users::list_users))
         .routes(routes!(users::show_user, users::update_user))
@@ -215,7 +218,7 @@ pub fn build(state: AppState) -> Router {
         ))
         .layer(Extension(Arc::new(document)))
         .layer(Extension(SyncState::start(&state)))
-        .fallback(|| async { ApiError::not_found("这个地址") })
+        .fallback(console::answer)
         .method_not_allowed_fallback(|| async {
             ApiError::new(
                 Kind::NotAllowed,

@@ -16,9 +16,9 @@ use crate::state::AppState;
 /// Names a request in answers, log and audit.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Scripts only from ourselves, nothing framed, nothing posted elsewhere.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; \
-     base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
+/// Scripts and styles only from ourselves and from files, nothing framed, nothing posted elsewhere.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; script-src 'self'; style-src 'self'; \
+     img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
 
 tokio::task_local! {
     static CURRENT: String;
@@ -81,6 +81,14 @@ fn secure(headers: &mut HeaderMap, id: &str) {
     headers.insert(
         header::REFERRER_POLICY,
         HeaderValue::from_static("no-referrer"),
+    );
+    headers.insert(
+        HeaderName::from_static("cross-origin-opener-policy"),
+        HeaderValue::from_static("same-origin"),
+    );
+    headers.insert(
+        HeaderName::from_static("permissions-policy"),
+        HeaderValue::from_static("camera=(), microphone=(), geolocation=(), payment=()"),
     );
     headers
         .entry(header::CACHE_CONTROL)

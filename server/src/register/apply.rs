@@ -45,6 +45,8 @@ pub struct Applied {
     pub refused: usize,
     /// Whether there is something to check, or a check was answered.
     pub checks: bool,
+    /// The areas whose queue got an item, or more of one.
+    pub queues: BTreeSet<AreaCode>,
 }
 
 impl Applied {
@@ -55,6 +57,9 @@ impl Applied {
         }
         if std::mem::take(&mut self.checks) {
             state.checks_due.notify_one();
+        }
+        for area in std::mem::take(&mut self.queues) {
+            state.live.queue_changed(area);
         }
     }
 }
@@ -329,8 +334,10 @@ async fn write(
             .events
             .iter()
             .any(|event| event.item.event_type == "check_answer");
-    let (opened, told) = drafts.write(tx, state, now, now + DUE).await?;
-    applied.conflicts = opened;
+    let written = drafts.write(tx, state, now, now + DUE).await?;
+    applied.conflicts = written.opened;
+    applied.queues = written.areas;
+    let told = written.told;
     log::put_states(tx, &told, now).await?;
     for (scope, entry) in told {
         writes.push_state(scope, entry);

@@ -49,6 +49,17 @@ struct Item {
     tell: BTreeSet<UserId>,
 }
 
+/// What writing the items did.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    /// How many were opened.
+    pub(super) opened: usize,
+    /// What their makers are told.
+    pub(super) told: Vec<(ScopeId, StateEntry)>,
+    /// The areas whose queue changed.
+    pub(super) areas: BTreeSet<AreaCode>,
+}
+
 impl<'a> Drafts<'a> {
     /// What merging found.
     pub(super) fn merged(
@@ -289,16 +300,16 @@ impl<'a> Drafts<'a> {
         }
     }
 
-    /// Opens the items, or adds to those that are open. Gives how many were opened, and what their makers are told.
+    /// Opens the items, or adds to those that are open.
     pub(super) async fn write(
         self,
         tx: &mut PgConnection,
         state: &AppState,
         now: DateTime<Utc>,
         due: DateTime<Utc>,
-    ) -> ApiResult<(usize, Vec<(ScopeId, StateEntry)>)> {
+    ) -> ApiResult<Written> {
         if self.items.is_empty() {
-            return Ok((0, Vec::new()));
+            return Ok(Written::default());
         }
         let stamp = state.clock.timestamp();
         let ids: BTreeSet<Uuid> = self.items.keys().map(|(record, _, _)| record.0).collect();
@@ -311,11 +322,13 @@ impl<'a> Drafts<'a> {
                 .collect();
         let mut new = Vec::new();
         let mut told = Vec::new();
+        let mut areas = BTreeSet::new();
         let mut names: BTreeMap<Name, (Uuid, SealKey)> = BTreeMap::new();
         for ((record, kind, subject), mut item) in self.items {
             name_makers(tx, record, &mut item).await?;
             if let Some(row) = open.remove(&(record.0, kind.to_owned(), subject.clone())) {
                 let area = row.area_code.parse().map_err(ApiError::internal)?;
+                areas.insert(area);
                 let wrapped = WrappedKey {
                     area,
                     version: row.key_version,
@@ -338,6 +351,7 @@ impl<'a> Drafts<'a> {
                 names.insert((record, kind, subject), (row.id, key));
                 continue;
             }
+            areas.insert(item.area);
             let id: ConflictId = random::id(stamp, ConflictId::new)?;
             let (key, wrapped) = state.keys.new_record_key(RecordId(id.0), item.area).await?;
             let body = sealing::seal_row(
@@ -392,7 +406,11 @@ impl<'a> Drafts<'a> {
         if !kept.is_empty() {
             store::insert_refused(tx, &kept, now).await?;
         }
-        Ok((opened, told))
+        Ok(Written {
+            opened,
+            told,
+            areas,
+        })
     }
 }
 
@@ -441,7 +459,7 @@ pub async fn suspect_duplicates(
         drafts.add(name, item);
     }
     let now = state.clock.now();
-    let (_, told) = drafts.write(tx, state, now, now + DUE).await?;
+    let told = drafts.write(tx, state, now, now + DUE).await?.told;
     super::log::append_states(tx, told, now).await
 }
 

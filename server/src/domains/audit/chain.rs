@@ -118,6 +118,7 @@ pub enum Fault {
 
 /// The outcome of a verification.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, ToSchema)]
+#[schema(as = AuditVerdict)]
 pub struct Verdict {
     /// Entries that were checked.
     pub entries: i64,

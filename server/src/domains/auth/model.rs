@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use doorstep_core::ids::AreaCode;
+use doorstep_core::rights::Permission;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -66,6 +67,8 @@ pub struct OwnGrant {
     pub area: AreaCode,
     /// The last day on which it holds.
     pub ends_on: Option<chrono::NaiveDate>,
+    /// Codes of what it allows there.
+    pub permissions: Vec<&'static str>,
 }
 
 impl From<&Grant> for OwnGrant {
@@ -76,6 +79,11 @@ impl From<&Grant> for OwnGrant {
             role_label: grant.role.label(),
             area: grant.area,
             ends_on: grant.ends_on,
+            permissions: Permission::ALL
+                .iter()
+                .filter(|permission| grant.role.may(**permission))
+                .map(|permission| permission.code())
+                .collect(),
         }
     }
 }

@@ -80,7 +80,7 @@ pub async fn actor_of_token(state: &AppState, trail: &Arc<Trail>, token: &str) -
     let row = store::session(&mut tx, &hash(token))
         .await?
         .ok_or_else(ApiError::unauthenticated)?;
-    actor_of_session(state, tx, trail, row).await
+    actor_of_session(state, tx, trail, row, Use::Counts).await
 }
 
 /// The caller of an open connection as of now: rights may have changed or ended by their date, the session may have
@@ -94,7 +94,26 @@ pub async fn refresh(state: &AppState, actor: &Actor) -> ApiResult<Actor> {
     let row = store::session_by_id(&mut tx, actor.session)
         .await?
         .ok_or_else(ApiError::unauthenticated)?;
-    actor_of_session(state, tx, &actor.trail, row).await
+    actor_of_session(state, tx, &actor.trail, row, Use::Counts).await
+}
+
+/// As [`refresh`], but no use of the session: for a console's stream, which stays open while nobody is there.
+///
+/// # Errors
+/// As [`actor_of_token`].
+pub async fn look(state: &AppState, actor: &Actor) -> ApiResult<Actor> {
+    let mut tx = system_tx(&state.pool).await?;
+    let row = store::session_by_id(&mut tx, actor.session)
+        .await?
+        .ok_or_else(ApiError::unauthenticated)?;
+    actor_of_session(state, tx, &actor.trail, row, Use::None).await
+}
+
+/// Whether asking keeps a session from growing idle.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Use {
+    Counts,
+    None,
 }
 
 async fn actor_of_session(
@@ -102,6 +121,7 @@ async fn actor_of_session(
     mut tx: Tx,
     trail: &Arc<Trail>,
     row: SessionRow,
+    usage: Use,
 ) -> ApiResult<Actor> {
     let now = state.clock.now();
     require_open(state, &row, now)?;
@@ -114,7 +134,7 @@ async fn actor_of_session(
     }
     let must_change_password = row.must_change_password || is_expired(state, row.password_set_at);
     let grants = users::service::grants_of(state, &mut tx, user).await?;
-    if now - row.last_seen_at >= TOUCH_EVERY {
+    if usage == Use::Counts && now - row.last_seen_at >= TOUCH_EVERY {
         store::touch(&mut tx, row.id, now).await?;
         tx.commit().await?;
     }

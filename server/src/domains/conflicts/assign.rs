@@ -87,5 +87,6 @@ pub(super) async fn assign(
     for slice in slices {
         state.hub.publish(slice);
     }
+    state.live.queue_changed(item.area);
     Ok(item)
 }

@@ -53,6 +53,7 @@ pub(super) async fn decide(
     let items = list::views(state, &mut tx, &[row]).await?;
     audit::record(&mut tx, entry.detail(detail)).await?;
     tx.commit().await?;
+    done.applied.queues.insert(case.row.area()?);
     done.applied.tell(state);
     let item = items
         .into_iter()

@@ -174,7 +174,7 @@ pub struct ShowQuery {
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Shown {
     /// The value; masked where `masked`.
-    #[schema(value_type = Object)]
+    #[schema(value_type = serde_json::Value)]
     pub value: Value,
     /// What a code means.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -221,6 +221,7 @@ pub(super) struct ValueView {
 
 /// A record that an item is about.
 #[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = ConflictRecord)]
 pub(super) struct RecordView {
     /// The record.
     pub id: Uuid,
@@ -274,6 +275,7 @@ pub(super) struct RefusedView {
 
 /// A visit near the dispute.
 #[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = ConflictVisit)]
 pub(super) struct VisitView {
     /// The event.
     pub id: Uuid,
@@ -363,7 +365,7 @@ pub enum Action {
     /// Another value.
     Value {
         /// As a person writes it: labels of codes and full-width digits are understood. `null` clears.
-        #[schema(value_type = Object)]
+        #[schema(value_type = serde_json::Value)]
         value: Value,
     },
     /// These are two persons: one side's values go to a new resident.
@@ -372,7 +374,7 @@ pub enum Action {
         keep: usize,
         /// The new resident's fields where they differ from both.
         #[serde(default)]
-        #[schema(value_type = Object)]
+        #[schema(value_type = std::collections::BTreeMap<String, serde_json::Value>)]
         fields: Fields,
         /// The residences that go to the new resident.
         #[serde(default)]

@@ -152,6 +152,7 @@ pub(super) async fn undo(
         );
     audit::record(&mut tx, entry).await?;
     tx.commit().await?;
+    applied.queues.insert(item.area);
     applied.tell(state);
     Ok(Decided {
         item,

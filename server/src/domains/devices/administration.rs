@@ -39,6 +39,7 @@ pub(super) async fn list(
         area_pattern: area.map(|area| format!("{}%", area.prefix())),
         user: query.user,
         status: query.status.map(DeviceStatus::code),
+        unsent: query.unsent.unwrap_or(false),
         after: paging.after()?,
         rows: paging.rows(),
     };

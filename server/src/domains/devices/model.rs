@@ -186,6 +186,8 @@ pub struct DeviceQuery {
     pub user: Option<Uuid>,
     /// With this status.
     pub status: Option<DeviceStatus>,
+    /// Only those that had changes to send when they last synced.
+    pub unsent: Option<bool>,
     /// Items at most.
     pub limit: Option<u32>,
     /// Where the page before ended.

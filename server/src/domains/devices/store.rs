@@ -24,6 +24,7 @@ pub(super) struct Filter {
     pub(super) area_pattern: Option<String>,
     pub(super) user: Option<Uuid>,
     pub(super) status: Option<&'static str>,
+    pub(super) unsent: bool,
     pub(super) after: Option<Uuid>,
     pub(super) rows: i64,
 }
@@ -53,6 +54,7 @@ pub(super) async fn list(tx: &mut PgConnection, filter: &Filter) -> sqlx::Result
         .bind(filter.user)
         .bind(filter.status)
         .bind(filter.rows)
+        .bind(filter.unsent)
         .fetch_all(tx)
         .await
 }

@@ -60,13 +60,13 @@ pub struct FieldMove {
     /// Its Chinese label.
     pub label: String,
     /// Before the change.
-    #[schema(value_type = Object)]
+    #[schema(value_type = serde_json::Value)]
     pub before: Value,
     /// What the change put.
-    #[schema(value_type = Object)]
+    #[schema(value_type = serde_json::Value)]
     pub put: Value,
     /// What the record held then: another value than `put`, where a concurrent one won.
-    #[schema(value_type = Object)]
+    #[schema(value_type = serde_json::Value)]
     pub after: Value,
 }
 

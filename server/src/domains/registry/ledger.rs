@@ -58,10 +58,10 @@ pub struct FieldChangeView {
     /// Its Chinese label.
     pub label: String,
     /// Before; masked.
-    #[schema(value_type = Object)]
+    #[schema(value_type = serde_json::Value)]
     pub before: Value,
     /// After; masked.
-    #[schema(value_type = Object)]
+    #[schema(value_type = serde_json::Value)]
     pub after: Value,
     /// Who changed it.
     pub user: Uuid,
@@ -104,10 +104,10 @@ pub struct PopulationChangeView {
 #[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub struct PopulationCounts {
     /// In all, by kind.
-    #[schema(value_type = Object)]
+    #[schema(value_type = BTreeMap<String, i64>)]
     pub total: BTreeMap<String, i64>,
     /// By area and kind.
-    #[schema(value_type = Object)]
+    #[schema(value_type = BTreeMap<String, BTreeMap<String, i64>>)]
     pub areas: BTreeMap<String, BTreeMap<String, i64>>,
     /// How many more there are at the end than at the beginning.
     pub growth: i64,

@@ -90,7 +90,7 @@ pub struct RecordView {
     /// When it was last verified: the day registered, or of a visit that came later.
     pub last_verified: Option<NaiveDate>,
     /// Its values by key; personal ones masked.
-    #[schema(value_type = Object)]
+    #[schema(value_type = std::collections::BTreeMap<String, serde_json::Value>)]
     pub fields: BTreeMap<String, Value>,
     /// Where a resident lives, is registered, owns or rents; active ones.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -142,7 +142,7 @@ pub(super) struct ResidentFile {
     /// The latest visits.
     pub visits: Vec<VisitNote>,
     /// Photos by field: digests.
-    #[schema(value_type = Object)]
+    #[schema(value_type = BTreeMap<String, Vec<String>>)]
     pub photos: BTreeMap<String, Vec<String>>,
     /// How many items about the person await a decision.
     pub open_conflicts: i64,
@@ -156,12 +156,12 @@ pub(super) struct HouseFile {
     /// Who lives, is registered, owns or rents there.
     pub people: Vec<HouseMember>,
     /// How many of each class.
-    #[schema(value_type = Object)]
+    #[schema(value_type = BTreeMap<String, i64>)]
     pub classes: BTreeMap<&'static str, i64>,
     /// The latest visits.
     pub visits: Vec<VisitNote>,
     /// Photos by field: digests.
-    #[schema(value_type = Object)]
+    #[schema(value_type = BTreeMap<String, Vec<String>>)]
     pub photos: BTreeMap<String, Vec<String>>,
     /// How many items about the house await a decision.
     pub open_conflicts: i64,
@@ -217,7 +217,7 @@ pub(super) struct VisitNote {
     /// By whom.
     pub user: Uuid,
     /// Purpose, mode, result and what was checked, by key.
-    #[schema(value_type = Object)]
+    #[schema(value_type = std::collections::BTreeMap<String, serde_json::Value>)]
     pub fields: BTreeMap<String, Value>,
 }
 
@@ -230,7 +230,7 @@ pub struct CreateRecord {
     /// The village it is made in, 12 digits; for a residence in a house, the house's unless told.
     pub area: Option<String>,
     /// Values by key.
-    #[schema(value_type = Object)]
+    #[schema(value_type = std::collections::BTreeMap<String, serde_json::Value>)]
     pub fields: BTreeMap<String, Value>,
 }
 
@@ -239,7 +239,7 @@ pub struct CreateRecord {
 #[serde(deny_unknown_fields)]
 pub struct EditRecord {
     /// Values by key.
-    #[schema(value_type = Object)]
+    #[schema(value_type = std::collections::BTreeMap<String, serde_json::Value>)]
     pub fields: BTreeMap<String, Value>,
 }
 

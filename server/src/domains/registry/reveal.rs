@@ -46,7 +46,7 @@ pub struct RevealFields {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Revealed {
     /// By key.
-    #[schema(value_type = Object)]
+    #[schema(value_type = std::collections::BTreeMap<String, serde_json::Value>)]
     pub fields: BTreeMap<String, Value>,
     /// A resident's addresses, by residence.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]

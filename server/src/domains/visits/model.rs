@@ -65,7 +65,7 @@ pub struct VisitView {
     /// When the server took it.
     pub accepted_at: DateTime<Utc>,
     /// What it says by key; personal values masked.
-    #[schema(value_type = Object)]
+    #[schema(value_type = std::collections::BTreeMap<String, serde_json::Value>)]
     pub fields: BTreeMap<String, Value>,
 }
 
@@ -75,13 +75,13 @@ pub struct VisitCounts {
     /// In all.
     pub visits: i64,
     /// By purpose's code.
-    #[schema(value_type = Object)]
+    #[schema(value_type = BTreeMap<String, i64>)]
     pub purposes: BTreeMap<String, i64>,
     /// By result's code.
-    #[schema(value_type = Object)]
+    #[schema(value_type = BTreeMap<String, i64>)]
     pub results: BTreeMap<String, i64>,
     /// By collector.
-    #[schema(value_type = Object)]
+    #[schema(value_type = BTreeMap<String, i64>)]
     pub collectors: BTreeMap<String, i64>,
     /// People and houses that a visit of the period verified.
     pub verified: i64,
