@@ -15,7 +15,6 @@ type Widened<S extends Shape> = {
 export function useFilters<S extends Shape>(defaults: S): Widened<S> {
   const route = useRoute()
   const router = useRouter()
-  const path = route.path
   let pending: LocationQuery | undefined
   function set(key: string, value: Value): void {
     const text = value === defaults[key] ? undefined : String(value)
@@ -24,6 +23,7 @@ export function useFilters<S extends Shape>(defaults: S): Widened<S> {
     else query[key] = text
     if (pending === undefined) {
       // Several filters set at once make one step of the address.
+      const path = route.path
       void nextTick(() => {
         const next = pending
         pending = undefined

@@ -1,0 +1,278 @@
+// The town that the browser's tests run on: a real server with a database of its own, people with accounts, residents,
+// and devices on the command line that go offline and disagree. Everyone in it is invented.
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { randomInt } from 'node:crypto'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+
+const run = promisify(execFile)
+const repository = fileURLToPath(new URL('../../..', import.meta.url))
+const PASSWORD = 'Steady-Lamp-2026'
+
+/** 云南中路居委会, whose register is in the fixtures. */
+export const COMMITTEE = '310101002001'
+/** A committee of another street. */
+export const ELSEWHERE = '310101013001'
+export const CITY = '310000000000'
+
+/** An account. */
+export interface Person {
+  id: string
+  login: string
+  name: string
+  password: string
+  token: string
+}
+
+/** A record as a device lists it. */
+export interface Listed {
+  id: string
+  title: string
+}
+
+/** The program under test. */
+function program(): string {
+  const given = process.env['DOORSTEP_PROGRAM']
+  const places = given ? [given] : ['debug', 'release'].map(kind => join(repository, 'target', kind, 'doorstep'))
+  const found = places.find(existsSync)
+  if (!found) throw new Error(`doorstep is missing (${places.join(', ')}): cargo build -p doorstep-cli`)
+  return resolve(found)
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
+  const address = server.address()
+  await new Promise(done => server.close(done))
+  if (address === null || typeof address === 'string') throw new Error('no port')
+  return address.port
+}
+
+/** A server in a folder of its own. */
+export class Town {
+  readonly folder = mkdtempSync(join(tmpdir(), 'doorstep-console-'))
+  readonly program = program()
+  url = ''
+  people = {} as Record<'areas' | 'security' | 'auditor' | 'zhou' | 'he' | 'elsewhere' | 'li' | 'wang' | 'chen', Person>
+  /** Residents that no test has used yet. */
+  private residents: Listed[] = []
+  private houses: Listed[] = []
+  private server: ChildProcess | undefined
+
+  /** Builds it: server, accounts, register, two devices. */
+  static async build(rows = 40): Promise<Town> {
+    const town = new Town()
+    try {
+      await town.start()
+      await town.appoint()
+      await town.importRegister(rows)
+      await town.enrol('li', '李静的手机')
+      await town.enrol('wang', '王强的手机')
+      const listed = async (type: string) =>
+        (await town.device('li', 'list', type, '--limit', '500')) as { records?: Listed[] } | Listed[]
+      const plain = async (type: string) => {
+        const answer = await listed(type)
+        return Array.isArray(answer) ? answer : (answer.records ?? [])
+      }
+      town.residents = await plain('resident')
+      town.houses = await plain('house')
+      return town
+    } catch (cause) {
+      await town.close()
+      throw cause
+    }
+  }
+
+  /** Runs a command of the program; its answer as JSON. */
+  async command(args: string[], env: Record<string, string> = {}): Promise<unknown> {
+    const { stdout } = await run(this.program, [...args, '--json'], {
+      env: { ...process.env, ...env },
+      maxBuffer: 64 * 1024 * 1024,
+    })
+    return stdout.trim() === '' ? undefined : JSON.parse(stdout)
+  }
+
+  private async start(): Promise<void> {
+    const data = join(this.folder, 'server')
+    await this.command(['areas', 'import', join(repository, 'tests/fixtures/shanghai-areas.csv'), '--data', data])
+    for (const [login, role, name] of [
+      ['areas', 'area_administrator', '区划管理员'],
+      ['security', 'security_administrator', '安全管理员'],
+      ['auditor', 'auditor', '审计员'],
+    ] as const) {
+      const args = ['admin', 'create', '--data', data, '--login', login, '--role', role, '--name', name]
+      await this.command(args, { DOORSTEP_PASSWORD: `First-${PASSWORD}` })
+    }
+    const port = await freePort()
+    this.url = `http://127.0.0.1:${port}`
+    this.server = spawn(this.program, ['serve', '--data', data, '--listen', `127.0.0.1:${port}`], { stdio: 'ignore' })
+    for (let tries = 0; tries < 300; tries++) {
+      const ready = await fetch(`${this.url}/health/ready`).catch(() => undefined)
+      if (ready?.ok) return
+      await new Promise(done => setTimeout(done, 100))
+    }
+    throw new Error('the server did not come up')
+  }
+
+  /** Asks the server, as a person or as nobody. */
+  async ask(as: Person | undefined, method: string, path: string, body?: unknown): Promise<Record<string, unknown>> {
+    const response = await fetch(this.url + path, {
+      method,
+      headers: {
+        ...(as && { authorization: `Bearer ${as.token}` }),
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+      },
+      ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    })
+    const text = await response.text()
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`)
+    return (text === '' ? {} : JSON.parse(text)) as Record<string, unknown>
+  }
+
+  /** Signs in with a temporary password and sets one that stays. */
+  private async first(login: string, name: string, temporary: string): Promise<Person> {
+    const opened = await this.ask(undefined, 'POST', '/api/auth/sign-in', { login, password: temporary })
+    const person = { id: String(opened['user']), login, name, password: PASSWORD, token: String(opened['token']) }
+    await this.ask(person, 'POST', '/api/auth/password', { current: temporary, new: PASSWORD })
+    return person
+  }
+
+  /** An account that has not been signed in with yet, with its temporary password. */
+  async account(login: string, name: string, role: string, area: string): Promise<{ id: string; temporary: string }> {
+    const by = role === 'auditor' || role === 'security_administrator' ? this.people.security : this.people.areas
+    const created = await this.ask(by, 'POST', '/api/users', { login, name, area })
+    const id = String((created['user'] as Record<string, unknown>)['id'])
+    await this.ask(by, 'POST', `/api/users/${id}/grants`, { role, area })
+    return { id, temporary: String(created['temporary_password']) }
+  }
+
+  /** An account that is ready to use. */
+  async person(login: string, name: string, role: string, area = COMMITTEE): Promise<Person> {
+    const { temporary } = await this.account(login, name, role, area)
+    return this.first(login, name, temporary)
+  }
+
+  private async appoint(): Promise<void> {
+    for (const [login, name] of [
+      ['areas', '区划管理员'],
+      ['security', '安全管理员'],
+      ['auditor', '审计员'],
+    ] as const) {
+      this.people[login] = await this.first(login, name, `First-${PASSWORD}`)
+    }
+    this.people.zhou = await this.person('zhou.min', '周敏', 'supervisor')
+    this.people.he = await this.person('he.ping', '何平', 'supervisor')
+    this.people.elsewhere = await this.person('tang.yu', '唐瑜', 'supervisor', ELSEWHERE)
+    this.people.li = await this.person('li.jing', '李静', 'collector')
+    this.people.wang = await this.person('wang.qiang', '王强', 'collector')
+    this.people.chen = await this.person('chen.chen', '陈晨', 'collector')
+  }
+
+  private async importRegister(rows: number): Promise<void> {
+    for (const type of ['house', 'resident']) {
+      const file = readFileSync(join(repository, `tests/fixtures/community/${type}s.csv`), 'utf8')
+      const body =
+        file
+          .split('\n')
+          .slice(0, rows + 1)
+          .join('\n') + '\n'
+      const query = `type=${type}&area=${COMMITTEE}&name=${type}s.csv&then=check`
+      const made = await this.ask(this.people.zhou, 'POST', `/api/imports?${query}`, body)
+      const path = `/api/imports/${String(made['id'])}`
+      await this.until(async () => (await this.ask(this.people.zhou, 'GET', path))['status'] === 'checked')
+      await this.ask(this.people.zhou, 'POST', `${path}/run`, {})
+      await this.until(async () => (await this.ask(this.people.zhou, 'GET', path))['status'] === 'done')
+    }
+  }
+
+  /** Waits until something holds; 60 s at most. */
+  async until(holds: () => Promise<boolean>): Promise<void> {
+    for (let tries = 0; tries < 600; tries++) {
+      if (await holds()) return
+      await new Promise(done => setTimeout(done, 100))
+    }
+    throw new Error('waited in vain')
+  }
+
+  /** A device of a collector's, enrolled and filled. */
+  async enrol(who: 'li' | 'wang' | 'chen', name: string): Promise<void> {
+    const person = this.people[who]
+    const args = ['device', 'enroll', '--dir', join(this.folder, who), '--server', this.url]
+    await this.command([...args, '--login', person.login, '--name', name], { DOORSTEP_PASSWORD: person.password })
+    await this.device(who, 'sync')
+  }
+
+  /** A command of a device: `device('li', 'set', id, '姓名=…')`. */
+  device(who: 'li' | 'wang' | 'chen', command: string, ...args: string[]): Promise<unknown> {
+    return this.command(['device', command, ...args, '--dir', join(this.folder, who)])
+  }
+
+  /** A resident that no test has used. */
+  resident(): Listed {
+    const next = this.residents.shift()
+    if (!next) throw new Error('no resident is left: build a larger town')
+    return next
+  }
+
+  house(): Listed {
+    const next = this.houses.shift()
+    if (!next) throw new Error('no house is left: build a larger town')
+    return next
+  }
+
+  /** Two devices change the same thing without a signal; gives the conflict's id. */
+  async dispute(fields: [string, string], resident = this.resident()): Promise<{ conflict: string; resident: Listed }> {
+    await this.device('li', 'set', resident.id, fields[0])
+    await this.device('wang', 'set', resident.id, fields[1])
+    await this.sync('li', 'wang')
+    return { conflict: await this.conflictOf(resident.id), resident }
+  }
+
+  async sync(...devices: ('li' | 'wang' | 'chen')[]): Promise<void> {
+    for (const who of devices) await this.device(who, 'sync')
+  }
+
+  /** The newest open conflict of a record. */
+  async conflictOf(record: string): Promise<string> {
+    const list = await this.ask(this.people.zhou, 'GET', `/api/conflicts?record=${record}`)
+    const item = (list['items'] as { id: string }[]).at(-1)
+    if (!item) throw new Error(`no conflict of ${record}`)
+    return item.id
+  }
+
+  /** Two devices record the same person; gives the two records. */
+  async twins(name: string): Promise<[string, string]> {
+    const number = idNumber()
+    const fields = [`姓名=${name}`, '性别=女', '人员类别=01', `证件号码=${number}`, '证件种类=111']
+    const made: string[] = []
+    for (const who of ['li', 'wang'] as const) {
+      const answer = (await this.device(who, 'new', 'resident', ...fields)) as { id: string }
+      made.push(answer.id)
+    }
+    await this.sync('li', 'wang', 'li')
+    return [made[0] ?? '', made[1] ?? '']
+  }
+
+  async close(): Promise<void> {
+    const server = this.server
+    if (server && server.exitCode === null) {
+      const ended = new Promise(done => server.once('exit', done))
+      server.kill('SIGTERM')
+      await Promise.race([ended, new Promise(done => setTimeout(done, 20_000))])
+      if (server.exitCode === null) server.kill('SIGKILL')
+    }
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+}
+
+/** An invented number with the right check digit (GB 11643-1999). */
+function idNumber(): string {
+  const body = `310101${1960 + randomInt(40)}0${1 + randomInt(9)}1${randomInt(10)}${String(randomInt(1000)).padStart(3, '0')}`
+  const weights = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2]
+  const sum = weights.reduce((total, weight, at) => total + weight * Number(body[at]), 0)
+  return body + '10X98765432'.charAt(sum % 11)
+}
