@@ -299,17 +299,6 @@ async fn devices_are_seen_within_the_area_with_what_they_have_not_sent() {
         (items.len(), &items[0]["id"], &items[0]["unsent"]),
         (1, &json!(near.id), &json!(7))
     );
-    let neighbour = server.person(Role::Collector, VILLAGE).await.unwrap();
-    let done = server.device(&neighbour).await.unwrap();
-    assert_ne!(done.id, near.id);
-    let path = "/api/devices?unsent=true";
-    let list = server
-        .send("GET", path, Some(&street.token), None)
-        .await
-        .unwrap()
-        .body;
-    let items = list["items"].as_array().unwrap();
-    assert_eq!((items.len(), &items[0]["id"]), (1, &json!(near.id)));
     let hidden = server
         .send(
             "GET",
@@ -342,6 +331,17 @@ async fn devices_are_seen_within_the_area_with_what_they_have_not_sent() {
         ),
         (1, true)
     );
+    let neighbour = server.person(Role::Collector, VILLAGE).await.unwrap();
+    let done = server.device(&neighbour).await.unwrap();
+    assert_ne!(done.id, near.id);
+    let path = "/api/devices?unsent=true";
+    let list = server
+        .send("GET", path, Some(&street.token), None)
+        .await
+        .unwrap()
+        .body;
+    let items = list["items"].as_array().unwrap();
+    assert_eq!((items.len(), &items[0]["id"]), (1, &json!(near.id)));
 }
 
 #[tokio::test]
