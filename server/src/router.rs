@@ -99,6 +99,7 @@ fn routes() -> OpenApiRouter<AppState> {
         // Devices
         .routes(routes!(devices::enrol_device, devices::list_devices))
         .routes(routes!(devices::sign_in_device))
+        .routes(routes!(devices::confirm_wipe))
         .routes(routes!(devices::show_device))
         .routes(routes!(devices::revoke_device))
         .routes(routes!(devices::order_wipe))

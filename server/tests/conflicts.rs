@@ -535,3 +535,54 @@ async fn a_claim_of_the_main_residence_is_confirmed_or_denied() {
         "the other community is told"
     );
 }
+
+/// A phone whose outbox was damaged sends again, in another envelope, what was refused: the answer is the same, not that
+/// it is here already, and the supervisor has it once.
+#[tokio::test]
+async fn what_was_refused_is_refused_again_in_another_envelope_and_kept_once() {
+    let server = TestServer::open_city().await.unwrap();
+    let mut phone = server.phone(VILLAGE).await.unwrap();
+    let (resident, item) = phone.resident("王小二", "").unwrap();
+    phone.send(&server, vec![item]).await.unwrap();
+    let police = phone
+        .edit(resident, &fields(&[("police_person_id", "P1")]))
+        .unwrap();
+    let (_, visit) = phone.visit(resident, NEXT_VILLAGE).unwrap();
+    let items = vec![police, visit];
+    let refused = |outcomes: &[Outcome]| -> Vec<(String, Option<String>)> {
+        let refusals = outcomes.iter().map(|outcome| match outcome {
+            Outcome::Refused(why) => (why.code.clone(), why.field.clone()),
+            other => panic!("{other:?}"),
+        });
+        refusals.collect()
+    };
+    let first = phone.send(&server, items.clone()).await.unwrap();
+    let expected = [
+        (
+            "field_not_writable".to_owned(),
+            Some("police_person_id".to_owned()),
+        ),
+        ("out_of_scope".to_owned(), None),
+    ];
+    assert_eq!(refused(&first), expected);
+    let kept = async || {
+        let mut tx = doorstep_server::database::system_tx(&server.state.pool)
+            .await
+            .unwrap();
+        let counts =
+            "SELECT (SELECT count(*) FROM refused_items), (SELECT count(*) FROM conflicts)";
+        let counts: (i64, i64) = sqlx::query_as(counts).fetch_one(&mut *tx).await.unwrap();
+        counts
+    };
+    let before = kept().await;
+    let again = phone.send(&server, items.clone()).await.unwrap();
+    assert_eq!(refused(&again), expected);
+    // Its user may go there now; but the supervisor has it already, and it must not be in both places.
+    phone
+        .who
+        .grants
+        .push((Role::Collector, NEXT_VILLAGE.parse().unwrap()));
+    let again = phone.send(&server, items).await.unwrap();
+    assert_eq!(refused(&again), expected);
+    assert_eq!(kept().await, before);
+}

@@ -505,3 +505,54 @@ async fn one_rule_decides_many_and_says_so_before() {
         reply.body
     );
 }
+
+/// A phone that has not heard of a merge records where the person lives, and visits: both belong to the survivor.
+#[tokio::test]
+async fn what_is_tied_to_a_record_merged_away_lands_on_the_survivor() {
+    let server = TestServer::open_city().await.unwrap();
+    let supervisor = server.person(Role::Supervisor, DISTRICT).await.unwrap();
+    let mut pair = recorded_twice(&server, [VILLAGE, VILLAGE]).await;
+    let merge = json!({ "action": "merge", "survivor": pair.first.0, "take_from_other": [] });
+    let reply = decide(&server, &supervisor, pair.item, merge).await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+
+    let (late, residence) = pair
+        .two
+        .residence(pair.second, "陕西中路12弄28号1703室", false)
+        .unwrap();
+    let (visit, visited) = pair.two.visit(pair.second, VILLAGE).unwrap();
+    let outcomes = pair.two.send(&server, vec![residence, visited]).await;
+    assert_eq!(outcomes.unwrap(), [Outcome::Accepted, Outcome::Accepted]);
+    assert_eq!(
+        server.value_of(late, "resident").await.unwrap(),
+        Some(pair.first.to_string().into())
+    );
+    assert!(is_in(&server, VILLAGE, late).await);
+
+    let get = async |path: String| {
+        let reply = server.send("GET", &path, Some(&supervisor.token), None);
+        reply.await.unwrap().body
+    };
+    let file = get(format!("/api/residents/{}", pair.first)).await;
+    let homes = file["residences"].as_array().unwrap();
+    assert!(
+        homes.iter().any(|home| home["id"] == json!(late.0)),
+        "{homes:?}"
+    );
+    assert_eq!(file["visits"][0]["id"], json!(visit.0));
+    let history = get(format!("/api/records/{}/history", pair.first)).await;
+    let changes = history["changes"].as_array().unwrap();
+    let of_other: Vec<&Json> = changes
+        .iter()
+        .filter(|change| change["merged_from"] == json!(pair.second.0))
+        .collect();
+    assert_eq!(of_other.len(), 3, "made, edited, merged away: {changes:?}");
+    let put = &of_other[1]["fields"][0];
+    assert_eq!(
+        (&put["field"], &put["before"]),
+        (&json!("phone"), &Json::Null)
+    );
+    assert!(changes.len() > 3 && changes[0]["merged_from"].is_null());
+    let times = changes.iter().map(|change| change["accepted_at"].as_str());
+    assert!(times.is_sorted());
+}

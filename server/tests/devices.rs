@@ -247,14 +247,31 @@ async fn a_revoked_device_is_cut_off_at_once_and_a_lost_one_is_told_to_wipe() {
     );
     assert_eq!(heard.recv().await.unwrap(), Notice::WipeOrdered(lost_id));
 
-    let mut tx = doorstep_server::database::system_tx(&server.state.pool)
+    for (device, status, code) in [
+        (&revoked, 409, "no_wipe_ordered"),
+        (&lost, 204, ""),
+        (&lost, 204, ""), // said again, because the answer was lost
+    ] {
+        let said = server
+            .device_says(device, b"doorstep-wiped-v1")
+            .await
+            .unwrap();
+        let reply = server
+            .send("POST", "/api/devices/wiped", None, Some(said))
+            .await
+            .unwrap();
+        assert_eq!((reply.status, reply.code()), (status, code));
+    }
+    // A signature for something else does not pass for it.
+    let other = server
+        .device_says(&lost, b"doorstep-sign-in-v1")
         .await
         .unwrap();
-    let at = chrono::Utc::now();
-    doorstep_server::domains::devices::service::note_wiped(&mut tx, lost_id, at)
+    let reply = server
+        .send("POST", "/api/devices/wiped", None, Some(other))
         .await
         .unwrap();
-    tx.commit().await.unwrap();
+    assert_eq!((reply.status, reply.code()), (401, "wrong_signature"));
     let shown = server
         .send(
             "GET",
@@ -266,6 +283,7 @@ async fn a_revoked_device_is_cut_off_at_once_and_a_lost_one_is_told_to_wipe() {
         .unwrap()
         .body;
     assert_eq!(shown["status"], "wiped");
+    assert_eq!(shown["status_reason"], "手机遗失", "why stays");
 }
 
 #[tokio::test]

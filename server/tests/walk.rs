@@ -210,6 +210,7 @@ impl Things {
             "sign_in"
             | "enrol_device"
             | "sign_in_device"
+            | "confirm_wipe"
             | "change_password"
             | "confirm_second_factor"
             | "remove_second_factor" => json!({}),

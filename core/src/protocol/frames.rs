@@ -237,9 +237,9 @@ pub struct EventEntry {
 pub struct Pushed {
     /// The envelope's number.
     pub seq: u64,
-    /// One outcome for each item, in order; empty when the envelope itself was refused.
+    /// One outcome for each item, in order; empty when the envelope was not judged.
     pub outcomes: Vec<Outcome>,
-    /// Why the envelope itself was refused.
+    /// Why the envelope was not judged at all: its number was wrong. Its items go up again in another.
     pub refused: Option<Refusal>,
 }
 

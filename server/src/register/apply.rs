@@ -13,10 +13,10 @@ use doorstep_core::value::Value;
 use sqlx::PgConnection;
 use sqlx::types::Uuid;
 
-use super::judging::{self, AcceptedChange, Judgement};
+use super::judging::{self, AcceptedChange, Judgement, KnownEvents};
 use super::load::{self, Locked};
 use super::log::{self, Draft, LogKind, LogSlice, ScopeWrites};
-use super::model::{Prepared, Receipt, Submission};
+use super::model::{Prepared, Receipt, Submission, Submitter};
 use super::store::{self, Alarm, ChangeColumns, EnvelopeRow, EventColumns, RecordColumns};
 use super::{conflicts, filters, ledger, rescope, sealing};
 use crate::database::system_tx;
@@ -99,8 +99,9 @@ pub async fn apply(
         .filter(|item| !matches!(item, Prepared::Event(_)))
         .map(Prepared::record)
         .collect();
-    let mut records = load::lock(tx, &state.keys, &ids).await?;
     let items = || submissions.iter().flat_map(|submission| &submission.items);
+    let referred_to = judging::referred_to(items());
+    let (mut records, survivors) = load::lock(tx, &state.keys, &ids, &referred_to).await?;
     let wanted = judging::wants_history(&records, items());
     load::load_histories(tx, &mut records, &wanted).await?;
     let event_ids: Vec<Uuid> = items()
@@ -112,15 +113,7 @@ pub async fn apply(
             }
         })
         .collect();
-    let known_events: BTreeSet<EventId> = if event_ids.is_empty() {
-        BTreeSet::new()
-    } else {
-        store::known_events(tx, &event_ids)
-            .await?
-            .into_iter()
-            .map(EventId)
-            .collect()
-    };
+    let known_events = known_events(tx, &event_ids).await?;
 
     let mut judgement = Judgement::default();
     let mut applied = Applied::default();
@@ -149,6 +142,8 @@ pub async fn apply(
         };
         applied.receipts.push(receipt);
     }
+    let server = |user| Submitter::server(state, user);
+    judgement.follow(server, &survivors, &mut records, stamp);
     applied.changes = judgement.changes.len();
     applied.events = judgement.events.len();
     applied.refused = judgement.refused.len();
@@ -157,6 +152,20 @@ pub async fn apply(
         store::insert_envelopes(tx, &answers, now).await?;
     }
     Ok(applied)
+}
+
+async fn known_events(tx: &mut PgConnection, ids: &[Uuid]) -> ApiResult<KnownEvents> {
+    if ids.is_empty() {
+        return Ok(KnownEvents::default());
+    }
+    let taken = store::known_events(tx, ids).await?.into_iter().map(EventId);
+    let refused = store::refused_before(tx, ids).await?.into_iter();
+    Ok(KnownEvents {
+        taken: taken.collect(),
+        refused: refused
+            .map(|row| (EventId(row.record_id), load::again(row)))
+            .collect(),
+    })
 }
 
 /// The envelopes that were answered before, so that a repeated one gets the same answer.
@@ -241,7 +250,7 @@ impl Answered {
 
     fn note(
         &mut self,
-        who: &super::Submitter,
+        who: &Submitter,
         seq: u64,
         digest: [u8; 32],
         receipt: &Receipt,

@@ -12,7 +12,8 @@ use doorstep_core::ids::{AreaCode, ChangeHash, DeviceId, EventId, RecordId, User
 use doorstep_core::projection::AREA_KEY;
 use doorstep_core::protocol::codec;
 use doorstep_core::protocol::frames::{Outcome, Refusal};
-use doorstep_core::records::{self, Mode, RecordKind, Severity};
+use doorstep_core::records::{self, FieldKind, Mode, RecordKind, Severity};
+use doorstep_core::rights::Role;
 use doorstep_core::time::Timestamp;
 use doorstep_core::value::{Fields, Value};
 
@@ -69,6 +70,50 @@ pub(super) struct RefusedItem {
     pub(super) user: UserId,
 }
 
+/// The events of a group that came before.
+#[derive(Debug, Default)]
+pub(super) struct KnownEvents {
+    pub(super) taken: BTreeSet<EventId>,
+    /// And why.
+    pub(super) refused: BTreeMap<EventId, Refusal>,
+}
+
+/// The records that a group's changes and values refer to.
+pub(super) fn referred_to<'a>(items: impl Iterator<Item = &'a Prepared>) -> BTreeSet<RecordId> {
+    let mut found = BTreeSet::new();
+    for item in items {
+        match item {
+            Prepared::Change {
+                item,
+                decoded: Ok((change, _)),
+            } => {
+                let puts = change.ops.iter().map(|op| (&op.key, &op.value));
+                found.extend(references(&item.record_type, puts).map(|(_, id)| id));
+            }
+            Prepared::Put {
+                record_type,
+                fields,
+                ..
+            } => found.extend(references(record_type, fields.iter()).map(|(_, id)| id)),
+            Prepared::Change { .. } | Prepared::Event(_) => {}
+        }
+    }
+    found
+}
+
+/// The references among values of a type, by key.
+fn references<'a>(
+    record_type: &str,
+    values: impl Iterator<Item = (&'a String, &'a Value)>,
+) -> impl Iterator<Item = (&'a String, RecordId)> {
+    let declared = records::record_type(record_type);
+    values.filter_map(move |(key, value)| {
+        let field = declared?.field(key)?;
+        let refers = matches!(field.kind, FieldKind::Reference(_));
+        Some((key, value.as_text().filter(|_| refers)?.parse().ok()?))
+    })
+}
+
 /// The records whose histories must be loaded before the group can be judged: a first look at each change.
 pub(super) fn wants_history<'a>(
     records: &BTreeMap<RecordId, Locked>,
@@ -106,7 +151,7 @@ impl Judgement {
         who: &Submitter,
         items: Vec<Prepared>,
         records: &mut BTreeMap<RecordId, Locked>,
-        known_events: &BTreeSet<EventId>,
+        events: &KnownEvents,
         now: Timestamp,
     ) -> Vec<Outcome> {
         let mut outcomes = Vec::with_capacity(items.len());
@@ -118,7 +163,7 @@ impl Judgement {
                     record_type,
                     fields,
                 } => self.put(who, record, record_type, fields, records, now),
-                Prepared::Event(item) => self.event(who, item, known_events),
+                Prepared::Event(item) => self.event(who, item, events),
             };
             outcomes.push(outcome);
         }
@@ -142,18 +187,18 @@ impl Judgement {
                     error.code(),
                     "这条修改的数据已损坏或格式不受支持，已转给主管核对。",
                 );
-                let hash = sm3::digest(&[&item.bytes]).to_vec();
-                return self.refuse(
-                    who,
-                    area_of(locked, None, who),
-                    hash,
-                    Item::Change(item),
-                    refusal,
-                );
+                let hash = ChangeHash(sm3::digest(&[&item.bytes]));
+                if let Some(before) = locked.refused.get(&hash) {
+                    return Outcome::Refused(before.clone());
+                }
+                locked.refused.insert(hash, refusal.clone());
+                let area = area_of(locked, None, who);
+                return self.refuse(who, area, hash.0.to_vec(), Item::Change(item), refusal);
             }
         };
-        if locked.refused.contains(&hash) {
-            return Outcome::Duplicate; // kept for the supervisor already
+        // The supervisor has it: judged anew, it could be there and in the record.
+        if let Some(before) = locked.refused.get(&hash) {
+            return Outcome::Refused(before.clone());
         }
         // Whatever epoch it claims: a record that was erased doesn't begin again. A change by another than it says
         // goes on to be found forged.
@@ -162,7 +207,7 @@ impl Judgement {
                 "old_epoch",
                 "这份档案已被彻底删除，您的修改已转给主管核对。",
             );
-            locked.refused.insert(hash);
+            locked.refused.insert(hash, refusal.clone());
             let area = area_of(locked, Some(&change), who);
             return self.refuse(who, area, hash.0.to_vec(), Item::Change(item), refusal);
         }
@@ -174,19 +219,23 @@ impl Judgement {
                 "merged_away",
                 "这份档案已并入另一份档案，您的修改已作为建议转给主管核对。",
             );
-            locked.refused.insert(hash);
+            locked.refused.insert(hash, refusal.clone());
             let outcome = self.refuse(who, area, hash.0.to_vec(), Item::Change(item), refusal);
             if let Some(refused) = self.refused.last_mut() {
                 refused.about = survivor;
             }
             return outcome;
         }
-        if change.deps.iter().any(|dep| locked.refused.contains(dep)) {
+        if change
+            .deps
+            .iter()
+            .any(|dep| locked.refused.contains_key(dep))
+        {
             let refusal = refusal(
                 "builds_on_refused",
                 "它前面的一条修改没有被接受，这条修改已完整保留，一并转给主管处理。",
             );
-            locked.refused.insert(hash);
+            locked.refused.insert(hash, refusal.clone());
             return self.refuse(
                 who,
                 area_of(locked, Some(&change), who),
@@ -239,7 +288,7 @@ impl Judgement {
                     self.alarms
                         .push(("sequence_reused", who.device, who.user, Some(item.record)));
                 }
-                locked.refused.insert(hash);
+                locked.refused.insert(hash, refusal.clone());
                 let area = area_of(locked, Some(&change), who);
                 self.refuse(who, area, hash.0.to_vec(), Item::Change(item), refusal)
             }
@@ -288,9 +337,48 @@ impl Judgement {
         self.change(who, item, Ok((change, hash)), records)
     }
 
-    fn event(&mut self, who: &Submitter, item: EventItem, known: &BTreeSet<EventId>) -> Outcome {
-        if known.contains(&item.id) || self.seen_events.contains(&item.id) {
+    /// Ties that were made to a record which was merged into another are tied to that other, by a change of the server's
+    /// own on top: whoever made them could not know.
+    pub(super) fn follow(
+        &mut self,
+        server: impl Fn(UserId) -> Submitter,
+        survivors: &BTreeMap<RecordId, RecordId>,
+        records: &mut BTreeMap<RecordId, Locked>,
+        now: Timestamp,
+    ) {
+        let mut moved: BTreeMap<RecordId, (UserId, String, Fields)> = BTreeMap::new();
+        for change in &self.changes {
+            let Some(locked) = records.get(&change.record) else {
+                continue;
+            };
+            let hold = &locked.hold;
+            let puts = change.change.ops.iter().map(|op| (&op.key, &op.value));
+            for (key, target) in references(&hold.record_type, puts) {
+                let stands = hold.registers.get(key).and_then(Value::as_text);
+                if let Some(survivor) = survivors.get(&target)
+                    && stands.is_some_and(|text| text.parse() == Ok(target))
+                {
+                    let kind = hold.record_type.clone();
+                    let entry = moved.entry(change.record);
+                    let (_, _, fields) =
+                        entry.or_insert_with(|| (change.user, kind, Fields::new()));
+                    fields.insert(key.clone(), survivor.to_string().into());
+                }
+            }
+        }
+        for (record, (user, record_type, fields)) in moved {
+            self.put(&server(user), record, record_type, fields, records, now);
+        }
+    }
+
+    fn event(&mut self, who: &Submitter, item: EventItem, known: &KnownEvents) -> Outcome {
+        if known.taken.contains(&item.id) || self.seen_events.contains(&item.id) {
             return Outcome::Duplicate;
+        }
+        // Only the supervisor's own decision, which the server submits, takes it after all.
+        let decided = who.grants.iter().any(|(role, _)| *role == Role::Server);
+        if let Some(before) = known.refused.get(&item.id).filter(|_| !decided) {
+            return Outcome::Refused(before.clone());
         }
         let covered = who.grants.iter().any(|(_, area)| area.contains(&item.area));
         let declared = records::record_type(&item.event_type)

@@ -6,6 +6,7 @@ use doorstep_core::accept::Hold;
 use doorstep_core::crdt::{FlatChange, Registers, chunk};
 use doorstep_core::crypto::seal::SealKey;
 use doorstep_core::ids::{AreaCode, ChangeHash, RecordId};
+use doorstep_core::protocol::frames::Refusal;
 use sqlx::PgConnection;
 
 use super::store::{self, RecordRow};
@@ -22,8 +23,8 @@ pub(super) struct Locked {
     /// Key and wrapped key; `None` until a new record's area is known.
     pub(super) key: Option<(SealKey, WrappedKey)>,
     pub(super) history: Option<BTreeMap<ChangeHash, FlatChange>>,
-    /// Changes of this record that were refused before.
-    pub(super) refused: BTreeSet<ChangeHash>,
+    /// Changes of this record that were refused before, and why.
+    pub(super) refused: BTreeMap<ChangeHash, Refusal>,
     /// Whether it was erased: nothing is taken for it ever again.
     pub(super) erased: bool,
     /// The record that stands for this one, since the two were merged, and its area.
@@ -60,20 +61,22 @@ impl Locked {
             stored: None,
             key: None,
             history: None,
-            refused: BTreeSet::new(),
+            refused: BTreeMap::new(),
             erased: false,
             survivor: None,
         }
     }
 }
 
-/// Locks and opens the records, in the order of their ids so that two groups never wait for each other.
+/// Locks and opens the records, in the order of their ids so that two groups never wait for each other. Those that are
+/// only referred to are locked with them, so that none is merged away meanwhile; gives the survivors of those that were.
 pub(super) async fn lock(
     tx: &mut PgConnection,
     keys: &KeyRing,
     ids: &BTreeSet<RecordId>,
-) -> ApiResult<BTreeMap<RecordId, Locked>> {
-    let wanted: Vec<_> = ids.iter().map(|id| id.0).collect();
+    referred_to: &BTreeSet<RecordId>,
+) -> ApiResult<(BTreeMap<RecordId, Locked>, BTreeMap<RecordId, RecordId>)> {
+    let wanted: Vec<_> = ids.union(referred_to).map(|id| id.0).collect();
     let mut records: BTreeMap<RecordId, Locked> =
         ids.iter().map(|id| (*id, Locked::new(*id))).collect();
     let mut aliases = Vec::new();
@@ -82,22 +85,37 @@ pub(super) async fn lock(
         if row.merged_into.is_some() {
             aliases.push(id);
         }
-        let locked = open(keys, row).await?;
-        records.insert(id, locked);
+        if ids.contains(&id) {
+            let locked = open(keys, row).await?;
+            records.insert(id, locked);
+        }
     }
+    let mut survivors = BTreeMap::new();
     if !aliases.is_empty() {
         for (id, survivor, area) in alias::survivors(tx, &aliases).await? {
+            survivors.insert(id, survivor);
             if let Some(locked) = records.get_mut(&id) {
                 locked.survivor = Some((survivor, area));
             }
         }
     }
-    for (record, hash) in store::refused_hashes(tx, &wanted).await? {
-        if let (Some(locked), Ok(hash)) = (records.get_mut(&RecordId(record)), hash.try_into()) {
-            locked.refused.insert(ChangeHash(hash));
+    for row in store::refused_before(tx, &wanted).await? {
+        let record = records.get_mut(&RecordId(row.record_id));
+        if let (Some(locked), Ok(hash)) = (record, row.hash.clone().try_into()) {
+            locked.refused.insert(ChangeHash(hash), again(row));
         }
     }
-    Ok(records)
+    Ok((records, survivors))
+}
+
+/// A refusal of before, said again: it lies with a supervisor still, and is not judged anew.
+pub(super) fn again(row: store::RefusedRow) -> Refusal {
+    Refusal {
+        code: row.code,
+        field: row.field,
+        message: "这条内容之前没有被接受，已完整转给主管处理，不用重新填写；结果会通知您。"
+            .to_owned(),
+    }
 }
 
 async fn open(keys: &KeyRing, row: RecordRow) -> ApiResult<Locked> {
@@ -123,7 +141,7 @@ async fn open(keys: &KeyRing, row: RecordRow) -> ApiResult<Locked> {
         }),
         key: Some((key, wrapped)),
         history: None,
-        refused: BTreeSet::new(),
+        refused: BTreeMap::new(),
         erased: false,
         survivor: None,
     })

@@ -8,7 +8,8 @@ use crate::error::{ApiError, ApiResult};
 use crate::keys::WrappedKey;
 
 const LOCK_RECORDS: &str = include_str!("sql/lock_records.sql");
-const REFUSED_HASHES: &str = "SELECT record_id, hash FROM refused_items WHERE record_id = ANY($1)";
+const REFUSED_BEFORE: &str =
+    "SELECT record_id, hash, code, field FROM refused_items WHERE record_id = ANY($1)";
 const CHANGES_OF: &str =
     "SELECT record_id, hash, body FROM changes WHERE record_id = ANY($1) ORDER BY record_id, ord";
 const UPSERT_RECORDS: &str = include_str!("sql/upsert_records.sql");
@@ -66,11 +67,21 @@ pub(super) async fn lock_records(tx: &mut PgConnection, ids: &[Uuid]) -> ApiResu
     Ok(sqlx::query_as(LOCK_RECORDS).bind(ids).fetch_all(tx).await?)
 }
 
-pub(super) async fn refused_hashes(
+/// Something that was refused before.
+#[derive(Debug, sqlx::FromRow)]
+pub(super) struct RefusedRow {
+    pub(super) record_id: Uuid,
+    pub(super) hash: Vec<u8>,
+    pub(super) code: String,
+    pub(super) field: Option<String>,
+}
+
+/// What was refused before of these records and events.
+pub(super) async fn refused_before(
     tx: &mut PgConnection,
     ids: &[Uuid],
-) -> ApiResult<Vec<(Uuid, Vec<u8>)>> {
-    Ok(sqlx::query_as(REFUSED_HASHES)
+) -> ApiResult<Vec<RefusedRow>> {
+    Ok(sqlx::query_as(REFUSED_BEFORE)
         .bind(ids)
         .fetch_all(tx)
         .await?)

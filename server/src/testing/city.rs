@@ -250,17 +250,25 @@ impl TestServer {
     /// # Errors
     /// When the server gives no nonce.
     pub async fn device_sign_in(&self, device: &TestDevice, proof: Value) -> anyhow::Result<Value> {
-        let nonce = self.nonce().await?;
-        let signature = device
-            .key
-            .sign(&[b"doorstep-sign-in-v1", &nonce[..], device.id.as_bytes()].concat());
-        let mut input = json!({
-            "device": device.id, "nonce": hex::encode(nonce), "signature": hex::encode(signature),
-        });
+        let mut input = self.device_says(device, b"doorstep-sign-in-v1").await?;
         if let (Some(input), Some(proof)) = (input.as_object_mut(), proof.as_object()) {
             input.extend(proof.clone());
         }
         Ok(input)
+    }
+
+    /// What a device sends that signs a label with its key.
+    ///
+    /// # Errors
+    /// When the server gives no nonce.
+    pub async fn device_says(&self, device: &TestDevice, label: &[u8]) -> anyhow::Result<Value> {
+        let nonce = self.nonce().await?;
+        let signature = device
+            .key
+            .sign(&[label, &nonce[..], device.id.as_bytes()].concat());
+        Ok(json!({
+            "device": device.id, "nonce": hex::encode(nonce), "signature": hex::encode(signature),
+        }))
     }
 
     async fn nonce(&self) -> anyhow::Result<Vec<u8>> {

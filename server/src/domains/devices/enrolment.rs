@@ -284,7 +284,7 @@ async fn refuse(
     }
 }
 
-fn bytes(problems: &mut Problems, path: &str, text: &str) -> Vec<u8> {
+pub(super) fn bytes(problems: &mut Problems, path: &str, text: &str) -> Vec<u8> {
     let bytes = hex::decode(text)
         .ok()
         .filter(|bytes| (16..=64).contains(&bytes.len()));

@@ -2,6 +2,7 @@
 //! Knows no sync: the sync engine tells it what a device reported.
 
 mod administration;
+mod confirm_wipe;
 mod enrolment;
 mod model;
 pub mod routes;

@@ -122,6 +122,18 @@ pub struct SignInDevice {
     pub token: Option<String>,
 }
 
+/// A device says that it wiped everything, as it was ordered to.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConfirmWipe {
+    /// The device.
+    pub device: Uuid,
+    /// The nonce of a challenge, hexadecimal.
+    pub nonce: String,
+    /// SM2 signature (64 bytes, hexadecimal) over `doorstep-wiped-v1` ‖ nonce ‖ the 16 bytes of the device's id.
+    pub signature: String,
+}
+
 /// A device that was enrolled, and signed in.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct DeviceEnrolled {

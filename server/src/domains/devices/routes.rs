@@ -9,9 +9,10 @@ use doorstep_core::ids::DeviceId;
 use uuid::Uuid;
 
 use super::model::{
-    DeviceEnrolled, DeviceQuery, DeviceStatus, DeviceView, EnrolDevice, SignInDevice, StopDevice,
+    ConfirmWipe, DeviceEnrolled, DeviceQuery, DeviceStatus, DeviceView, EnrolDevice, SignInDevice,
+    StopDevice,
 };
-use super::{administration, enrolment};
+use super::{administration, confirm_wipe, enrolment};
 use crate::domains::audit::Trail;
 use crate::domains::auth::{Actor, SessionOpened};
 use crate::error::ApiResult;
@@ -42,6 +43,21 @@ pub async fn sign_in_device(
     Body(input): Body<SignInDevice>,
 ) -> ApiResult<Json<SessionOpened>> {
     Ok(Json(enrolment::sign_in(&state, &trail, input).await?))
+}
+
+/// A device that was ordered to wipe says that it has. Its key proves it: its sessions have ended.
+#[utoipa::path(post, path = "/api/devices/wiped", tag = "devices", operation_id = "confirm_wipe",
+    request_body = ConfirmWipe,
+    extensions(("x-access" = json!("public"))),
+    responses((status = 204), (status = 401, body = crate::http::respond::ErrorBody),
+        (status = 409, body = crate::http::respond::ErrorBody)))]
+pub async fn confirm_wipe(
+    State(state): State<AppState>,
+    Extension(trail): Extension<Arc<Trail>>,
+    Body(input): Body<ConfirmWipe>,
+) -> ApiResult<StatusCode> {
+    confirm_wipe::confirm(&state, &trail, input).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Devices of the caller's areas.

@@ -13,6 +13,8 @@ const BY_ID: &str = "SELECT id, user_id, area_code::text, public_key, name, plat
 const LIST: &str = include_str!("sql/list.sql");
 const SET_STATUS: &str = "UPDATE devices SET status = $2, status_set_at = $3, status_set_by = $4, status_reason = $5 \
      WHERE id = $1";
+const NOTE_WIPED: &str = "UPDATE devices SET status = 'wiped', status_set_at = $2, last_contact_at = $2 \
+     WHERE id = $1 AND status = 'wipe_ordered'";
 const NOTE_CONTACT: &str = "UPDATE devices SET last_contact_at = $2 WHERE id = $1";
 const FOLLOW_USER: &str =
     "UPDATE devices SET area_code = $2 WHERE user_id = $1 AND area_code <> $2";
@@ -73,6 +75,20 @@ pub(super) async fn set_status(
         .bind(at)
         .bind(by)
         .bind(reason)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// A device wiped what it held; why it was to do so stays.
+pub(super) async fn note_wiped(
+    tx: &mut PgConnection,
+    id: Uuid,
+    at: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query(NOTE_WIPED)
+        .bind(id)
+        .bind(at)
         .execute(tx)
         .await?;
     Ok(())

@@ -25,7 +25,7 @@ use crate::state::AppState;
 /// A record's history.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct History {
-    /// Every change, in the order of acceptance.
+    /// Every change, in the order of acceptance; those of records that were merged into this one among them.
     pub changes: Vec<ChangeView>,
     /// What had or has to be decided about it.
     pub conflicts: Vec<ConflictNote>,
@@ -36,6 +36,8 @@ pub struct History {
 pub struct ChangeView {
     /// Its name: SHA-256 of its Automerge chunk, hexadecimal.
     pub hash: String,
+    /// The record it was made to, where that is another, which was merged into this one.
+    pub merged_from: Option<Uuid>,
     /// Who made it.
     pub user: Option<Uuid>,
     /// That person's name.
@@ -99,11 +101,20 @@ pub(super) async fn show(state: &AppState, actor: &Actor, id: RecordId) -> ApiRe
     let mut tx = scoped_tx(&state.pool, actor, Permission::ReadRegister).await?;
     let row = file::find(&mut tx, actor, id, None).await?;
     let declared = view::declared(&row.sealed.record_type)?;
-    let past = register::history(&mut tx, &state.keys, &row.sealed).await?;
+    let mut past = vec![(
+        None,
+        register::history(&mut tx, &state.keys, &row.sealed).await?,
+    )];
+    let aliases = store::aliases(&mut tx, id.0).await?;
+    for alias in store::records(&mut tx, &aliases).await? {
+        let of_alias = register::history(&mut tx, &state.keys, &alias.sealed).await?;
+        past.push((Some(alias.sealed.id), of_alias));
+    }
     let conflicts = store::conflicts(&mut tx, id.0).await?;
     drop(tx);
     let users: BTreeSet<UserId> = past
         .iter()
+        .flat_map(|(_, past)| past)
         .filter_map(|change| change.user)
         .chain(
             conflicts
@@ -113,13 +124,17 @@ pub(super) async fn show(state: &AppState, actor: &Actor, id: RecordId) -> ApiRe
         .collect();
     let names = users::service::names(state, &users.into_iter().collect::<Vec<_>>()).await?;
     let name = |user: Option<Uuid>| user.and_then(|user| names.get(&UserId(user)).cloned());
-    let mut registers = Registers::default();
-    let mut changes = Vec::with_capacity(past.len());
-    for change in past {
-        let mut change = replay(&mut registers, declared, change);
-        change.user_name = name(change.user);
-        changes.push(change);
+    let mut changes = Vec::new();
+    for (merged_from, past) in past {
+        let mut registers = Registers::default();
+        for change in past {
+            let mut change = replay(&mut registers, declared, change);
+            change.user_name = name(change.user);
+            change.merged_from = merged_from;
+            changes.push(change);
+        }
     }
+    changes.sort_by_key(|change| change.accepted_at);
     let conflicts = conflicts.into_iter().map(|row| ConflictNote {
         kind_label: kind_label(&row.kind),
         field: declared.field(&row.subject).map(|_| row.subject),
@@ -176,6 +191,7 @@ fn replay(registers: &mut Registers, declared: &RecordType, past: PastChange) ->
     });
     ChangeView {
         hash: past.hash.to_string(),
+        merged_from: None,
         user: past.user.map(|user| user.0),
         user_name: None,
         device: (past.device != SERVER_DEVICE).then_some(past.device.0),

@@ -8,6 +8,7 @@ use super::model::{RecordRow, TieRow};
 
 const LIST: &str = include_str!("sql/list.sql");
 const COUNT: &str = include_str!("sql/count.sql");
+const ALIASES: &str = include_str!("sql/aliases.sql");
 const FIND: &str = include_str!("sql/find.sql");
 const TIES: &str = include_str!("sql/ties.sql");
 const RECORDS: &str = include_str!("sql/records.sql");
@@ -134,6 +135,11 @@ pub(super) async fn record(tx: &mut PgConnection, id: Uuid) -> sqlx::Result<Opti
         .bind([id].as_slice())
         .fetch_optional(tx)
         .await
+}
+
+/// The records that were merged into one, and into those.
+pub(super) async fn aliases(tx: &mut PgConnection, record: Uuid) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar(ALIASES).bind(record).fetch_all(tx).await
 }
 
 /// Whether there is or was a record of this id.

@@ -1,0 +1,6 @@
+WITH RECURSIVE alias AS (
+    SELECT id FROM records WHERE merged_into = $1
+    UNION
+    SELECT records.id FROM alias JOIN records ON records.merged_into = alias.id
+)
+SELECT id FROM alias
