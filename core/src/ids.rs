@@ -38,6 +38,13 @@ macro_rules! uuid_id {
                 self.0.as_bytes()
             }
 
+            /// What its maker's clock said when it was made.
+            #[must_use]
+            pub fn made_at(&self) -> Timestamp {
+                let ms = self.as_bytes().iter().take(6);
+                Timestamp(ms.fold(0, |ms, byte| ms << 8 | i64::from(*byte)))
+            }
+
             /// From 16 bytes.
             #[must_use]
             pub fn from_bytes(bytes: [u8; 16]) -> Self {

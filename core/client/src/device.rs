@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use doorstep_core::ids::{AreaCode, EventId, RecordId};
 use doorstep_core::protocol::frames::{EventEntry, StateEntry, Unsent};
-use doorstep_core::store::{DeviceStore, ListQuery, Listed, OutboxItem, RefusedItem, StoredRecord};
+use doorstep_core::store::{DeviceStore, ListQuery, Listed, OutboxItem, StoredRecord};
 use doorstep_core::sync::{Identity, edit};
 use doorstep_core::time::Timestamp;
 use doorstep_core::value::Fields;
@@ -323,14 +323,6 @@ impl<S: DeviceStore + Send + 'static> Device<S> {
     /// The storage's.
     pub fn outbox(&self) -> ClientResult<Vec<OutboxItem>> {
         self.read(DeviceStore::outbox)
-    }
-
-    /// What the server refused, newest first.
-    ///
-    /// # Errors
-    /// The storage's.
-    pub fn refused(&self) -> ClientResult<Vec<RefusedItem>> {
-        self.read(DeviceStore::refused)
     }
 
     /// What has not been sent yet, photos included.

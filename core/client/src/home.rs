@@ -218,17 +218,18 @@ impl Home {
         let data_key = account.data_key()?;
         let store_key = derive(&data_key, "store");
         let store = match SqliteStore::open(&self.inner.folder, store_key, user) {
-            // What was not sent lies in a file of its own; the rest is fetched again.
-            Err(OpenError::RegisterDamaged) => {
-                SqliteStore::salvage(&self.inner.folder, store_key, user)
-                    .map(|(store, salvaged)| {
-                        tracing::warn!(
-                            set_aside = salvaged.set_aside.is_some(),
-                            "the register was damaged"
-                        );
-                        store
-                    })
-                    .map_err(store_error)?
+            // What was not sent lies in a file of its own, and most of it in the register, too; the rest is fetched again.
+            Err(OpenError::RegisterDamaged | OpenError::OutboxDamaged) => {
+                let (store, salvaged) = SqliteStore::salvage(&self.inner.folder, store_key, user)
+                    .map_err(store_error)?;
+                tracing::warn!(
+                    register = salvaged.register.is_some(),
+                    outbox = salvaged.outbox.is_some(),
+                    kept = salvaged.kept,
+                    requeued = salvaged.requeued,
+                    "a damaged file was set aside"
+                );
+                store
             }
             opened => opened.map_err(store_error)?,
         };

@@ -18,6 +18,8 @@ use crate::routes;
 const ENROL: &[u8] = b"doorstep-enrol-v1";
 /// What a device signs to sign in: this, the nonce, its id.
 const SIGN_IN: &[u8] = b"doorstep-sign-in-v1";
+/// What a device signs to say that it wiped everything: this, the nonce, its id.
+const WIPED: &[u8] = b"doorstep-wiped-v1";
 
 /// What a user types to enrol or sign in.
 #[derive(Clone)]
@@ -285,6 +287,18 @@ impl Login {
         self.http
             .json(self.http.request(Method::GET, routes::ME, Some(&token)))
             .await
+    }
+
+    /// Tells the server that nothing of the user's is left on this device. No session is needed: the key proves it.
+    ///
+    /// # Errors
+    /// `offline`; what the server says.
+    pub(crate) async fn confirm_wiped(&self) -> ClientResult<()> {
+        let (nonce, signature) =
+            answer(&self.http, &self.who.key, WIPED, self.who.device.as_bytes()).await?;
+        let body = json!({ "device": self.who.device, "nonce": nonce, "signature": signature });
+        let request = self.http.request(Method::POST, routes::WIPED, None);
+        self.http.send(request.json(&body)).await.map(|_| ())
     }
 
     /// Everything was wiped.

@@ -8,6 +8,8 @@ pub(crate) const BUNDLES: &str = "/api/sync/bundles";
 pub(crate) const CHALLENGES: &str = "/api/auth/challenges";
 /// Enrolment.
 pub(crate) const DEVICES: &str = "/api/devices";
+/// A device's word that it wiped everything.
+pub(crate) const WIPED: &str = "/api/devices/wiped";
 /// A device's sign-in.
 pub(crate) const SIGN_IN: &str = "/api/devices/sign-in";
 /// Signing out.

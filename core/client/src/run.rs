@@ -32,7 +32,7 @@ impl<S: DeviceStore + Send + 'static> Device<S> {
         loop {
             let error = match link::talk(shared, Until::Settled, &mut stop, &mut report).await {
                 Ok(End::Settled | End::Stopped) => break,
-                Ok(End::Wiped) => return Err(shared.wiped()),
+                Ok(End::Wiped) => return Err(shared.wiped().await),
                 Ok(End::Bye(bye)) => ClientError::bye(bye),
                 Err(error) => error,
             };
@@ -87,7 +87,7 @@ async fn stay_connected<S: DeviceStore + Send + 'static>(
         let before = shared.counters.totals().frames_down;
         let error = match link::talk(shared, Until::Stopped, stop, &mut report).await {
             Ok(End::Settled | End::Stopped) => return Ok(()),
-            Ok(End::Wiped) => return Err(shared.wiped()),
+            Ok(End::Wiped) => return Err(shared.wiped().await),
             Ok(End::Bye(bye)) => ClientError::bye(bye),
             Err(error) => error,
         };
@@ -152,7 +152,7 @@ impl Tries {
                     Ok(()) => Ok(Some(Duration::ZERO)),
                     Err(error) if error.code == "device_wiped" => {
                         shared.store().wipe().map_err(ClientError::storage)?;
-                        Err(shared.wiped())
+                        Err(shared.wiped().await)
                     }
                     Err(error) => Err(error),
                 };
@@ -166,12 +166,17 @@ impl Tries {
 }
 
 impl<S: DeviceStore> Shared<S> {
-    /// The store has been wiped by the session; what lies beside it goes too.
-    fn wiped(&self) -> ClientError {
-        let cleared = crate::bundles::clear(&self.bundles)
-            .and_then(|()| self.photos.wipe())
-            .and_then(|()| self.login.wiped());
-        if let Err(error) = cleared {
+    /// The store has been wiped by the session; what lies beside it goes too, the server is told, and then the keys go.
+    async fn wiped(&self) -> ClientError {
+        let cleared = crate::bundles::clear(&self.bundles).and_then(|()| self.photos.wipe());
+        let told = match &cleared {
+            Ok(()) => self.confirm_wiped().await,
+            Err(_) => Ok(()),
+        };
+        if let Err(error) = told {
+            tracing::warn!(code = %error.code, "the server was not told of the wiping");
+        }
+        if let Err(error) = cleared.and_then(|()| self.login.wiped()) {
             tracing::error!(code = %error.code, "wiping left files behind");
         }
         self.tell(Event::Wiped);
@@ -180,5 +185,19 @@ impl<S: DeviceStore> Shared<S> {
             "wiped",
             "管理员已要求清除这台设备：本机数据已全部删除，请联系管理员重新登记",
         )
+    }
+    /// The key that proves who says so is about to go, so it is tried some times.
+    async fn confirm_wiped(&self) -> ClientResult<()> {
+        let mut backoff = Backoff::new(self.options.backoff_least, self.options.backoff_most);
+        for _ in 1..self.options.tries {
+            match self.login.confirm_wiped().await {
+                Err(error) if error.kind == Kind::Offline => {
+                    let chance = host::random().map_or(0, u32::from_be_bytes);
+                    tokio::time::sleep(backoff.next(chance)).await;
+                }
+                said => return said,
+            }
+        }
+        self.login.confirm_wiped().await
     }
 }

@@ -141,7 +141,12 @@ impl SealedFolder {
     /// The names of its files that end so.
     pub(crate) fn names(&self, ending: &str) -> ClientResult<Vec<String>> {
         let mut names = Vec::new();
-        for entry in std::fs::read_dir(&self.path).map_err(ClientError::storage)? {
+        let entries = match std::fs::read_dir(&self.path) {
+            // It went with the store, which was wiped.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(names),
+            entries => entries.map_err(ClientError::storage)?,
+        };
+        for entry in entries {
             let name = entry.map_err(ClientError::storage)?.file_name();
             if let Some(stem) = name.to_str().and_then(|name| name.strip_suffix(ending)) {
                 names.push(stem.to_owned());

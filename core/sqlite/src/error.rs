@@ -25,7 +25,7 @@ pub enum OpenError {
     /// The register's file is damaged; `SqliteStore::salvage` goes on without it. The outbox is whole.
     #[error("the register's file is damaged")]
     RegisterDamaged,
-    /// The outbox's file is damaged, and what was not sent with it.
+    /// The outbox's file is damaged; `SqliteStore::salvage` goes on with what can be read of it and what the register holds.
     #[error("the outbox's file is damaged")]
     OutboxDamaged,
     /// Anything else SQLite reports, such as a full disk.
@@ -60,7 +60,7 @@ impl OpenError {
                 "本机档案文件损坏，可以重新下载；未上传的数据在另一个文件里，没有受影响。"
             }
             Self::OutboxDamaged => {
-                "待上传文件损坏，请不要卸载应用，并联系管理员协助取回未上传的数据。"
+                "待上传文件损坏，重新打开应用会自动恢复能读出的内容；恢复并核对之前请不要卸载应用。"
             }
             Self::Sqlite(_) => "打开本机数据失败，请检查手机存储空间后重试；数据没有被删除。",
         }

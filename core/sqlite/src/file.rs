@@ -49,14 +49,19 @@ pub(crate) fn open(path: &Path, key: &[u8; 32], steps: Steps) -> Result<Opened, 
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
-    // Damage is an answer of ours, not a line on someone's standard error.
-    connection.execute_batch("PRAGMA cipher_log_level = NONE")?;
-    // A raw key: 32 bytes from the host's key store need no derivation, which would cost a quarter of a second.
-    connection.pragma_update(None, "key", format!("x'{}'", hex::encode(key)))?;
+    unlock(&connection, key)?;
     prepare(&connection)?;
     let new = version(&connection)? == 0;
     migrate(&mut connection, steps)?;
     Ok(Opened { connection, new })
+}
+
+/// Gives a connection the key.
+pub(crate) fn unlock(connection: &Connection, key: &[u8; 32]) -> rusqlite::Result<()> {
+    // Damage is an answer of ours, not a line on someone's standard error.
+    connection.execute_batch("PRAGMA cipher_log_level = NONE")?;
+    // A raw key: 32 bytes from the host's key store need no derivation, which would cost a quarter of a second.
+    connection.pragma_update(None, "key", format!("x'{}'", hex::encode(key)))
 }
 
 /// An empty database that is in no file, with the present tables.

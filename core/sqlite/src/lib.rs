@@ -9,13 +9,15 @@
 //! A batch that writes both is committed in the outbox first, together with its other half, the register's; that commit
 //! waits for the disk and decides. The register need not wait: halves that it has not kept, in a crash or a power cut, are
 //! taken from the outbox when the store is opened again. So a batch is in both files or in neither, an edit waits for the
-//! disk once, and a register that is damaged or lost takes nothing unsent with it.
+//! disk once, and a register that is damaged or lost takes nothing unsent with it. An outbox that is damaged or lost is made
+//! again from what can be read of it and from what the register shows and the server has not confirmed.
 
 mod error;
 mod file;
 mod list;
 mod outbox;
 mod register;
+mod rescue;
 mod store;
 
 pub use error::{OpenError, StoreError};

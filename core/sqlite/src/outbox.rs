@@ -22,6 +22,7 @@ pub(crate) fn concerns(batch: &WriteBatch) -> bool {
         || batch.envelope.is_some()
         || !batch.answered.is_empty()
         || !batch.refused.is_empty()
+        || !batch.dismiss.is_empty()
 }
 
 /// The register's half of a batch, on its way into the outbox.
@@ -80,9 +81,12 @@ pub(crate) fn write(
         .execute([])?;
     }
     for refused in &batch.refused {
-        let row = codec::to_bytes(&(&refused.item, &refused.refusal, refused.at));
         to.prepare_cached("INSERT INTO refused (refused) VALUES (?1)")?
-            .execute([row])?;
+            .execute([codec::to_bytes(refused)])?;
+    }
+    for id in &batch.dismiss {
+        to.prepare_cached("DELETE FROM refused WHERE n = ?1")?
+            .execute([id.cast_signed()])?;
     }
     if let Some(half) = half {
         to.prepare_cached("DELETE FROM half WHERE number <= ?1")?
@@ -104,6 +108,14 @@ pub(crate) fn halves(from: &Connection, after: i64) -> Result<Vec<(i64, Vec<u8>)
 /// The greatest number that a half ever had; 0 for none.
 pub(crate) fn half_number(from: &Connection) -> Result<i64, StoreError> {
     last_number(from, "half")
+}
+
+/// Lets the numbers of halves go on after `number`.
+pub(crate) fn pass_half_number(to: &Connection, number: i64) -> Result<(), StoreError> {
+    let transaction = to.unchecked_transaction()?;
+    transaction.execute("INSERT INTO half (number, half) VALUES (?1, x'')", [number])?;
+    transaction.execute("DELETE FROM half WHERE number = ?1", [number])?;
+    Ok(transaction.commit()?)
 }
 
 /// Takes the halves out.
@@ -192,12 +204,17 @@ pub(crate) fn last_envelope(from: &Connection) -> Result<u64, StoreError> {
 }
 
 pub(crate) fn refused(from: &Connection) -> Result<Vec<RefusedItem>, StoreError> {
-    let mut statement = from.prepare_cached("SELECT refused FROM refused ORDER BY n DESC")?;
+    let mut statement = from.prepare_cached("SELECT refused, n FROM refused ORDER BY n DESC")?;
     let mut rows = statement.query([])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let (item, refusal, at): (Item, Refusal, Timestamp) = unpack(bytes(row, 0)?, "refused")?;
-        found.push(RefusedItem { item, refusal, at });
+        found.push(RefusedItem {
+            id: row.get::<_, i64>(1)?.cast_unsigned(),
+            item,
+            refusal,
+            at,
+        });
     }
     Ok(found)
 }

@@ -27,6 +27,8 @@ pub(crate) struct Half {
     states: Vec<(ScopeId, StateEntry)>,
     cursors: Vec<(ScopeId, Cursor)>,
     drop_scopes: Vec<ScopeId>,
+    #[serde(default)]
+    purge_events: Vec<EventId>,
 }
 
 impl Half {
@@ -39,6 +41,7 @@ impl Half {
             states: std::mem::take(&mut batch.states),
             cursors: std::mem::take(&mut batch.cursors),
             drop_scopes: std::mem::take(&mut batch.drop_scopes),
+            purge_events: std::mem::take(&mut batch.purge_events),
         }
     }
 
@@ -49,11 +52,12 @@ impl Half {
             && self.states.is_empty()
             && self.cursors.is_empty()
             && self.drop_scopes.is_empty()
+            && self.purge_events.is_empty()
     }
 
     /// Whether it takes personal data away, so that nothing of it may stay behind elsewhere.
     pub(crate) fn forgets(&self) -> bool {
-        !self.purge.is_empty() || !self.drop_scopes.is_empty()
+        !self.purge.is_empty() || !self.drop_scopes.is_empty() || !self.purge_events.is_empty()
     }
 }
 
@@ -80,6 +84,14 @@ pub(crate) fn write(to: &Connection, half: &Half, taken: Option<i64>) -> Result<
     }
     for event in &half.events {
         write_event(to, event)?;
+    }
+    for id in &half.purge_events {
+        for sql in [
+            "DELETE FROM event_about WHERE event = ?1",
+            "DELETE FROM event WHERE id = ?1",
+        ] {
+            to.prepare_cached(sql)?.execute([id.as_bytes()])?;
+        }
     }
     for (scope, StateEntry { key, json }) in &half.states {
         if json.is_empty() {

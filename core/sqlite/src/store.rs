@@ -11,13 +11,14 @@ use doorstep_core::store::{
     DeviceStore, ListQuery, Listed, OutboxItem, RefusedItem, SavedEnvelope, StoredChange,
     StoredRecord, WriteBatch,
 };
+use doorstep_core::sync::{DeviceError, requeue};
 use rusqlite::Connection;
 
 use crate::error::{OpenError, StoreError, is_damage};
 use crate::file::{self, FileError, Opened};
 use crate::outbox::HalfRow;
 use crate::register::Half;
-use crate::{list, outbox, register};
+use crate::{list, outbox, register, rescue};
 
 const REGISTER: &str = "register.db";
 const OUTBOX: &str = "outbox.db";
@@ -36,13 +37,20 @@ pub struct SqliteStore {
     /// The number of the last half that the register keeps through a power cut.
     durable: Cell<i64>,
     wiped: bool,
+    requeued: usize,
 }
 
 /// What salvaging did.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Salvaged {
     /// Where the damaged register was set aside, still encrypted; `None` when it was whole.
-    pub set_aside: Option<PathBuf>,
+    pub register: Option<PathBuf>,
+    /// Where the damaged outbox was set aside, still encrypted; `None` when it was whole.
+    pub outbox: Option<PathBuf>,
+    /// How many items were read from the damaged outbox.
+    pub kept: usize,
+    /// How many items were queued again from the register.
+    pub requeued: usize,
 }
 
 impl SqliteStore {
@@ -54,23 +62,30 @@ impl SqliteStore {
     pub fn open(dir: &Path, key: [u8; 32], user: UserId) -> Result<Self, OpenError> {
         let folder = folder_of(dir, user);
         std::fs::create_dir_all(&folder)?;
+        rescue::settle(&folder, OUTBOX)?;
         let outbox = file::open(&folder.join(OUTBOX), &key, outbox::STEPS);
         let register = file::open(&folder.join(REGISTER), &key, register::STEPS);
         let (outbox, register) = match (outbox, register) {
             (Ok(outbox), Ok(register)) => (outbox, register),
             (outbox, register) => return Err(why_not(&folder, outbox, register)),
         };
-        let store = Self {
+        let mut store = Self {
             folder,
             register: register.connection,
             outbox: outbox.connection,
             behind: Cell::new(false),
             durable: Cell::new(0),
             wiped: false,
+            requeued: 0,
         };
+        // It is small, and nowhere else in the world: whether it is whole is known before anything is built on it.
+        if !file::is_whole(&store.outbox).map_err(OpenError::Sqlite)? {
+            return Err(OpenError::OutboxDamaged);
+        }
         let ready = store
             .catch_up()
-            .and_then(|()| register::project_again(&store.register));
+            .and_then(|()| register::project_again(&store.register))
+            .and_then(|()| store.make_up(user));
         match ready {
             Ok(()) => Ok(store),
             Err(StoreError::Sqlite(error)) if !is_damage(&error) => Err(OpenError::Sqlite(error)),
@@ -78,26 +93,62 @@ impl SqliteStore {
         }
     }
 
-    /// Opens a store whose register may be damaged: a damaged one is set aside, still encrypted, and an empty one takes
-    /// its place. The outbox stays as it is. Then `doorstep_core::sync::edit::recover` puts back what was not sent, and
-    /// the next sync fetches the rest.
+    /// Opens a store whose files may be damaged. A damaged register is set aside, still encrypted, and an empty one takes
+    /// its place: `doorstep_core::sync::edit::recover` puts back what was not sent, and the next sync fetches the rest.
+    /// Of a damaged outbox everything that can be read goes into a new one, and what of the rest the register holds is
+    /// queued again.
     ///
     /// # Errors
     /// See `OpenError`.
     pub fn salvage(dir: &Path, key: [u8; 32], user: UserId) -> Result<(Self, Salvaged), OpenError> {
-        match Self::open(dir, key, user) {
-            Ok(store) => match store.check() {
-                Ok(true) => return Ok((store, Salvaged { set_aside: None })),
-                Err(StoreError::Sqlite(error)) if !is_damage(&error) => {
-                    return Err(OpenError::Sqlite(error));
+        let mut done = Salvaged::default();
+        let folder = folder_of(dir, user);
+        for _ in 0..3 {
+            match Self::open(dir, key, user) {
+                Ok(store) => match store.check() {
+                    Ok(true) => {
+                        done.requeued = store.requeued;
+                        return Ok((store, done));
+                    }
+                    Err(StoreError::Sqlite(error)) if !is_damage(&error) => {
+                        return Err(OpenError::Sqlite(error));
+                    }
+                    _ => drop(store),
+                },
+                Err(OpenError::OutboxDamaged) => {
+                    let rescued = rescue::outbox(&folder, OUTBOX, &key)?;
+                    (done.outbox, done.kept) = (Some(rescued.set_aside), rescued.items);
+                    continue;
                 }
-                _ => {}
-            },
-            Err(OpenError::RegisterDamaged) => {}
-            Err(error) => return Err(error),
+                Err(OpenError::RegisterDamaged) => {}
+                Err(error) => return Err(error),
+            }
+            done.register = Some(rescue::set_aside(&folder, REGISTER)?);
         }
-        let set_aside = Some(set_aside(&folder_of(dir, user))?);
-        Ok((Self::open(dir, key, user)?, Salvaged { set_aside }))
+        Err(OpenError::RegisterDamaged)
+    }
+
+    /// How many items were queued again from the register on opening, because the outbox was not there or not whole.
+    #[must_use]
+    pub fn requeued(&self) -> usize {
+        self.requeued
+    }
+
+    /// The damaged files that were set aside in this user's folder, for someone who looks after devices.
+    ///
+    /// # Errors
+    /// When the folder can't be read.
+    pub fn set_aside(&self) -> Result<Vec<PathBuf>, StoreError> {
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(&self.folder)? {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.contains(".damaged-") && name.ends_with(".db") {
+                found.push(path);
+            }
+        }
+        found.sort();
+        Ok(found)
     }
 
     /// Reads every page of the register. Takes a second or so for a full one: for a phone at rest, and before and after
@@ -141,6 +192,22 @@ impl SqliteStore {
         let transaction = self.register.unchecked_transaction()?;
         register::write(&transaction, half, Some(number))?;
         Ok(transaction.commit()?)
+    }
+
+    /// A register that has taken more than the outbox ever held shows that the outbox is a new one: what was not
+    /// confirmed is queued again, and then the numbers go on, so that a crash in between does the same again.
+    fn make_up(&mut self, user: UserId) -> Result<(), StoreError> {
+        let taken = register::taken(&self.register)?.unwrap_or(0);
+        if taken <= outbox::half_number(&self.outbox)? {
+            return Ok(());
+        }
+        self.requeued = requeue(self, user).map_err(|error| match error {
+            DeviceError::Store(error) => error,
+            _ => StoreError::Row("change"),
+        })?;
+        outbox::pass_half_number(&self.outbox, taken)?;
+        self.durable.set(taken);
+        Ok(())
     }
 
     /// Nothing is read from a register that is behind.
@@ -307,26 +374,6 @@ fn why_not(
 
 fn folder_of(dir: &Path, user: UserId) -> PathBuf {
     dir.join("users").join(user.to_string())
-}
-
-/// Moves the register's files out of the way, under the first number that is free.
-fn set_aside(folder: &Path) -> Result<PathBuf, OpenError> {
-    let mut number = 1;
-    let kept = loop {
-        let name = folder.join(format!("register.damaged-{number}.db"));
-        if !name.exists() {
-            break name;
-        }
-        number += 1;
-    };
-    let from = file::with_side_files(&folder.join(REGISTER));
-    let to = file::with_side_files(&kept);
-    for (from, to) in from.iter().zip(&to) {
-        if from.exists() {
-            std::fs::rename(from, to)?;
-        }
-    }
-    Ok(kept)
 }
 
 #[cfg(test)]

@@ -8,10 +8,11 @@ use std::fs;
 use std::path::Path;
 
 use common::{KEY, contents, file, fill, fill_unsent, open, record_id, texts, who};
+use doorstep_core::envelope::Item;
 use doorstep_core::store::DeviceStore;
 use doorstep_core::sync::edit;
 use doorstep_core::time::Timestamp;
-use doorstep_sqlite::{OpenError, SqliteStore};
+use doorstep_sqlite::{OpenError, Salvaged, SqliteStore};
 
 #[test]
 fn what_was_kept_is_there_after_reopening() {
@@ -180,7 +181,7 @@ fn a_damaged_page_is_found_and_salvaged() {
         };
         assert!(found, "page {page}");
         let (mut store, salvaged) = SqliteStore::salvage(dir.path(), KEY, who(1).user).unwrap();
-        let aside = salvaged.set_aside.unwrap();
+        let aside = salvaged.register.unwrap();
         assert_eq!(fs::read(&aside).unwrap(), bytes);
         edit::recover(&mut store, &who(1)).unwrap();
         assert_eq!(store.count(None).unwrap(), 3, "page {page}");
@@ -193,7 +194,7 @@ fn a_damaged_page_is_found_and_salvaged() {
     }
     fs::write(&path, &sound).unwrap();
     let (store, salvaged) = SqliteStore::salvage(dir.path(), KEY, who(1).user).unwrap();
-    assert_eq!(salvaged.set_aside, None, "a sound file stays");
+    assert_eq!(salvaged.register, None, "a sound file stays");
     assert_eq!(store.count(None).unwrap(), 3);
 }
 
@@ -240,6 +241,139 @@ fn a_damaged_outbox_is_not_passed_over() {
         bytes,
         "left for someone to look at"
     );
+}
+
+/// Every page in turn: what the others hold is read, the register makes up for the rest, and nothing comes twice.
+#[test]
+fn a_damaged_outbox_page_is_found_and_salvaged() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path(), 1);
+    fill(&mut store, &who(1));
+    occupy(&mut store, 0..60);
+    let items = hashes(&store);
+    assert_eq!(items.len(), 65);
+    let records = contents_of_records(&store);
+    drop(store);
+    let path = file(dir.path(), 1, "outbox.db");
+    let sound = fs::read(&path).unwrap();
+    let register = fs::read(file(dir.path(), 1, "register.db")).unwrap();
+    let mut kept = Vec::new();
+    for page in 0..sound.len() / 4096 {
+        let mut bytes = sound.clone();
+        bytes[page * 4096 + 1_000] ^= 1;
+        let store = salvage_with(dir.path(), &bytes, &mut kept);
+        assert_eq!(hashes(&store), items, "page {page}");
+        assert_eq!(contents_of_records(&store), records, "page {page}");
+        assert_eq!(store.envelopes().unwrap(), [], "they are numbered anew");
+        drop(store);
+        fs::write(file(dir.path(), 1, "register.db"), &register).unwrap();
+    }
+    // Most of it was read, and not only made up for from the register.
+    assert!(
+        kept.iter().filter(|kept| **kept > 30).count() * 2 > kept.len(),
+        "{kept:?}"
+    );
+    fs::write(&path, &sound).unwrap();
+    let (store, salvaged) = SqliteStore::salvage(dir.path(), KEY, who(1).user).unwrap();
+    assert_eq!(salvaged, Salvaged::default());
+    assert_eq!(store.envelopes().unwrap().len(), 1, "a sound file stays");
+}
+
+/// A file that was cut off, at every page and within pages.
+#[test]
+fn an_outbox_file_cut_off_anywhere_is_salvaged() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path(), 1);
+    fill(&mut store, &who(1));
+    occupy(&mut store, 0..20);
+    let items = hashes(&store);
+    drop(store);
+    let sound = fs::read(file(dir.path(), 1, "outbox.db")).unwrap();
+    let register = fs::read(file(dir.path(), 1, "register.db")).unwrap();
+    for length in (0..sound.len()).step_by(7_000) {
+        let store = salvage_with(dir.path(), &sound[..length], &mut Vec::new());
+        assert_eq!(hashes(&store), items, "cut at {length}");
+        // And goes on from there, through a crash between the two files as well.
+        drop(store);
+        let before = fs::read(file(dir.path(), 1, "register.db")).unwrap();
+        edit_one(&mut open(dir.path(), 1));
+        fs::write(file(dir.path(), 1, "register.db"), before).unwrap();
+        let store = open(dir.path(), 1);
+        let shown = store.record(record_id(1)).unwrap().unwrap();
+        assert_eq!(shown.registers.get("occupation"), Some(&"教师".into()));
+        drop(store);
+        fs::write(file(dir.path(), 1, "register.db"), &register).unwrap();
+    }
+}
+
+#[test]
+fn a_lost_outbox_is_made_again_from_the_register() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path(), 1);
+    fill(&mut store, &who(1));
+    let items = hashes(&store);
+    drop(store);
+    fs::remove_file(file(dir.path(), 1, "outbox.db")).unwrap();
+    let store = open(dir.path(), 1);
+    assert_eq!((store.requeued(), hashes(&store)), (5, items.clone()));
+    assert_eq!(store.set_aside().unwrap(), Vec::<std::path::PathBuf>::new());
+    drop(store);
+    let store = open(dir.path(), 1);
+    assert_eq!((store.requeued(), hashes(&store)), (0, items), "once");
+}
+
+/// A crash between setting the damaged file aside and putting the new one in its place.
+#[test]
+fn a_salvaged_outbox_gets_its_place_after_a_crash() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(&mut open(dir.path(), 1), &who(1));
+    let items = hashes(&open(dir.path(), 1));
+    let path = file(dir.path(), 1, "outbox.db");
+    fs::rename(&path, file(dir.path(), 1, "outbox.new.db")).unwrap();
+    let store = open(dir.path(), 1);
+    assert_eq!((store.requeued(), hashes(&store)), (0, items));
+    assert!(path.exists());
+}
+
+/// Puts these bytes in the outbox's place and salvages; notes how many items were read.
+fn salvage_with(dir: &Path, bytes: &[u8], kept: &mut Vec<usize>) -> SqliteStore {
+    let path = file(dir, 1, "outbox.db");
+    let _ = fs::remove_file(file(dir, 1, "outbox.db-wal"));
+    let _ = fs::remove_file(file(dir, 1, "register.db-wal"));
+    fs::write(&path, bytes).unwrap();
+    let (store, salvaged) = SqliteStore::salvage(dir, KEY, who(1).user).unwrap();
+    assert_eq!(
+        store.set_aside().unwrap(),
+        Vec::from_iter(salvaged.outbox.clone())
+    );
+    if let Some(aside) = salvaged.outbox {
+        assert!(aside.ends_with("outbox.damaged-1.db"), "{aside:?}");
+        assert_eq!(fs::read(&aside).unwrap(), bytes, "left as it was found");
+        fs::remove_file(aside).unwrap();
+        kept.push(salvaged.kept);
+    } else {
+        assert!(bytes.is_empty(), "damage is seen");
+    }
+    store
+}
+
+/// The changes and events that wait, in no order: what was queued again comes after what was read.
+fn hashes(store: &SqliteStore) -> Vec<String> {
+    let items = store.outbox().unwrap().into_iter();
+    let mut names: Vec<String> = items
+        .map(|item| match (item.hash, item.item) {
+            (Some(hash), _) => format!("{hash:?}"),
+            (None, Item::Event(event)) => event.id.to_string(),
+            (None, Item::Change(_)) => panic!("a change has a hash"),
+        })
+        .collect();
+    names.sort();
+    names
+}
+
+fn contents_of_records(store: &SqliteStore) -> String {
+    let records = [1, 2, 3].map(|n| store.record(record_id(n)).unwrap());
+    format!("{records:?}")
 }
 
 /// The four files of user 1 in another folder, as a power cut finds them: copied while the store is open.

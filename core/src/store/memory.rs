@@ -33,6 +33,7 @@ pub struct MemoryStore {
     envelopes: BTreeMap<u64, SavedEnvelope>,
     last_envelope: u64,
     refused: Vec<RefusedItem>,
+    last_refused: u64,
 }
 
 impl DeviceStore for MemoryStore {
@@ -211,6 +212,9 @@ impl DeviceStore for MemoryStore {
         }
         self.events
             .extend(batch.events.into_iter().map(|event| (event.id, event)));
+        for id in batch.purge_events {
+            self.events.remove(&id);
+        }
         for (scope, StateEntry { key, json }) in batch.states {
             if json.is_empty() {
                 self.states.remove(&key);
@@ -236,7 +240,17 @@ impl DeviceStore for MemoryStore {
         self.envelopes
             .retain(|seq, _| !batch.answered.contains(seq));
         self.outbox.retain(|id, _| !batch.unqueue.contains(id));
-        self.refused.extend(batch.refused);
+        for (item, refusal, at) in batch.refused {
+            self.last_refused += 1;
+            self.refused.push(RefusedItem {
+                id: self.last_refused,
+                item,
+                refusal,
+                at,
+            });
+        }
+        self.refused
+            .retain(|refused| !batch.dismiss.contains(&refused.id));
         Ok(())
     }
 

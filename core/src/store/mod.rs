@@ -90,6 +90,8 @@ pub struct SavedEnvelope {
 /// Something that the server did not merge; shown to the collector until dismissed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RefusedItem {
+    /// Its number; ascending, never used again.
+    pub id: u64,
     /// What was sent.
     pub item: Item,
     /// Why it was refused.
@@ -107,6 +109,8 @@ pub struct WriteBatch {
     pub purge: Vec<RecordId>,
     /// Events made here or come down.
     pub events: Vec<EventEntry>,
+    /// Events to forget.
+    pub purge_events: Vec<EventId>,
     /// State come down; empty JSON withdraws it.
     pub states: Vec<(ScopeId, StateEntry)>,
     /// Cursors moved.
@@ -122,8 +126,10 @@ pub struct WriteBatch {
     pub envelope: Option<SavedEnvelope>,
     /// Envelopes answered.
     pub answered: Vec<u64>,
-    /// Items refused.
-    pub refused: Vec<RefusedItem>,
+    /// Items refused, with why and when, in order; the store gives the numbers.
+    pub refused: Vec<(Item, Refusal, Timestamp)>,
+    /// Numbers of refused items that are shown no longer.
+    pub dismiss: Vec<u64>,
 }
 
 /// What to list.

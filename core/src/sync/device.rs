@@ -70,6 +70,10 @@ pub struct DeviceSession {
     /// What came for those scopes meanwhile, in order. The server's window bounds it.
     held: Vec<(ScopeId, Down)>,
     sent: Vec<u64>,
+    /// The number that the server expects next of what it was not sent yet.
+    next_envelope: u64,
+    /// An envelope's number was wrong: nothing is sealed until all that were numbered are answered.
+    renumbering: bool,
     /// When an answer said that everything in an envelope has to wait.
     waited: Option<Timestamp>,
     /// Changes accepted on this connection whose log entries have not come back.
@@ -89,6 +93,8 @@ impl DeviceSession {
             fetching: Vec::new(),
             held: Vec::new(),
             sent: Vec::new(),
+            next_envelope: 1,
+            renumbering: false,
             waited: None,
             unechoed: 0,
             ends: Vec::new(),
@@ -152,12 +158,19 @@ impl DeviceSession {
             return Ok(None);
         }
         let saved = store.envelopes()?;
+        // The numbers are the server's to say: a device whose outbox was lost would begin at 1 again.
+        let last = saved.last().map_or(0, |envelope| envelope.seq);
+        let seq = self.next_envelope.max(last + 1);
+        self.renumbering &= !saved.is_empty();
         if let Some(envelope) = saved
             .into_iter()
             .find(|envelope| !self.sent.contains(&envelope.seq))
         {
             self.sent.push(envelope.seq);
             return Ok(Some(Up::Push(envelope.signed)));
+        }
+        if self.renumbering {
+            return Ok(None);
         }
         let mut queued = store.queued(ITEMS_PER_ENVELOPE.min(MAX_ITEMS))?;
         let mut bytes = 0;
@@ -170,7 +183,6 @@ impl DeviceSession {
         if queued.is_empty() {
             return Ok(None);
         }
-        let seq = store.last_envelope()? + 1;
         let items = queued.iter().map(|queued| queued.id).collect();
         let envelope = Envelope {
             version: VERSION,
@@ -218,6 +230,7 @@ impl DeviceSession {
         match frame {
             Down::Welcome(welcome) => {
                 self.welcomed = true;
+                self.next_envelope = welcome.next_envelope;
                 let mut actions = Vec::new();
                 for scope in welcome.dropped {
                     actions.extend(drop_scope(store, scope)?);
@@ -240,6 +253,12 @@ impl DeviceSession {
             Down::Checkpoint(scope, end) => self.checkpoint(store, scope, end),
             Down::Pushed(pushed) => {
                 self.sent.retain(|seq| *seq != pushed.seq);
+                if pushed.refused.is_some() {
+                    self.renumbering = true;
+                    replay::settle(store, &self.who, pushed, now)?;
+                    return Ok(Vec::new());
+                }
+                self.next_envelope = self.next_envelope.max(pushed.seq + 1);
                 let refused = pushed
                     .outcomes
                     .iter()
@@ -255,7 +274,6 @@ impl DeviceSession {
                 self.waited = all_wait.then_some(now);
                 let settled = replay::settle(store, &self.who, pushed, now)?;
                 self.unechoed += settled.merged;
-                let refused = refused + settled.refused_whole;
                 Ok(vec![
                     Action::Answered { accepted, refused },
                     Action::Changed(settled.changed),

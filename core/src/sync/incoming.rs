@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::crdt::{FlatChange, Registers, chunk};
 use crate::envelope::Item;
-use crate::ids::{ChangeHash, RecordId, ScopeId};
+use crate::ids::{ChangeHash, EventId, RecordId, ScopeId};
 use crate::projection::{self, project};
 use crate::protocol::digest::{ScopeDigest, heads_after};
 use crate::protocol::frames::{Batch, Cursor, Entry, PutEntry, StateEntry, WholeEntry};
 use crate::store::{DeviceStore, OutboxItem, RecordWrite, StoredChange, StoredRecord, WriteBatch};
 use crate::sync::{DeviceError, hole_key, loading_key};
+use crate::value::{Fields, Value};
 
 /// What a batch did.
 pub(super) struct Done {
@@ -83,6 +84,7 @@ pub(super) fn apply<S: DeviceStore>(
             }
         }
     }
+    forget_traces(store, &erased, &mut write)?;
     let mut digests: BTreeMap<ScopeId, ScopeDigest> = store
         .scopes()?
         .into_iter()
@@ -194,6 +196,41 @@ pub(super) fn apply<S: DeviceStore>(
         .collect();
     store.commit(write)?;
     Ok(done)
+}
+
+/// Whatever else tells of erased records: the events about them (erased events are named like records), and what of
+/// them was refused.
+fn forget_traces<S: DeviceStore>(
+    store: &S,
+    erased: &BTreeSet<RecordId>,
+    write: &mut WriteBatch,
+) -> Result<(), S::Error> {
+    if erased.is_empty() {
+        return Ok(());
+    }
+    for id in erased {
+        let event = EventId(id.0);
+        write
+            .purge_events
+            .extend(store.event(event)?.map(|event| event.id));
+        let about = store.events_about(*id)?.into_iter();
+        write.purge_events.extend(about.map(|event| event.id));
+    }
+    let tells = |event: &EventId, fields: &Fields| {
+        let mut texts = fields.values().filter_map(Value::as_text);
+        erased.contains(&RecordId::from(*event))
+            || texts.any(|text| text.parse().is_ok_and(|id| erased.contains(&id)))
+    };
+    write
+        .events
+        .retain(|event| !tells(&event.id, &event.fields));
+    let refused = store.refused()?.into_iter();
+    let refused = refused.filter(|refused| match &refused.item {
+        Item::Change(item) => erased.contains(&item.record),
+        Item::Event(item) => tells(&item.id, &item.fields),
+    });
+    write.dismiss.extend(refused.map(|refused| refused.id));
+    Ok(())
 }
 
 /// Takes back the note that a record misses something.

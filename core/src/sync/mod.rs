@@ -5,9 +5,11 @@ pub mod device;
 pub mod edit;
 mod incoming;
 mod replay;
+mod requeue;
 pub mod server;
 
 pub use device::{Action, DeviceSession, Identity};
+pub use requeue::requeue;
 
 use crate::ids::{RecordId, ScopeId};
 

@@ -10,9 +10,7 @@ use crate::envelope::Item;
 use crate::ids::{ChangeHash, RecordId};
 use crate::projection::project;
 use crate::protocol::frames::{Outcome, Pushed, Refusal};
-use crate::store::{
-    DeviceStore, OutboxItem, RecordWrite, RefusedItem, StoredChange, StoredRecord, WriteBatch,
-};
+use crate::store::{DeviceStore, OutboxItem, RecordWrite, StoredChange, StoredRecord, WriteBatch};
 use crate::sync::{DeviceError, Identity};
 use crate::time::Timestamp;
 use crate::value::Fields;
@@ -24,8 +22,6 @@ pub(super) struct Settled {
     pub(super) changed: Vec<RecordId>,
     /// Changes merged by it, events not counted.
     pub(super) merged: usize,
-    /// Items of an envelope that was refused as a whole.
-    pub(super) refused_whole: usize,
 }
 
 /// Takes the answer to an envelope.
@@ -47,12 +43,7 @@ pub(super) fn settle<S: DeviceStore>(
         ..WriteBatch::default()
     };
     let mut mend: BTreeMap<RecordId, BTreeSet<ChangeHash>> = BTreeMap::new();
-    if let Some(refusal) = pushed.refused {
-        for found in saved.items.iter().filter_map(item) {
-            done.refused_whole += 1;
-            refuse(&mut batch, &mut mend, found, refusal.clone(), now);
-        }
-    }
+    // Refused whole, it was not judged at all (its number was wrong): what it holds goes up in another.
     for (id, outcome) in saved.items.iter().zip(pushed.outcomes) {
         let Some(found) = item(id) else { continue };
         match outcome {
@@ -101,11 +92,7 @@ fn refuse(
     if let (Item::Change(change), Some(hash)) = (&found.item, found.hash) {
         mend.entry(change.record).or_default().insert(hash);
     }
-    batch.refused.push(RefusedItem {
-        item: found.item.clone(),
-        refusal,
-        at: now,
-    });
+    batch.refused.push((found.item.clone(), refusal, now));
 }
 
 fn decoded(changes: Vec<StoredChange>) -> Vec<(ChangeHash, FlatChange)> {

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -295,5 +295,105 @@ fn what_is_wrong_is_said_with_code_and_exit() {
         output.status.code(),
         Some(4),
         "nobody listens: try again later"
+    );
+}
+
+impl Server {
+    /// A request of the administrator's, over HTTP/1.0; gives the answer's JSON.
+    fn ask(&self, method: &str, path: &str, body: &Value) -> Value {
+        let session = std::fs::read(self.path().join("session.json")).unwrap();
+        let session: Value = serde_json::from_slice(&session).unwrap();
+        let host = self.address.trim_start_matches("http://");
+        let mut stream = std::net::TcpStream::connect(host).unwrap();
+        let body = body.to_string();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.0\r\nHost: {host}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            session["token"].as_str().unwrap(),
+            body.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        serde_json::from_str(body).unwrap_or_else(|_| panic!("{answer}"))
+    }
+}
+
+#[test]
+fn a_refusal_is_shown_and_dismissed_a_damaged_outbox_is_mended_and_a_wipe_is_confirmed() {
+    let server = Server::start();
+    let one = server.device("lin.zx");
+    let new = [
+        "new",
+        "居民",
+        "姓名=何晓梅",
+        "性别=女",
+        "人员类别=户籍人口",
+        "--area",
+        AREA,
+    ];
+    let id = server.on(&one, &new)["id"].as_str().unwrap().to_owned();
+    server.on(&one, &["sync"]);
+    server.on(&one, &["set", &id, "police_person_id=P1"]);
+    assert_eq!(server.on(&one, &["sync"])["report"]["refused"], 1);
+    let refused = server.on(&one, &["outbox"])["refused"].clone();
+    let item = &refused[0];
+    assert_eq!(
+        (&item["code"], &item["field"], &item["record"]),
+        (
+            &"field_not_writable".into(),
+            &"police_person_id".into(),
+            &id.as_str().into()
+        ),
+        "{refused}"
+    );
+    assert_eq!(item["values"][0]["key"], "police_person_id");
+    for said in [&item["message"], &item["advice"], &item["label"]] {
+        assert!(!said.as_str().unwrap().is_empty(), "{refused}");
+    }
+    let number = item["id"].to_string();
+    let left = server.on(&one, &["outbox", "--dismiss", &number]);
+    assert_eq!(left["refused"], Value::Array(Vec::new()));
+    let again = ["device", "outbox", "--dismiss", &number, "--dir", &one];
+    let expected = (2, "no_such_refusal".to_owned());
+    assert_eq!(self::refused(server.path(), &again), expected);
+
+    // The outbox's last page can't be read: what was made is there all the same, and goes up.
+    server.on(&one, &["set", &id, "remark=二楼东侧"]);
+    let users = Path::new(&one).join("users");
+    let user = std::fs::read_dir(users).unwrap().next().unwrap().unwrap();
+    let outbox = user.path().join("outbox.db");
+    let mut bytes = std::fs::read(&outbox).unwrap();
+    let at = bytes.len() - 1_000;
+    bytes[at] ^= 1;
+    std::fs::write(&outbox, &bytes).unwrap();
+    let status = server.on(&one, &["status"]);
+    let aside = status["files"]["set_aside"][0].as_str().unwrap();
+    assert_eq!(std::fs::read(aside).unwrap(), bytes, "kept as it was found");
+    assert_eq!(status["unsent"]["items"], 1, "{status}");
+    let report = &server.on(&one, &["sync"])["report"];
+    assert_eq!(
+        (report["accepted"].as_u64(), report["refused"].as_u64()),
+        (Some(1), Some(0)),
+        "{report}"
+    );
+
+    // Lost: it wipes itself at its next contact, and says so.
+    let device = status["account"]["device"].as_str().unwrap();
+    let path = format!("/api/devices/{device}");
+    let reason = serde_json::json!({ "reason": "手机遗失" });
+    let ordered = server.ask("POST", &format!("{path}/wipe"), &reason);
+    assert_eq!(ordered["status"], "wipe_ordered", "{ordered}");
+    let sync = ["device", "sync", "--dir", &one];
+    assert_eq!(self::refused(server.path(), &sync), (1, "wiped".to_owned()));
+    assert!(!user.path().exists(), "nothing of the user's is left");
+    let shown = server.ask("GET", &path, &Value::Null);
+    assert_eq!(shown["status"], "wiped", "{shown}");
+    assert_eq!(shown["status_reason"], "手机遗失");
+    assert_eq!(
+        self::refused(server.path(), &sync),
+        (2, "not_enrolled".to_owned())
     );
 }

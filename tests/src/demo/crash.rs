@@ -29,7 +29,7 @@ pub(super) async fn interrupt(
     for round in 1..=TRIES {
         stage.phones[WANG].go_offline().await?;
         let texts = write(&stage.phones[WANG], edits, round)?;
-        stage.report.changes_sent += texts.len() as u64;
+        stage.report.changes_sent += edits as u64;
         let left = kill_while_uploading(stage).await?;
         if left == 0 {
             stage.server.start().await?;
@@ -39,7 +39,7 @@ pub(super) async fn interrupt(
         stage.report.unanswered_at_kill = left;
         say.line(&format!(
             "王强上传 {} 项，收到第一批回执就 kill -9，尚有 {left} 项没有回执",
-            texts.len()
+            edits
         ))?;
         stage.server.start().await?;
         stage.level().await?;
@@ -49,13 +49,13 @@ pub(super) async fn interrupt(
     anyhow::bail!("the upload was over before the server could be killed, {TRIES} times")
 }
 
-/// One edit of each of so many residents; what each is to read afterwards.
+/// So many edits, of all residents in turn; what each is to read afterwards.
 fn write(phone: &Phone, edits: usize, round: usize) -> anyhow::Result<BTreeMap<RecordId, String>> {
     let mut residents = phone.list("resident", "", edits)?;
     residents.sort_by_key(|one| one.id);
     let mut texts = BTreeMap::new();
-    for (number, one) in residents.into_iter().enumerate() {
-        let text = format!("第 {round} 轮第 {number} 户，已核对");
+    for (number, one) in residents.iter().cycle().take(edits).enumerate() {
+        let text = format!("第 {round} 轮第 {number} 次，已核对");
         phone.set(one.id, "remark", text.as_str())?;
         texts.insert(one.id, text);
     }

@@ -59,8 +59,12 @@ pub fn may_be_sent(server: &Server, user: UserId, frame: &Down) -> anyhow::Resul
     Ok(())
 }
 
-/// Where a record belongs, worked out from the records alone: where its people live, else where it was made.
+/// Where a record belongs, worked out from the records alone: where its people live, else where it was made; one that
+/// was merged away, nowhere.
 fn areas_of(register: &Register, id: RecordId) -> BTreeSet<AreaCode> {
+    if register.aliases.contains_key(&id) {
+        return BTreeSet::new();
+    }
     let made_in = |record: &Record| -> Option<AreaCode> {
         record.hold.registers.get("_area")?.as_text()?.parse().ok()
     };

@@ -36,6 +36,23 @@ pub struct Disk {
 }
 
 impl Disk {
+    /// The outbox's file is lost, and what was refused with it.
+    ///
+    /// # Errors
+    /// None.
+    pub fn lose_outbox(&mut self) -> Result<(), Stopped> {
+        let items = self.outbox()?.into_iter();
+        let envelopes = self.envelopes()?.into_iter();
+        let refused = self.refused()?.into_iter();
+        let batch = WriteBatch {
+            unqueue: items.map(|item| item.id).collect(),
+            answered: envelopes.map(|saved| saved.seq).collect(),
+            dismiss: refused.map(|refused| refused.id).collect(),
+            ..WriteBatch::default()
+        };
+        sure(self.kept.commit(batch))
+    }
+
     /// The file of the records is lost; the outbox's own file is not. Items get other places in the queue.
     ///
     /// # Errors
@@ -73,8 +90,11 @@ impl Disk {
                 ..WriteBatch::default()
             })?;
         }
+        let refused = self.refused()?.into_iter().rev();
         commit(WriteBatch {
-            refused: self.refused()?.into_iter().rev().collect(),
+            refused: refused
+                .map(|kept| (kept.item, kept.refusal, kept.at))
+                .collect(),
             ..WriteBatch::default()
         })?;
         self.kept = kept;

@@ -11,7 +11,7 @@ use doorstep_core::ids::{AreaCode, DeviceId, EventId, RecordId, UserId};
 use doorstep_core::protocol::frames::{Down, Up};
 use doorstep_core::rights::Role;
 use doorstep_core::store::DeviceStore;
-use doorstep_core::sync::{DeviceError, edit};
+use doorstep_core::sync::{DeviceError, edit, requeue};
 use doorstep_core::time::Timestamp;
 use doorstep_core::value::{Fields, Value};
 use rand::{RngExt, SeedableRng};
@@ -146,6 +146,38 @@ impl World {
         self.server.users.insert(user, grants);
         self.phones.push(Phone::new(device, user, key, skew));
         number
+    }
+
+    /// Another new phone of the user of phone `other`; its number.
+    pub fn add_phone_of(&mut self, other: usize, skew: i64) -> usize {
+        let user = self.phones[other].who.user;
+        let number = self.add_phone(Vec::new(), skew);
+        let phone = &mut self.phones[number];
+        self.server.users.remove(&phone.who.user);
+        phone.who.user = user;
+        if let Some(enrolled) = self.server.devices.get_mut(&phone.who.device) {
+            enrolled.user = user;
+        }
+        number
+    }
+
+    /// Time goes by.
+    pub fn wait(&mut self, ms: i64) {
+        self.now = self.now.plus_ms(ms);
+    }
+
+    /// What is on its way down to a phone is lost; the phone's end stays open.
+    pub fn lose_down(&mut self, line: u64) {
+        if let Some(wire) = self.wires.get_mut(&line) {
+            wire.down.clear();
+        }
+    }
+
+    /// The next frame on its way up is lost.
+    pub fn lose_next_up(&mut self, line: u64) {
+        if let Some(wire) = self.wires.get_mut(&line) {
+            wire.up.pop_front();
+        }
     }
 
     // ------------------------------------------------------------ what people do
@@ -331,7 +363,7 @@ impl World {
     }
 
     /// The server's end of a wire is cut. What is on its way down may still arrive.
-    pub(super) fn cut_at_server(&mut self, line: u64) {
+    pub fn cut_at_server(&mut self, line: u64) {
         self.count("line cut");
         self.note(|| format!("the server loses line {line}"));
         self.server.close(line);
@@ -361,7 +393,7 @@ impl World {
     ///
     /// # Errors
     /// When what the server answers may not be sent.
-    pub(super) fn carry_up(&mut self, line: u64) -> anyhow::Result<bool> {
+    pub fn carry_up(&mut self, line: u64) -> anyhow::Result<bool> {
         let Some(wire) = self.wires.get_mut(&line) else {
             return Ok(false);
         };
@@ -404,7 +436,7 @@ impl World {
     ///
     /// # Errors
     /// When the phone finds it wrong.
-    pub(super) fn carry_down(&mut self, line: u64) -> anyhow::Result<bool> {
+    pub fn carry_down(&mut self, line: u64) -> anyhow::Result<bool> {
         let Some(wire) = self.wires.get_mut(&line) else {
             return Ok(false);
         };
@@ -450,7 +482,7 @@ impl World {
     ///
     /// # Errors
     /// When something of them may not be sent.
-    pub(super) fn feed(&mut self, line: u64, limit: usize) -> anyhow::Result<bool> {
+    pub fn feed(&mut self, line: u64, limit: usize) -> anyhow::Result<bool> {
         let frames = self.server.feed(line, limit);
         let any = !frames.is_empty();
         self.send_down(line, frames)?;
@@ -461,7 +493,7 @@ impl World {
     ///
     /// # Errors
     /// None that a sound phone gives.
-    pub(super) fn push(&mut self, number: usize) -> anyhow::Result<bool> {
+    pub fn push(&mut self, number: usize) -> anyhow::Result<bool> {
         match self.phones[number].push(self.now) {
             Ok(Some(frame)) => {
                 self.send_up(number, vec![frame]);
@@ -477,7 +509,7 @@ impl World {
     ///
     /// # Errors
     /// When the phone finds it wrong.
-    pub(super) fn fetch(&mut self, number: usize) -> anyhow::Result<bool> {
+    pub fn fetch(&mut self, number: usize) -> anyhow::Result<bool> {
         let Some((scope, offer)) = self.phones[number].fetches.first().cloned() else {
             return Ok(false);
         };
@@ -517,6 +549,20 @@ impl World {
         self.phones[number].disk.lose_records()?;
         self.phones[number].lost_records = true;
         Ok(self.phones[number].restart()?)
+    }
+
+    /// A phone's outbox is lost, with the envelopes under way; the records are in a file of their own.
+    ///
+    /// # Errors
+    /// None that a sound phone gives.
+    pub fn lose_outbox(&mut self, number: usize) -> anyhow::Result<()> {
+        self.count("outbox lost");
+        self.note(|| format!("phone {number} loses its outbox"));
+        self.cut(number, false);
+        let phone = &mut self.phones[number];
+        phone.disk.lose_outbox()?;
+        requeue(&mut phone.disk, phone.who.user)?;
+        Ok(phone.restart()?)
     }
 
     /// Stops the server and starts it again.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use doorstep_core::crypto::sm2::KeyPair;
 use doorstep_core::ids::{AreaCode, DeviceId, EventId, RecordId, UserId};
 use doorstep_core::protocol::frames::{Cursor, Refusal, StateEntry};
-use doorstep_core::store::{DeviceStore, ListQuery, RefusedItem, WriteBatch};
+use doorstep_core::store::{DeviceStore, ListQuery, WriteBatch};
 use doorstep_core::sync::{Action, DeviceSession, Identity, edit};
 use doorstep_core::time::Timestamp;
 use doorstep_core::value::{Fields, Value};
@@ -127,15 +127,15 @@ fn make_the_rest(store: &mut SqliteStore, who: &Identity) {
                     ..Cursor::default()
                 },
             )],
-            refused: vec![RefusedItem {
+            refused: vec![(
                 item,
-                refusal: Refusal {
+                Refusal {
                     code: "out_of_scope".to_owned(),
                     field: None,
                     message: "已转给主管处理。".to_owned(),
                 },
-                at: Timestamp(9),
-            }],
+                Timestamp(9),
+            )],
             ..WriteBatch::default()
         })
         .unwrap();

@@ -1,9 +1,10 @@
 //! What is to be sent, what is under way, what was refused.
 
 use super::{area, change_item, event_item, hash_of, new_record, queue, record_id, visit};
+use crate::envelope::Item;
 use crate::envelope::SignedEnvelope;
 use crate::protocol::frames::{Refusal, Unsent};
-use crate::store::{DeviceStore, RefusedItem, SavedEnvelope, WriteBatch};
+use crate::store::{DeviceStore, SavedEnvelope, WriteBatch};
 use crate::time::Timestamp;
 
 pub(super) fn all<S: DeviceStore>(make: &impl Fn() -> S) {
@@ -12,7 +13,7 @@ pub(super) fn all<S: DeviceStore>(make: &impl Fn() -> S) {
     an_item_is_in_one_envelope_or_free(make());
     an_envelope_stays_byte_for_byte(make());
     unsent_is_counted_and_aged(make());
-    refusals_are_kept_newest_first(make());
+    refusals_are_kept_newest_first_until_dismissed(make());
     one_batch_settles_everything(make());
 }
 
@@ -147,19 +148,26 @@ fn unsent_is_counted_and_aged<S: DeviceStore>(mut store: S) {
     assert_eq!(store.unsent().unwrap(), expect(2, 6));
 }
 
-fn refused_item(n: u8) -> RefusedItem {
-    RefusedItem {
-        item: event_item(&visit(n, record_id(1), area())),
-        refusal: Refusal {
-            code: "out_of_scope".to_owned(),
-            field: (n == 2).then(|| "name".to_owned()),
-            message: "已转给主管处理。".to_owned(),
-        },
-        at: Timestamp(i64::from(n)),
-    }
+type Refused = (Item, Refusal, Timestamp);
+
+fn refused_item(n: u8) -> Refused {
+    let refusal = Refusal {
+        code: "out_of_scope".to_owned(),
+        field: (n == 2).then(|| "name".to_owned()),
+        message: "已转给主管处理。".to_owned(),
+    };
+    let item = event_item(&visit(n, record_id(1), area()));
+    (item, refusal, Timestamp(i64::from(n)))
 }
 
-fn refusals_are_kept_newest_first<S: DeviceStore>(mut store: S) {
+/// What was refused, newest first, with the numbers.
+fn kept<S: DeviceStore>(store: &S) -> (Vec<u64>, Vec<Refused>) {
+    let kept = store.refused().unwrap().into_iter();
+    kept.map(|kept| (kept.id, (kept.item, kept.refusal, kept.at)))
+        .unzip()
+}
+
+fn refusals_are_kept_newest_first_until_dismissed<S: DeviceStore>(mut store: S) {
     for refused in [
         vec![refused_item(1), refused_item(2)],
         vec![refused_item(3)],
@@ -171,7 +179,31 @@ fn refusals_are_kept_newest_first<S: DeviceStore>(mut store: S) {
             })
             .unwrap();
     }
-    assert_eq!(store.refused().unwrap(), [3, 2, 1].map(refused_item));
+    let (ids, refused) = kept(&store);
+    assert_eq!(refused, [3, 2, 1].map(refused_item));
+    assert!(ids.is_sorted_by(|newer, older| newer > older));
+
+    dismiss(&mut store, vec![ids[0], ids[2], 99]);
+    assert_eq!(kept(&store), (vec![ids[1]], vec![refused_item(2)]));
+    // A number names what was shown under it, and nothing that comes later.
+    dismiss(&mut store, vec![ids[1]]);
+    let refused = vec![refused_item(4)];
+    store
+        .commit(WriteBatch {
+            refused,
+            ..WriteBatch::default()
+        })
+        .unwrap();
+    assert!(kept(&store).0[0] > ids[0]);
+}
+
+fn dismiss<S: DeviceStore>(store: &mut S, dismiss: Vec<u64>) {
+    store
+        .commit(WriteBatch {
+            dismiss,
+            ..WriteBatch::default()
+        })
+        .unwrap();
 }
 
 /// What the answer to an envelope does: an item done, one refused, one replaced by a replay, a record mended.
@@ -196,5 +228,5 @@ fn one_batch_settles_everything<S: DeviceStore>(mut store: S) {
     assert_eq!(left[0].id, all[3]);
     assert_eq!(left[1].hash, Some(hash_of(&record)));
     assert_eq!(store.record(record_id(1)).unwrap(), Some(record.record));
-    assert_eq!(store.refused().unwrap(), [refused_item(1)]);
+    assert_eq!(kept(&store).1, [refused_item(1)]);
 }

@@ -205,4 +205,15 @@ fn events_are_kept_once_and_found_by_what_they_name<S: DeviceStore>(mut store: S
     assert_eq!(ids(&store, one), [2, 1].map(event_id));
     assert_eq!(ids(&store, two), [4, 3].map(event_id));
     assert_eq!(store.event(event_id(3)).unwrap(), Some(moved));
+
+    // A batch that brings an event and takes it away again leaves nothing of it.
+    store
+        .commit(WriteBatch {
+            events: vec![visit(5, two, area())],
+            purge_events: vec![event_id(5), event_id(4), event_id(9)],
+            ..WriteBatch::default()
+        })
+        .unwrap();
+    assert_eq!(store.event(event_id(4)).unwrap(), None);
+    assert_eq!(ids(&store, two), [event_id(3)]);
 }

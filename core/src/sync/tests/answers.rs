@@ -217,20 +217,6 @@ fn a_refused_record_goes_with_its_edits_and_all_are_kept_as_refused() {
 }
 
 #[test]
-fn a_refused_envelope_refuses_each_item() {
-    let (mut phone, _) = three_edits();
-    let frame = Down::Pushed(Pushed {
-        seq: 2,
-        outcomes: vec![],
-        refused: Some(refusal("device_revoked")),
-    });
-    phone.receive(frame);
-    assert_eq!(phone.store.refused().unwrap().len(), 3);
-    assert_eq!(phone.store.unsent().unwrap().items, 0);
-    assert_eq!(phone.record(1).registers.heads(), phone.record(1).confirmed);
-}
-
-#[test]
 fn a_lost_answer_sends_the_same_bytes_again() {
     let (mut phone, _) = three_edits();
     let before = phone.store.envelopes().unwrap();

@@ -70,7 +70,7 @@ impl Server {
         line.connected = true;
         line.inbox.push_back(Down::Welcome(Welcome {
             time: Timestamp(0),
-            next_envelope: 1,
+            next_envelope: line.phone.next_envelope(),
             scopes: vec![ScopeState {
                 scope: scope(),
                 end: self.end(),

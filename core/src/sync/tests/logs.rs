@@ -3,7 +3,7 @@
 use super::{Phone, at, everything, identity, other_scope, record_id, scope, sends};
 use crate::crdt::chunk;
 use crate::envelope::Item;
-use crate::ids::{AreaCode, EventId};
+use crate::ids::{AreaCode, EventId, RecordId};
 use crate::protocol::frames::{
     Cursor, Down, Entry, EventEntry, Heads, Purged, ScopeState, StateEntry, Up,
 };
@@ -330,6 +330,71 @@ fn an_erased_record_goes_from_every_scope() {
     }
     phone.batch(scope(), 2, 3, &[again]);
     assert_eq!(phone.record(1).epoch, 1);
+}
+
+/// Visits tell of the person; so does what was refused. A visit in the same batch is not kept either.
+#[test]
+fn an_erased_record_takes_every_trace_with_it() {
+    let mut phone = Phone::welcomed(1);
+    let visit = |n: u8, about: u8| EventEntry {
+        id: EventId::from_bytes([n; 16]),
+        event_type: "visit".to_owned(),
+        area: super::area(),
+        user: identity(2).user,
+        fields: super::values(&[("resident", &record_id(about).to_string())]),
+    };
+    phone.batch(
+        scope(),
+        0,
+        4,
+        &[
+            others().whole(1),
+            Entry::Event(visit(41, 1)),
+            Entry::Event(visit(42, 2)),
+            Entry::Event(visit(43, 3)),
+        ],
+    );
+    let refuse = |of: u8| {
+        let item = crate::envelope::Item::Event(crate::envelope::EventItem {
+            id: EventId::from_bytes([of + 50; 16]),
+            event_type: "visit".to_owned(),
+            area: super::area(),
+            fields: super::values(&[("resident", &record_id(of).to_string())]),
+        });
+        let refusal = crate::protocol::frames::Refusal {
+            code: "out_of_scope".to_owned(),
+            field: None,
+            message: "已转给主管处理。".to_owned(),
+        };
+        (item, refusal, super::at(1))
+    };
+    let batch = crate::store::WriteBatch {
+        refused: vec![refuse(1), refuse(2)],
+        ..Default::default()
+    };
+    phone.store.commit(batch).unwrap();
+
+    // The record, a visit that was erased by its own name, and a visit that comes in the same batch.
+    let erased_visit = RecordId::from_bytes([43; 16]);
+    phone.batch(
+        scope(),
+        4,
+        7,
+        &[
+            Entry::Event(visit(44, 1)),
+            Entry::Erase(record_id(1)),
+            Entry::Erase(erased_visit),
+        ],
+    );
+    let held = |n: u8| {
+        let event = phone.store.event(EventId::from_bytes([n; 16])).unwrap();
+        event.is_some()
+    };
+    assert_eq!([41, 42, 43, 44].map(held), [false, true, false, false]);
+    assert_eq!(phone.store.events_about(record_id(1)).unwrap(), []);
+    let left = phone.store.refused().unwrap();
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].item, refuse(2).0);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod any_order;
 mod double;
 mod edits;
 mod logs;
+mod numbers;
 mod sessions;
 
 use serde_bytes::ByteBuf;
@@ -92,10 +93,17 @@ impl Phone {
     fn welcome(&mut self, scopes: Vec<ScopeState>, dropped: Vec<ScopeId>) -> Vec<Action> {
         self.receive(Down::Welcome(Welcome {
             time: at(0),
-            next_envelope: 1,
+            next_envelope: self.next_envelope(),
             scopes,
             dropped,
         }))
+    }
+
+    /// What a server says that has answered everything but what is under way.
+    fn next_envelope(&self) -> u64 {
+        let under_way = self.store.envelopes().unwrap();
+        let last = self.store.last_envelope().unwrap();
+        under_way.first().map_or(last + 1, |first| first.seq)
     }
 
     /// The connection breaks and comes back.

@@ -1,6 +1,7 @@
 //! `doorstep device`: a whole device on the command line, over the same core, store and websocket as a phone.
 
 mod account;
+mod outbox;
 mod photo;
 mod record;
 mod sync;
@@ -46,8 +47,8 @@ pub(crate) enum DeviceCommand {
     /// 照片
     #[command(subcommand)]
     Photo(photo::PhotoCommand),
-    /// 未上传的和被退回的内容
-    Outbox(sync::OutboxArgs),
+    /// 未上传的和被退回的内容；--dismiss 把看过的退回内容移出列表
+    Outbox(outbox::OutboxArgs),
     /// 服务器发来的消息和裁决结果
     Messages(sync::MessagesArgs),
 }
@@ -67,7 +68,7 @@ pub(crate) async fn run(command: DeviceCommand, json: bool) -> Outcome {
         DeviceCommand::Search(args) => record::search(&args, json),
         DeviceCommand::Visit(args) => record::visit(&args, json),
         DeviceCommand::Photo(command) => photo::run(command, json).await,
-        DeviceCommand::Outbox(args) => sync::outbox(&args, json),
+        DeviceCommand::Outbox(args) => outbox::outbox(&args, json),
         DeviceCommand::Messages(args) => sync::messages(&args, json),
     }
 }
@@ -133,7 +134,12 @@ impl DirArgs {
     pub(crate) fn device(&self) -> Result<CliDevice, Failure> {
         let home = self.home()?;
         let user = self.account(&home)?;
-        Ok(home.device(user, Options::default())?)
+        let device = home.device(user, Options::default())?;
+        let files = device.files()?;
+        if let Some(message) = files.message().filter(|_| files.requeued > 0) {
+            crate::output::complain(&message);
+        }
+        Ok(device)
     }
 }
 

@@ -1,7 +1,6 @@
 //! Syncing, and what there is to know about it: status, outbox, messages.
 
 use doorstep_client::{Event, SyncReport};
-use doorstep_core::envelope::Item;
 use doorstep_core::records;
 use doorstep_core::store::DeviceStore;
 use doorstep_server::app::termination;
@@ -176,6 +175,7 @@ pub(crate) fn status(args: &StatusArgs, json: bool) -> Outcome {
     let unsent = device.unsent()?;
     let scopes = device.read(DeviceStore::scopes)?;
     let refused = device.refused()?.len();
+    let files = device.files()?;
     let mut counts = Vec::new();
     for declared in records::all()
         .iter()
@@ -189,6 +189,7 @@ pub(crate) fn status(args: &StatusArgs, json: bool) -> Outcome {
             "records": counts.iter().map(|(declared, count)| (declared.name.clone(), *count)).collect::<std::collections::BTreeMap<_, _>>(),
             "unsent": { "items": unsent.items, "photos": unsent.blobs, "oldest": unsent.oldest },
             "refused": refused,
+            "files": files,
             "scopes": scopes.iter().map(|(scope, at)| json!({
                 "scope": scope, "seq": at.seq, "digest": hex::encode(at.digest.0),
             })).collect::<Vec<_>>(),
@@ -225,6 +226,9 @@ pub(crate) fn status(args: &StatusArgs, json: bool) -> Outcome {
         format!("{} 项，{} 张照片{oldest}", unsent.items, unsent.blobs),
     ));
     rows.push(("被退回".to_owned(), format!("{refused} 项")));
+    if let Some(message) = files.message() {
+        rows.push(("文件".to_owned(), message));
+    }
     output::pairs(&rows);
     let rows: Vec<Vec<String>> = scopes
         .iter()
@@ -240,68 +244,6 @@ pub(crate) fn status(args: &StatusArgs, json: bool) -> Outcome {
         output::line("");
         output::table(&["范围", "游标", "摘要"], &rows);
     }
-    Ok(())
-}
-
-#[derive(clap::Args, Debug)]
-pub(crate) struct OutboxArgs {
-    #[command(flatten)]
-    dir: DirArgs,
-}
-
-/// What an item is about: its declared type and the record or event.
-fn about(item: &Item) -> (&str, String) {
-    match item {
-        Item::Change(change) => (&change.record_type, change.record.to_string()),
-        Item::Event(event) => (&event.event_type, event.id.to_string()),
-    }
-}
-
-fn label(name: &str) -> String {
-    records::record_type(name).map_or(name.to_owned(), |declared| declared.label.clone())
-}
-
-pub(crate) fn outbox(args: &OutboxArgs, json: bool) -> Outcome {
-    let device = args.dir.device()?;
-    let (waiting, refused) = (device.outbox()?, device.refused()?);
-    if json {
-        output::json(&json!({
-            "waiting": waiting.iter().map(|item| {
-                let (kind, id) = about(&item.item);
-                json!({ "type": kind, "id": id, "made_at": item.made_at })
-            }).collect::<Vec<_>>(),
-            "refused": refused.iter().map(|item| {
-                let (kind, id) = about(&item.item);
-                json!({
-                    "type": kind, "id": id, "at": item.at,
-                    "code": item.refusal.code, "field": item.refusal.field, "message": item.refusal.message,
-                })
-            }).collect::<Vec<_>>(),
-        }));
-        return Ok(());
-    }
-    let mut rows: Vec<Vec<String>> = waiting
-        .iter()
-        .map(|item| {
-            let (kind, id) = about(&item.item);
-            vec![
-                values::time(item.made_at.0),
-                label(kind),
-                "等待上传".to_owned(),
-                id,
-            ]
-        })
-        .collect();
-    rows.extend(refused.iter().map(|item| {
-        let (kind, id) = about(&item.item);
-        vec![
-            values::time(item.at.0),
-            label(kind),
-            format!("被退回：{}", item.refusal.message),
-            id,
-        ]
-    }));
-    output::table(&["时间", "类型", "状态", "编号"], &rows);
     Ok(())
 }
 

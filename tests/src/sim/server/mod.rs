@@ -6,8 +6,10 @@ pub mod register;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use doorstep_core::crdt::chunk;
 use doorstep_core::crypto::sm2::{KeyPair, PublicKey};
 use doorstep_core::crypto::sm3;
+use doorstep_core::envelope::Item;
 use doorstep_core::ids::{AreaCode, DeviceId, RecordId, ScopeId, UserId};
 use doorstep_core::protocol::digest::ScopeDigest;
 use doorstep_core::protocol::frames::{Batch, BundleOffer, Bye, Cursor, Down, Entry, Heads, Hello};
@@ -153,6 +155,7 @@ impl Server {
                     Ok(envelope) => {
                         let items = envelope.items;
                         let pushed = self.register.apply(&who, envelope.seq, digest, items);
+                        self.register.follow(&self.me, now.0);
                         Reply::one(Down::Pushed(pushed))
                     }
                     Err(error) => {
@@ -330,6 +333,25 @@ impl Server {
         for user in item.makers {
             self.register.tell(user, at, "decided");
         }
+    }
+
+    /// A supervisor finds that two records are one person.
+    pub fn merge(&mut self, survivor: RecordId, other: RecordId, now: Timestamp) {
+        self.register.merge(&self.me, survivor, other, now.0);
+    }
+
+    /// A supervisor takes over what was sent for a record that was merged away: it is put into the survivor.
+    pub fn adopt(&mut self, refused: usize, now: Timestamp) {
+        let kept = self.register.refused[refused].clone();
+        let Item::Change(item) = &kept.item else {
+            return;
+        };
+        let survivor = self.register.aliases[&item.record];
+        let (change, _) = chunk::decode(&item.bytes).expect("it was decoded before");
+        let puts = change.ops.into_iter().map(|op| (op.key, op.value));
+        let fields: Fields = puts.filter(|(key, _)| !key.starts_with("tags/e")).collect();
+        self.put(survivor, &item.record_type, &fields, now);
+        self.register.conflicts[kept.conflict].open = false;
     }
 
     /// The server's own values in a record: an import, or a file of the police.

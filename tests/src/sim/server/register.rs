@@ -103,7 +103,10 @@ pub struct Register {
     pub alarms: Vec<(String, DeviceId)>,
     /// Every merged change in the order of acceptance.
     pub accepted: Vec<(RecordId, ChangeHash)>,
-    refused_changes: BTreeSet<(RecordId, ChangeHash)>,
+    /// Records that were merged away, and into which.
+    pub aliases: BTreeMap<RecordId, RecordId>,
+    refused_changes: BTreeMap<(RecordId, ChangeHash), Refusal>,
+    refused_events: BTreeMap<EventId, Refusal>,
     envelopes: BTreeMap<(DeviceId, UserId, u64), ([u8; 32], Pushed)>,
 }
 
@@ -211,13 +214,22 @@ impl Register {
                 return Outcome::Refused(refusal(error.code()));
             }
         };
-        if self.refused_changes.contains(&(id, hash)) {
-            return Outcome::Duplicate;
+        if let Some(before) = self.refused_changes.get(&(id, hash)) {
+            return Outcome::Refused(before.clone());
         }
-        let on_refused = |dep: &ChangeHash| self.refused_changes.contains(&(id, *dep));
-        if change.deps.iter().any(on_refused) {
-            self.refused_changes.insert((id, hash));
-            return touched.refuse(Item::Change(item), refusal("builds_on_refused"));
+        let holds = |record: &Record| record.history.contains_key(&hash);
+        let held = self.records.get(&id).is_some_and(holds);
+        let on_refused = |dep: &ChangeHash| self.refused_changes.contains_key(&(id, *dep));
+        let code = if self.aliases.contains_key(&id) && !held {
+            Some("merged_away")
+        } else if change.deps.iter().any(on_refused) {
+            Some("builds_on_refused")
+        } else {
+            None
+        };
+        if let Some(code) = code {
+            self.refused_changes.insert((id, hash), refusal(code));
+            return touched.refuse(Item::Change(item), refusal(code));
         }
         let mut record = self.records.remove(&id).unwrap_or_else(|| Record::new(id));
         let before = record.hold.registers.heads().to_vec();
@@ -243,7 +255,7 @@ impl Register {
                 if why.code == "sequence_reused" {
                     self.alarms.push((why.code.clone(), who.device));
                 }
-                self.refused_changes.insert((id, hash));
+                self.refused_changes.insert((id, hash), why.clone());
                 touched.refuse(Item::Change(item), why)
             }
             Judged::Forged(what) => {
@@ -261,7 +273,11 @@ impl Register {
         if self.events.contains_key(&item.id) {
             return Outcome::Duplicate;
         }
+        if let Some(before) = self.refused_events.get(&item.id) {
+            return Outcome::Refused(before.clone());
+        }
         if !who.grants.iter().any(|(_, area)| area.contains(&item.area)) {
+            self.refused_events.insert(item.id, refusal("out_of_scope"));
             return touched.refuse(Item::Event(item), refusal("out_of_scope"));
         }
         touched.events.push((item.id, item.area));
@@ -319,7 +335,10 @@ impl Register {
                 _ => ConflictKind::RefusedChange,
             };
             let record = match &item {
-                Item::Change(item) => item.record,
+                Item::Change(item) => {
+                    let survivor = self.aliases.get(&item.record);
+                    survivor.copied().unwrap_or(item.record)
+                }
                 Item::Event(item) => item.id.into(),
             };
             let device = who.device.to_string();
@@ -430,7 +449,10 @@ impl Register {
         let Some(record) = self.records.get_mut(&id) else {
             return;
         };
-        if after.is_empty() || record.hold.record_type != "resident" {
+        if after.is_empty()
+            || record.hold.record_type != "resident"
+            || self.aliases.contains_key(&id)
+        {
             return; // nobody knows where: it stays with those who have it
         }
         let before: BTreeSet<AreaCode> = record.hold.areas.iter().copied().collect();
@@ -446,6 +468,71 @@ impl Register {
             log.move_digest(id, heads, &[]);
         }
         record.hold.areas = after.into_iter().collect();
+    }
+
+    /// Two records of one person become one: the survivor takes over residences and what it lacks; the other is
+    /// cancelled, leaves every phone and is an alias from now on. The model of server/src/domains/conflicts/persons.rs.
+    pub fn merge(&mut self, me: &Submitter, survivor: RecordId, other: RecordId, now: i64) {
+        let held = self.records[&survivor].hold.registers.fields();
+        let gained: Fields = self.records[&other]
+            .hold
+            .registers
+            .fields()
+            .into_iter()
+            .filter(|(key, _)| !key.starts_with('_') && !held.contains_key(key))
+            .filter(|(key, _)| !key.starts_with("tags/e")) // an edit's mark stays with the edit
+            .collect();
+        if !gained.is_empty() {
+            self.put(me, survivor, "resident", &gained, now);
+        }
+        let ended = Fields::from([
+            ("status".to_owned(), "cancelled".into()),
+            ("cancel_reason".to_owned(), "72".into()),
+        ]);
+        self.put(me, other, "resident", &ended, now);
+        self.aliases.insert(other, survivor);
+        self.follow(me, now);
+        let Some(record) = self.records.get_mut(&other) else {
+            return;
+        };
+        let heads = record.hold.registers.heads();
+        for area in &record.hold.areas {
+            let log = self.logs.entry(ScopeId::Area(*area)).or_default();
+            log.append(Logged::Leave(other));
+            log.move_digest(other, heads, &[]);
+        }
+        record.hold.areas.clear();
+        let pair = [survivor, other];
+        for item in &mut self.conflicts {
+            let other = item.subject.parse().ok();
+            if item.kind == ConflictKind::DuplicatePerson
+                && pair.contains(&item.record)
+                && other.is_some_and(|other| pair.contains(&other))
+            {
+                item.open = false;
+            }
+        }
+    }
+
+    /// Residences tied to a record that was merged away are tied to its survivor.
+    pub fn follow(&mut self, me: &Submitter, now: i64) {
+        let tied = self.records.iter().filter_map(|(id, record)| {
+            if record.hold.record_type != "residence" {
+                return None;
+            }
+            let resident: RecordId = record
+                .hold
+                .registers
+                .get("resident")?
+                .as_text()?
+                .parse()
+                .ok()?;
+            Some((*id, *self.aliases.get(&resident)?))
+        });
+        for (residence, survivor) in tied.collect::<Vec<_>>() {
+            let fields = Fields::from([("resident".to_owned(), survivor.to_string().into())]);
+            self.put(me, residence, "residence", &fields, now);
+        }
     }
 
     fn lives_in(&self, resident: RecordId) -> BTreeSet<AreaCode> {
