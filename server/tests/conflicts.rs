@@ -34,6 +34,52 @@ async fn show(server: &TestServer, person: &Person, id: Uuid) -> Json {
 }
 
 #[tokio::test]
+async fn a_dry_run_says_what_a_decision_comes_to_and_changes_nothing() {
+    let server = TestServer::open_city().await.unwrap();
+    let supervisor = server.person(Role::Supervisor, DISTRICT).await.unwrap();
+    let (id, resident, one, two) = server.dispute(VILLAGE).await.unwrap();
+    let before = show(&server, &supervisor, id).await;
+    let loser = before["values"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|value| value["present"] == false)
+        .unwrap();
+    let body = json!({ "action": "take", "choice": loser["choice"], "dry_run": true });
+    let reply = decide(&server, &supervisor, id, body).await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    let writes = reply.body["writes"].as_array().unwrap();
+    assert_eq!(writes.len(), 1, "{}", reply.body);
+    assert_eq!(writes[0]["record"], json!(resident));
+    assert_eq!(writes[0]["fields"][0]["label"], "姓名");
+    assert_eq!(writes[0]["fields"][0]["value"], loser["value"]);
+    let told: std::collections::BTreeSet<String> = reply.body["tells"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tell| tell["user"].as_str().unwrap().to_owned())
+        .collect();
+    let makers = [&one, &two].map(|phone| phone.person.id.to_string());
+    assert_eq!(told, makers.into_iter().collect());
+    assert_eq!(reply.body["item"]["status"], "open");
+    assert_eq!(
+        show(&server, &supervisor, id).await["values"],
+        before["values"],
+        "nothing changed"
+    );
+    for phone in [&one, &two] {
+        let messages = server
+            .messages(phone.person.id, "conflict_decided")
+            .await
+            .unwrap();
+        assert!(messages.is_empty(), "nobody was told");
+    }
+    let wrong = json!({ "action": "take", "choice": 9, "dry_run": true });
+    let reply = decide(&server, &supervisor, id, wrong).await;
+    assert_eq!(reply.status, 422, "{}", reply.body);
+}
+
+#[tokio::test]
 async fn a_supervisor_takes_one_of_two_names_and_both_collectors_are_told() {
     let server = TestServer::open_city().await.unwrap();
     let supervisor = server.person(Role::Supervisor, DISTRICT).await.unwrap();
@@ -70,6 +116,7 @@ async fn a_supervisor_takes_one_of_two_names_and_both_collectors_are_told() {
         let value = values.iter().find(|v| v["value"] == text).unwrap();
         assert_eq!(value["user"], json!(phone.person.id));
         assert_eq!(value["device"], json!(phone.who.device.0));
+        assert!(value["device_name"].is_string(), "{value}");
         assert!(value["user_name"].is_string() && value["made_at"].is_string());
     }
     let loser = values.iter().position(|v| v["present"] == false).unwrap();

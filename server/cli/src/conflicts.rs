@@ -212,9 +212,9 @@ async fn show(args: ShowArgs, json: bool) -> Outcome {
 
 /// A value with what its code means.
 fn shown(value: &Value) -> String {
-    match (text(value, "label"), text(value, "value")) {
-        (label, value) if label.is_empty() => value,
-        (label, value) => format!("{label}（{value}）"),
+    match (text(value, "meaning"), text(value, "value")) {
+        (meaning, value) if meaning.is_empty() => value,
+        (meaning, value) => format!("{meaning}（{value}）"),
     }
 }
 

@@ -42,6 +42,11 @@ function isTyping(event: KeyboardEvent): boolean {
   return target.closest('[role=dialog], [role=listbox], [role=menu]') !== null
 }
 
+/** Whether a dialog stands open. A closed one may stay in the page, hidden. */
+function asks(): boolean {
+  return [...document.querySelectorAll('[aria-modal=true]')].some(dialog => dialog.checkVisibility())
+}
+
 /** What Enter and the space bar mean on a button or link is theirs. */
 function isPressing(event: KeyboardEvent): boolean {
   const pressing = event.key === 'Enter' || event.key === ' '
@@ -51,7 +56,7 @@ function isPressing(event: KeyboardEvent): boolean {
 function listen(event: KeyboardEvent): void {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return
   if (isTyping(event) || isPressing(event)) return
-  if (document.querySelector('[aria-modal=true]:not([style*="display: none"])') && event.key !== '?') return
+  if (event.key !== '?' && asks()) return
   const pair = event.timeStamp - firstAt < PAUSE ? `${first} ${event.key}` : ''
   for (const group of [...groups].reverse()) {
     const found = group.shortcuts.find(

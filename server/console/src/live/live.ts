@@ -29,6 +29,24 @@ export function useHappening<N extends Name>(name: N, listener: (what: Happening
   onScopeDispose(() => own.delete(listener as Listener))
 }
 
+/** `run` at once, and again later if it was called meanwhile: many notices at a time make few requests. */
+export function calmly(run: () => unknown, pause = 1000): () => void {
+  let waiting: ReturnType<typeof setTimeout> | undefined
+  let again = false
+  const turn = () => {
+    again = false
+    run()
+    waiting = setTimeout(() => {
+      waiting = undefined
+      if (again) turn()
+    }, pause)
+  }
+  return () => {
+    if (waiting === undefined) turn()
+    else again = true
+  }
+}
+
 function tell(name: string, data: string): void {
   for (const listener of listeners.get(name as Name) ?? []) listener(JSON.parse(data) as never)
 }

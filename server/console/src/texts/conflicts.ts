@@ -50,6 +50,7 @@ export const conflicts = {
   revealGo: '查看',
   same: '与原值相同',
   differs: (count: number) => `${count} 处不同`,
+  differsNot: '两份档案的内容相同（隐藏的号码除外）',
   onlyDifferent: '只看不同的项目',
 
   evidence: '佐证',
@@ -106,6 +107,7 @@ export const conflicts = {
   noteHint: '裁决理由，只有能看到这一项的人能读到，最多 500 字',
   noteWas: '说明：',
 
+  seeLast: '查看刚刚裁决的一项',
   undo: '撤销裁决',
   undoUntil: (time: string) => `${time} 前可以撤销`,
   undone: '裁决已撤销，事项重新打开',
@@ -121,6 +123,7 @@ export const conflicts = {
   previewSync: '写入的内容会随下次同步到达本区划的每一台设备。',
   previewLoading: '正在核对这次裁决会改动什么…',
   newRecord: '新建',
+  mergedInto: '并入留下的档案，居住关系和历史一并转过去。',
   cleared: '清空',
   confirm: '确认裁决',
   done: (told: number) => (told > 0 ? `已裁决，通知了 ${told} 人。按 u 可撤销` : '已裁决。按 u 可撤销'),
@@ -183,7 +186,8 @@ export const conflicts = {
   keyBack: '回到列表',
 
   ruleTitle: '按规则批量裁决',
-  ruleIntro: '对同一项目的多个字段冲突，用一条规则一次裁决。先预览每一项的结果，确认后才执行；规则不适用的项会留在队列里。',
+  ruleIntro:
+    '对同一项目的多个字段冲突，用一条规则一次裁决。先预览每一项的结果，确认后才执行；规则不适用的项会留在队列里。',
   ruleArea: '区划',
   ruleField: '项目',
   ruleFieldNone: '当前没有字段冲突',

@@ -20,6 +20,12 @@ export const desk = {
   due: '到期走访',
   dueHint: '约定的走访日期已到',
 
+  checks: '超期核查',
+  checksHint: '到期仍未答复的居住地核查',
+  checksList: '超期未答复的核查',
+  check: '核查内容',
+  messages: '消息',
+
   next: '最先到期的事项',
   nextEmpty: '没有待裁决的事项',
   byAge: '待裁决事项已等待多久',

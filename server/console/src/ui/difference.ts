@@ -24,7 +24,7 @@ export function pieces(base: string, value: string): Piece[] {
     else found.push({ text, changed })
   }
   let i = 0
-  for (let j = 0; j < to.length; ) {
+  for (let j = 0; j < to.length;) {
     if (i < from.length && from[i] === to[j]) {
       add(to[j] ?? '', false)
       i++

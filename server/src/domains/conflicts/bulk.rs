@@ -161,6 +161,7 @@ async fn take(
     let decision = Decide {
         action: Action::Take { choice },
         note,
+        dry_run: false,
     };
     let unchanged = |now: &str| {
         if now == version.to_string() {

@@ -1,4 +1,5 @@
-//! Deciding an item: the changes, the item's end, the messages and the audit entry are one transaction.
+//! Deciding an item: the changes, the item's end, the messages and the audit entry are one transaction. A dry run is
+//! the same transaction, given up at its end.
 
 use std::collections::BTreeMap;
 
@@ -11,9 +12,11 @@ use serde_json::json;
 use sqlx::PgConnection;
 
 use super::case::{self, Case};
-use super::model::{Action, Decide, Decided, Outcome, Written, actions_of};
+use super::model::{
+    Action, ConflictRow, Decide, Decided, DecidedTell, DecidedWrite, Outcome, Written, actions_of,
+};
 use super::plan::{self, Plan};
-use super::{list, persons, residence, store};
+use super::{comes_to, list, persons, residence, store};
 use crate::database::system_tx;
 use crate::domains::audit::{self, Entry};
 use crate::domains::auth::Actor;
@@ -41,12 +44,21 @@ pub(super) async fn decide(
     require_open(&case)?;
     let plan = plan_of(&mut tx, state, actor, &case, &input.action).await?;
     let code = input.action.code();
+    let (writes, tells) = comes_to::of(state, actor, &case, &plan).await?;
     let mut done = carry_out(&mut tx, state, actor.user, &case, plan, code, input.note).await?;
     let entry = Entry::by(actor, state.clock.now(), "decide_conflict")
         .subject("conflict", id)
         .area(case.row.area()?);
     let detail = json!({ "kind": case.row.kind, "record": case.record, "action": code,
         "changes": done.applied.changes, "created": done.created, "told": done.told });
+    if input.dry_run {
+        // It was carried out to be sure that the register takes it; not committed, it never was.
+        drop(tx);
+        actor
+            .trail
+            .note_detail(json!({ "action": code, "dry_run": true }));
+        return would(state, &found, &done, writes, tells).await;
+    }
     let row = store::find(&mut tx, id.0)
         .await?
         .ok_or_else(|| ApiError::not_found("这个待裁决事项"))?;
@@ -64,6 +76,32 @@ pub(super) async fn decide(
         changes: done.applied.changes,
         created: done.created.iter().map(|id| id.0).collect(),
         told: done.told,
+        writes,
+        tells,
+    })
+}
+
+/// The answer to who only asked: the item as it still stands.
+async fn would(
+    state: &AppState,
+    found: &ConflictRow,
+    done: &Done,
+    writes: Vec<DecidedWrite>,
+    tells: Vec<DecidedTell>,
+) -> ApiResult<Decided> {
+    let mut tx = system_tx(&state.pool).await?;
+    let items = list::views(state, &mut tx, std::slice::from_ref(found)).await?;
+    let item = items
+        .into_iter()
+        .next()
+        .ok_or_else(|| ApiError::not_found("这个待裁决事项"))?;
+    Ok(Decided {
+        item,
+        changes: done.applied.changes,
+        created: Vec::new(),
+        told: done.told,
+        writes,
+        tells,
     })
 }
 

@@ -6,6 +6,7 @@ mod assign;
 mod bulk;
 mod case;
 mod claims;
+mod comes_to;
 mod decide;
 mod list;
 mod model;

@@ -176,16 +176,16 @@ pub struct Shown {
     /// The value; masked where `masked`.
     #[schema(value_type = serde_json::Value)]
     pub value: Value,
-    /// What a code means.
+    /// What it means to a reader, where it doesn't say so itself: a code's label, a time, yes or no.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub label: Option<String>,
+    pub meaning: Option<String>,
     /// Whether something is hidden.
     pub masked: bool,
 }
 
 /// A field of a record with its value.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub(super) struct FieldView {
+pub struct FieldView {
     /// Key, such as `name` or `tags/elderly`.
     pub key: String,
     /// The field's label.
@@ -203,6 +203,8 @@ pub(super) struct ValueView {
     /// The value.
     #[serde(flatten)]
     pub shown: Shown,
+    /// The field that it is of, where that is another than the item's.
+    pub field_label: Option<String>,
     /// The change that put it.
     pub change: String,
     /// Who; none: the server.
@@ -211,6 +213,8 @@ pub(super) struct ValueView {
     pub user_name: Option<String>,
     /// On which device.
     pub device: Option<Uuid>,
+    /// What people call the device.
+    pub device_name: Option<String>,
     /// The device's clock then.
     pub made_at: Option<DateTime<Utc>>,
     /// When the server took it.
@@ -261,6 +265,8 @@ pub(super) struct RefusedView {
     pub user_name: Option<String>,
     /// On which device.
     pub device: Uuid,
+    /// What people call the device.
+    pub device_name: Option<String>,
     /// The device's clock then.
     pub made_at: Option<DateTime<Utc>>,
     /// When the server refused it.
@@ -351,6 +357,9 @@ pub struct Decide {
     pub action: Action,
     /// Why, in the decider's words; kept sealed. At most 500 characters.
     pub note: Option<String>,
+    /// Only say what it would come to; nothing is changed.
+    #[serde(default)]
+    pub dry_run: bool,
 }
 
 /// The decisions.
@@ -433,7 +442,35 @@ pub(super) fn actions_of(kind: &str) -> &'static [&'static str] {
     }
 }
 
-/// What a decision did.
+/// What a decision writes on one record, as the decider may see it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct DecidedWrite {
+    /// The record.
+    pub record: Uuid,
+    /// Its type's name.
+    pub label: String,
+    /// What names it to a person.
+    pub title: String,
+    /// Whether the decision makes it.
+    pub created: bool,
+    /// The record that it becomes a part of.
+    pub merged_into: Option<Uuid>,
+    /// What is put, cleared values too.
+    pub fields: Vec<FieldView>,
+}
+
+/// Whom a decision tells what.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct DecidedTell {
+    /// The user.
+    pub user: Uuid,
+    /// Their name.
+    pub user_name: Option<String>,
+    /// The message that reaches their phone.
+    pub text: String,
+}
+
+/// What a decision did, or would do.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Decided {
     /// The item as it stands now.
@@ -444,6 +481,10 @@ pub struct Decided {
     pub created: Vec<Uuid>,
     /// How many people were told.
     pub told: usize,
+    /// What was written.
+    pub writes: Vec<DecidedWrite>,
+    /// Whom it told what.
+    pub tells: Vec<DecidedTell>,
 }
 
 /// Whom to give an item, and until when.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use doorstep_core::ids::{AreaCode, ChangeHash, ConflictId, RecordId, UserId};
+use doorstep_core::ids::{AreaCode, ChangeHash, ConflictId, DeviceId, RecordId, UserId};
 use doorstep_core::projection;
 use doorstep_core::records::{self, FieldKind, SetOf, split_key};
 use doorstep_core::rights::Permission;
@@ -20,7 +20,7 @@ use super::values::{self, Sight};
 use super::{list, undo};
 use crate::database::system_tx;
 use crate::domains::auth::Actor;
-use crate::domains::users;
+use crate::domains::{devices, users};
 use crate::error::{ApiResult, Problems};
 use crate::register::{self, EventAbout, Maker, Opened};
 use crate::state::AppState;
@@ -47,12 +47,19 @@ pub(super) async fn show(
     }
     let item = list::views(state, &mut tx, std::slice::from_ref(&case.row)).await?;
     let outcome = outcome(&mut tx, state, &case).await?;
+    let concerned: Vec<DeviceId> = makers
+        .values()
+        .map(|maker| maker.device)
+        .chain(case.refused.iter().map(|one| DeviceId(one.row.device_id)))
+        .collect();
+    let devices = devices::service::names(&mut tx, &concerned).await?;
     drop(tx);
     let names = names(state, &case, &makers, &visits).await?;
     let viewer = Viewer {
         actor,
         sight,
         names,
+        devices,
     };
     let item = item
         .into_iter()
@@ -182,6 +189,7 @@ struct Viewer<'a> {
     actor: &'a Actor,
     sight: Sight,
     names: BTreeMap<UserId, String>,
+    devices: BTreeMap<DeviceId, String>,
 }
 
 impl Viewer<'_> {
@@ -196,7 +204,7 @@ impl Viewer<'_> {
             "main_residence" => {
                 return Shown {
                     value: value.clone(),
-                    label: value
+                    meaning: value
                         .as_text()
                         .and_then(|id| case.records.get(&id.parse().ok()?))
                         .map(|residence| values::title(residence, self.sight)),
@@ -219,13 +227,16 @@ impl Viewer<'_> {
         let view = |(choice, value): (usize, &register::ConflictValue)| {
             let maker = makers.get(&value.change);
             let user = value.user.or(maker.and_then(|maker| maker.user));
+            let (shown, field_label) = self.disputed(case, &value.value, value.change);
             ValueView {
                 choice,
-                shown: self.disputed(case, &value.value, value.change),
+                shown,
+                field_label,
                 change: value.change.to_string(),
                 user: user.map(|id| id.0),
                 user_name: self.name(user),
                 device: maker.map(|maker| maker.device.0),
+                device_name: maker.and_then(|maker| self.devices.get(&maker.device).cloned()),
                 made_at: maker.map(|maker| maker.made_at),
                 accepted_at: maker.map(|maker| maker.accepted_at),
                 present: present == Some(&value.value),
@@ -234,10 +245,13 @@ impl Viewer<'_> {
         case.body.values.iter().enumerate().map(view).collect()
     }
 
-    /// Of a cancellation against an edit, the edit's value belongs to the key that it wrote.
-    fn disputed(&self, case: &Case, value: &Value, change: ChangeHash) -> Shown {
+    /// Of a cancellation against an edit, the edit's value belongs to the key that it wrote; that key's label with it.
+    fn disputed(&self, case: &Case, value: &Value, change: ChangeHash) -> (Shown, Option<String>) {
         let is_edit = case.row.kind == "update_cancelled" && value.as_text() != Some("cancelled");
-        let key = case.opened().filter(|_| is_edit).and_then(|record| {
+        if !is_edit {
+            return (self.subject(case, value), None);
+        }
+        let field = case.opened().and_then(|record| {
             let holds = |key: &&str| {
                 let held = record.registers.all(key);
                 held.iter()
@@ -246,11 +260,8 @@ impl Viewer<'_> {
             let key = record.registers.keys().find(holds)?;
             records::record_type(&record.record_type)?.field(key)
         });
-        match key {
-            Some(field) => values::shown(Some(field), value, self.sight),
-            None if is_edit => values::shown(None, value, self.sight),
-            None => self.subject(case, value),
-        }
+        let label = field.map(|field| field.label.clone());
+        (values::shown(field, value, self.sight), label)
     }
 
     fn present(&self, case: &Case) -> Option<Shown> {
@@ -310,6 +321,7 @@ impl Viewer<'_> {
             user: row.user_id,
             user_name: self.name(Some(UserId(row.user_id))),
             device: row.device_id,
+            device_name: self.devices.get(&DeviceId(row.device_id)).cloned(),
             made_at: refused.made_at.and_then(DateTime::from_timestamp_millis),
             refused_at: row.refused_at,
             record_type: refused.record_type().to_owned(),

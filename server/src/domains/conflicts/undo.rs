@@ -14,7 +14,7 @@ use super::case::{self, Case};
 use super::decide::{messages, require_applied};
 use super::model::{ConflictRow, Decided, Outcome, Written};
 use super::plan::Plan;
-use super::{list, store};
+use super::{comes_to, list, store};
 use crate::database::system_tx;
 use crate::domains::audit::{self, Entry};
 use crate::domains::auth::Actor;
@@ -122,6 +122,7 @@ pub(super) async fn undo(
         slices.extend(register::bring_back(&mut tx, other).await?);
     }
     let plan = back(state, &outcome);
+    let writes = comes_to::writes(actor, &case, &plan)?;
     let mut applied = register::apply(&mut tx, state, plan.submissions(state, actor.user)).await?;
     require_applied(&applied)?;
     let reopened: Vec<_> = outcome.closed.iter().chain([&id]).map(|id| id.0).collect();
@@ -135,6 +136,7 @@ pub(super) async fn undo(
         .map(|user| (user, text.to_owned()))
         .collect();
     let count = told.len();
+    let tells = comes_to::tells(state, &told).await?;
     let states = messages(state, &case, "conflict_reopened", told);
     let told_slices = register::append_states(&mut tx, states, now).await?;
     // In the order in which the logs were numbered.
@@ -159,6 +161,8 @@ pub(super) async fn undo(
         changes: applied.changes,
         created: Vec::new(),
         told: count,
+        writes,
+        tells,
     })
 }
 

@@ -1,12 +1,16 @@
 //! Values as a reader may see them: labels of codes, masks by the declaration. Knows no database.
 
+use chrono::{DateTime, TimeDelta};
 use doorstep_core::codes;
 use doorstep_core::mask;
-use doorstep_core::records::{self, Field, RecordType, Sensitivity, split_key};
+use doorstep_core::records::{self, Field, FieldKind, RecordType, Sensitivity, split_key};
 use doorstep_core::value::{Fields, Value};
 
 use super::model::{FieldView, Shown};
 use crate::register::Opened;
+
+/// China's one time zone, ahead of UTC.
+const SHANGHAI: TimeDelta = TimeDelta::hours(8);
 
 /// How much a reader may see.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -40,17 +44,14 @@ pub(super) fn shown(field: Option<&Field>, value: &Value, sight: Sight) -> Shown
         return Shown {
             masked: !value.is_null(),
             value,
-            label: None,
+            meaning: None,
         };
     };
-    let label = match (field.table(), value.as_text()) {
-        (Some(table), Some(code)) => codes::table(table).and_then(|table| table.label(code)),
-        _ => None,
-    };
+    let meaning = meaning(field, value);
     if !sight.hides(field) {
         return Shown {
             value: value.clone(),
-            label: label.map(str::to_owned),
+            meaning,
             masked: false,
         };
     }
@@ -63,8 +64,24 @@ pub(super) fn shown(field: Option<&Field>, value: &Value, sight: Sight) -> Shown
     let masked = hidden != *value;
     Shown {
         value: hidden,
-        label: label.filter(|_| !masked).map(str::to_owned),
+        meaning: meaning.filter(|_| !masked),
         masked,
+    }
+}
+
+/// What a value means to a reader, where it doesn't say so itself.
+fn meaning(field: &Field, value: &Value) -> Option<String> {
+    match (&field.kind, value) {
+        (FieldKind::Boolean, Value::Bool(true)) => Some("是".to_owned()),
+        (FieldKind::Boolean, Value::Bool(false)) => Some("否".to_owned()),
+        (FieldKind::DateTime, Value::Int(at)) => {
+            let at = DateTime::from_timestamp_millis(*at)?.checked_add_signed(SHANGHAI)?;
+            Some(at.format("%Y-%m-%d %H:%M").to_string())
+        }
+        _ => {
+            let table = codes::table(field.table()?)?;
+            table.label(value.as_text()?).map(str::to_owned)
+        }
     }
 }
 
@@ -131,11 +148,11 @@ pub(super) fn title(record: &Opened, sight: Sight) -> String {
     title_of(declared, &record.registers.fields(), sight)
 }
 
-fn title_of(declared: &RecordType, fields: &Fields, sight: Sight) -> String {
+pub(super) fn title_of(declared: &RecordType, fields: &Fields, sight: Sight) -> String {
     let parts = declared.title.iter().filter_map(|key| {
         let shown = shown(declared.field(key), fields.get(key)?, sight);
         shown
-            .label
+            .meaning
             .or_else(|| shown.value.as_text().map(str::to_owned))
     });
     let parts: Vec<String> = parts.filter(|part| !part.is_empty()).collect();
@@ -184,7 +201,10 @@ mod tests {
     #[test]
     fn codes_carry_their_meaning_and_undeclared_keys_nothing() {
         let sex = shown(field("sex"), &Value::from("2"), Sight::Personal);
-        assert!(sex.label.is_some_and(|label| label.contains('女')));
+        assert!(sex.meaning.is_some_and(|label| label.contains('女')));
+        let updated = Value::Int(1_795_482_000_000);
+        let updated = shown(field("source_updated_at"), &updated, Sight::Personal);
+        assert_eq!(updated.meaning.as_deref(), Some("2026-11-24 09:00"));
         let unknown = shown(None, &Value::from("x"), Sight::All);
         assert!(unknown.masked && unknown.value == Value::from(mask::HIDDEN));
     }

@@ -1,13 +1,32 @@
 //! What the sync engine and other domains may ask of devices.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use doorstep_core::ids::{AreaCode, DeviceId, UserId};
 use sqlx::PgConnection;
+use sqlx::types::Uuid;
 
 pub use super::enrolment::{find, require_active};
 
 use super::store;
 use crate::error::ApiResult;
+
+/// What people call devices, for showing where something was made. Devices that are not there are left out.
+///
+/// # Errors
+/// When the database fails.
+pub async fn names(
+    tx: &mut PgConnection,
+    ids: &[DeviceId],
+) -> ApiResult<BTreeMap<DeviceId, String>> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let rows = store::names(tx, &ids).await?;
+    Ok(rows
+        .into_iter()
+        .map(|(id, name)| (DeviceId(id), name))
+        .collect())
+}
 
 /// Notes that a device synced, and what it said it still had to send.
 ///

@@ -18,6 +18,7 @@ const NOTE_WIPED: &str = "UPDATE devices SET status = 'wiped', status_set_at = $
 const NOTE_CONTACT: &str = "UPDATE devices SET last_contact_at = $2 WHERE id = $1";
 const FOLLOW_USER: &str =
     "UPDATE devices SET area_code = $2 WHERE user_id = $1 AND area_code <> $2";
+const NAMES: &str = "SELECT id, name FROM devices WHERE id = ANY($1)";
 const NOTE_SYNC: &str = include_str!("sql/note_sync.sql");
 
 /// Which devices to list.
@@ -59,6 +60,13 @@ pub(super) async fn list(tx: &mut PgConnection, filter: &Filter) -> sqlx::Result
         .bind(filter.unsent)
         .fetch_all(tx)
         .await
+}
+
+pub(super) async fn names(
+    tx: &mut PgConnection,
+    ids: &[Uuid],
+) -> sqlx::Result<Vec<(Uuid, String)>> {
+    sqlx::query_as(NAMES).bind(ids).fetch_all(tx).await
 }
 
 pub(super) async fn set_status(

@@ -1,6 +1,6 @@
 // What waits for the user, asked of the server: only what the user's rights let them see.
 import { api, ok } from '@/api/client'
-import type { ConflictList, DeviceView, DueVisit } from '@/api/schema'
+import type { CheckView, ConflictList, DeviceView, DueVisit, MessageView } from '@/api/schema'
 
 /** How many items waited how long, by kind. */
 export interface Age {
@@ -14,6 +14,9 @@ export interface Waiting {
   queue?: { list: ConflictList; open: number; overdue: number; claims: number; mine: number; ages: Age[] }
   devices?: { items: DeviceView[]; more: boolean }
   due?: { items: DueVisit[]; more: boolean }
+  /** Checks that nobody answered in time. */
+  checks?: { items: CheckView[]; more: boolean }
+  messages: MessageView[]
 }
 
 /** Days after which an item belongs to the next class. */
@@ -21,12 +24,21 @@ const STEPS = [1, 3, 7] as const
 const CLASSES: Age['code'][] = ['day', 'three', 'week', 'older']
 
 export async function readWaiting(may: (permission: string) => boolean): Promise<Waiting> {
-  const [queue, devices, due] = await Promise.all([
+  const supervises = may('register.read') && may('conflicts.read')
+  const [messages, queue, devices, due, checks] = await Promise.all([
+    ok(api.GET('/api/messages', { params: { query: { limit: 6 } } })),
     may('conflicts.read') ? readQueue() : undefined,
     may('devices.read') ? readDevices() : undefined,
-    may('register.read') && may('conflicts.read') ? readDue() : undefined,
+    supervises ? readDue() : undefined,
+    supervises ? readChecks() : undefined,
   ])
-  return { ...(queue && { queue }), ...(devices && { devices }), ...(due && { due }) }
+  return {
+    messages: messages.items,
+    ...(queue && { queue }),
+    ...(devices && { devices }),
+    ...(due && { due }),
+    ...(checks && { checks }),
+  }
 }
 
 async function readQueue(): Promise<NonNullable<Waiting['queue']>> {
@@ -65,5 +77,10 @@ async function readDevices(): Promise<NonNullable<Waiting['devices']>> {
 
 async function readDue(): Promise<NonNullable<Waiting['due']>> {
   const page = await ok(api.GET('/api/visits/due', { params: { query: { limit: 50 } } }))
+  return { items: page.items, more: Boolean(page.next) }
+}
+
+async function readChecks(): Promise<NonNullable<Waiting['checks']>> {
+  const page = await ok(api.GET('/api/checks', { params: { query: { overdue: true, limit: 50 } } }))
   return { items: page.items, more: Boolean(page.next) }
 }

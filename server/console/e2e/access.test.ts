@@ -1,0 +1,87 @@
+// No serious fault of access (axe-core) on any screen, light or dark; and the first page is small.
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import type { Page } from '@playwright/test'
+import type { AxeResults } from 'axe-core'
+import { places } from './places'
+import { enter, expect, test } from './test'
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+
+/** The serious faults of a page, each with the elements that have it. */
+async function faultsOf(page: Page): Promise<string[]> {
+  await page.evaluate(axe)
+  const results = await page.evaluate(async () => {
+    const { axe } = window as unknown as { axe: { run(options: unknown): Promise<AxeResults> } }
+    return axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] })
+  })
+  return results.violations
+    .filter(fault => fault.impact === 'serious' || fault.impact === 'critical')
+    .flatMap(fault => fault.nodes.map(node => `${fault.id}: ${node.target.join(' ')} ${node.failureSummary ?? ''}`))
+}
+
+for (const place of places) {
+  test(`the screen ${place.name} has no serious fault of access, light or dark`, async ({ page, town }) => {
+    await page.emulateMedia({ reducedMotion: 'reduce', colorScheme: 'light' })
+    const path = await place.path(town)
+    if (place.who) await enter(page, town, town.people[place.who], path)
+    else await page.goto(town.url + path)
+    await place.ready(page)
+    expect(await faultsOf(page), 'light').toEqual([])
+    await page.emulateMedia({ reducedMotion: 'reduce', colorScheme: 'dark' })
+    await expect(page.locator('html')).toHaveClass(/dark/)
+    expect(await faultsOf(page), 'dark').toEqual([])
+  })
+}
+
+test('the first page loads less than 300 KB of script, and charts come later', async ({ page, town }) => {
+  let bytes = 0
+  const names: string[] = []
+  page.on('response', async response => {
+    if (!response.url().endsWith('.js')) return
+    const sizes = await response.request().sizes()
+    bytes += sizes.responseBodySize
+    names.push(new URL(response.url()).pathname)
+    expect(response.headers()['content-encoding']).toBe('br')
+    expect(response.headers()['cache-control']).toContain('immutable')
+  })
+  await page.goto(`${town.url}/sign-in`)
+  await page.getByLabel('登录名').waitFor()
+  const door = bytes
+  await enter(page, town, town.people.auditor)
+  await page.getByText('您的角色没有待办事项').waitFor()
+  console.log(`script: ${Math.round(door / 1024)} KB at the sign-in, ${Math.round(bytes / 1024)} KB at the desk`)
+  expect(names.length).toBeGreaterThan(3)
+  expect(bytes).toBeLessThan(300 * 1024)
+  expect(names.some(name => name.includes('charts'))).toBe(false)
+})
+
+test('the keyboard alone reaches every action of an item, and shows where it is', async ({ page, town }) => {
+  const { conflict } = await town.dispute(['姓名=尤佳', '姓名=尤嘉'])
+  await enter(page, town, town.people.zhou, `/conflicts/${conflict}`)
+  await page.getByRole('toolbar').waitFor()
+  await page.locator('main').focus()
+  const seen = new Set<string>()
+  for (let steps = 0; steps < 120; steps++) {
+    await page.keyboard.press('Tab')
+    const text = await page.evaluate(() => document.activeElement?.textContent?.trim() ?? '')
+    seen.add(text)
+    if (text.includes('无需裁决')) break
+  }
+  const all = [...seen].join('|')
+  for (const action of ['采用左侧', '采用右侧', '填写其他值', '是两个人，拆分', '无需裁决'])
+    expect(all).toContain(action)
+})
+
+test('on a tablet the list and the item follow one another', async ({ page, town }) => {
+  const { conflict } = await town.dispute(['姓名=田禾', '姓名=田和'])
+  await page.setViewportSize({ width: 820, height: 1180 })
+  await enter(page, town, town.people.zhou, `/conflicts/${conflict}`)
+  await expect(page.locator('.card').first()).toBeVisible()
+  await expect(page.getByRole('region', { name: '事项列表' })).toBeHidden()
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth)
+  expect(wide, 'nothing runs over the side').toBe(false)
+  await page.getByRole('button', { name: '展开菜单' }).click()
+  await page.getByRole('link', { name: '待裁决' }).click()
+  await expect(page.getByRole('region', { name: '事项列表' })).toBeVisible()
+})

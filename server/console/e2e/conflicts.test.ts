@@ -1,0 +1,191 @@
+// The conflict queue, from two phones that disagree to two phones that agree.
+import type { Page } from '@playwright/test'
+import { enter, expect, test, watch } from './test'
+import type { Town } from './town'
+
+interface Shown {
+  fields?: { key?: string; field?: string; value?: unknown }[] | Record<string, unknown>
+}
+
+/** What a device shows of a record, as one text. */
+async function onDevice(town: Town, who: 'li' | 'wang', id: string): Promise<string> {
+  return JSON.stringify((await town.device(who, 'show', id)) as Shown)
+}
+
+/** Confirms what the dialog says a decision comes to. */
+async function confirm(page: Page): Promise<void> {
+  await expect(page.getByRole('button', { name: '确认裁决' })).toBeFocused()
+  await page.keyboard.press('Enter')
+  await expect(page.locator('.el-message', { hasText: '已裁决' })).toBeVisible()
+  await expect(page.locator('[aria-modal=true]:visible')).toHaveCount(0)
+}
+
+test('a conflict is decided from the keyboard, and the phones show it', async ({ page, town }) => {
+  const { conflict, resident } = await town.dispute(['姓名=苏晓楠', '姓名=苏晓南'])
+  await enter(page, town, town.people.zhou, '/conflicts')
+  // Walking down the list with j comes to it.
+  await expect(page.getByRole('region', { name: '事项列表' }).getByRole('link').first()).toBeVisible()
+  for (let steps = 0; steps < 50 && !page.url().includes(conflict); steps++) {
+    const before = page.url()
+    await page.keyboard.press('j')
+    await page.waitForURL(url => url.href !== before)
+  }
+  await expect(page.getByText('李静的手机')).toBeVisible()
+  await expect(page.getByText('王强的手机')).toBeVisible()
+  const right = await page.locator('.card .value').nth(1).innerText()
+  await page.keyboard.press('2')
+  const dialog = page.getByRole('dialog')
+  await expect(dialog).toContainText('将写入')
+  await expect(dialog).toContainText(`姓名：${right}`)
+  await expect(dialog).toContainText('李静')
+  await expect(dialog).toContainText('王强')
+  await confirm(page)
+  await town.sync('li', 'wang')
+  for (const who of ['li', 'wang'] as const) expect(await onDevice(town, who, resident.id)).toContain(right)
+})
+
+test('a decision is taken back with u', async ({ page, town }) => {
+  const { conflict, resident } = await town.dispute(['姓名=郑远', '姓名=郑源'])
+  await enter(page, town, town.people.zhou, `/conflicts/${conflict}`)
+  const shown = page.locator('.card', { hasText: '档案现在显示' }).locator('.value')
+  const before = await shown.innerText()
+  const place = (await page.locator('.card .value').first().innerText()) === before ? '2' : '1'
+  await page.keyboard.press(place)
+  await confirm(page)
+  await page.keyboard.press('u')
+  await page.getByRole('dialog', { name: '撤销这次裁决？' }).getByRole('button', { name: '撤销裁决' }).click()
+  await expect(page.getByText('裁决已撤销，事项重新打开').first()).toBeVisible()
+  await town.sync('li')
+  expect(await onDevice(town, 'li', resident.id)).toContain(before)
+})
+
+test('another value is written, and what is wrong with one is said', async ({ page, town }) => {
+  const { conflict, resident } = await town.dispute(['出生日期=1961-03-04', '出生日期=1961-04-03'])
+  await enter(page, town, town.people.zhou, `/conflicts/${conflict}`)
+  await expect(page.locator('.card').first()).toBeVisible()
+  await page.keyboard.press('o')
+  await page.getByLabel('出生日期的正确值').fill('1961年13月40日')
+  await page.keyboard.press('Enter')
+  await expect(page.getByRole('dialog').getByRole('alert')).toBeVisible()
+  await page.getByRole('button', { name: '取消' }).click()
+  await expect(page.getByRole('dialog')).toBeHidden()
+  await page.keyboard.press('o')
+  await page.getByLabel('出生日期的正确值').fill('1961-05-06')
+  await page.keyboard.press('Enter')
+  await confirm(page)
+  await town.sync('wang')
+  expect(await onDevice(town, 'wang', resident.id)).toContain('1961-05-06')
+})
+
+test('two records of one person are merged with m', async ({ page, town }) => {
+  const [one] = await town.twins('程思敏')
+  const conflict = await town.conflictOf(one)
+  await enter(page, town, town.people.zhou, `/conflicts/${conflict}`)
+  await expect(page.getByText('留下的档案').first()).toBeVisible()
+  await page.keyboard.press('m')
+  await expect(page.getByRole('dialog')).toContainText('并入留下的档案')
+  await confirm(page)
+})
+
+test('what is no conflict is dismissed with d, and asks nobody', async ({ page, town }) => {
+  const { conflict } = await town.dispute(['民族=壮族', '民族=苗族'])
+  await enter(page, town, town.people.zhou, `/conflicts/${conflict}`)
+  await expect(page.locator('.card').first()).toBeVisible()
+  await page.keyboard.press('d')
+  await expect(page.getByRole('dialog')).toContainText('不修改任何档案')
+  await confirm(page)
+  await page.goto(`${town.url}/conflicts/${conflict}`)
+  await expect(page.getByText('周敏标为无需裁决')).toBeVisible()
+})
+
+test('of two supervisors the second sees what the first decided, and sends nothing', async ({
+  page,
+  town,
+  browser,
+  faults,
+}) => {
+  const { conflict } = await town.dispute(['姓名=顾一鸣', '姓名=顾一明'])
+  const other = await (await browser.newContext()).newPage()
+  watch(other, faults)
+  // The second hears nothing of the first: only the version that was read protects.
+  await other.route('**/api/live', route => route.abort())
+  await enter(page, town, town.people.zhou, `/conflicts/${conflict}`)
+  await enter(other, town, town.people.he, `/conflicts/${conflict}`)
+  await expect(other.locator('.card').first()).toBeVisible()
+  await other.keyboard.press('2')
+  await expect(other.getByRole('button', { name: '确认裁决' })).toBeFocused()
+  await page.keyboard.press('1')
+  await confirm(page)
+  await other.keyboard.press('Enter')
+  await expect(other.getByText(/周敏刚刚裁决了这一项：采用了其中一个值/)).toBeVisible()
+  await expect(other.getByText('周敏采用了其中一个值')).toBeVisible()
+  const item = await town.ask(town.people.zhou, 'GET', `/api/conflicts/${conflict}`)
+  expect((item['decision'] as Record<string, unknown>)['by_name']).toBe('周敏')
+  await other.context().close()
+})
+
+test('a supervisor who has the item open hears of the decision at once', async ({ page, town, browser, faults }) => {
+  const { conflict } = await town.dispute(['姓名=何小平', '姓名=何晓平'])
+  const other = await (await browser.newContext()).newPage()
+  watch(other, faults)
+  await enter(page, town, town.people.zhou, `/conflicts/${conflict}`)
+  await enter(other, town, town.people.he, `/conflicts/${conflict}`)
+  await expect(other.locator('.card').first()).toBeVisible()
+  await page.keyboard.press('1')
+  await confirm(page)
+  await expect(other.getByText('周敏采用了其中一个值')).toBeVisible({ timeout: 3_000 })
+  await other.context().close()
+})
+
+test('the desk and the list hear of a new conflict by themselves', async ({ page, town }) => {
+  await enter(page, town, town.people.zhou, '/conflicts?kind=update_cancelled')
+  const list = page.getByRole('region', { name: '事项列表' })
+  await expect(list.getByText('没有符合条件的事项')).toBeVisible()
+  const resident = town.resident()
+  await town.device('wang', 'set', resident.id, 'status=cancelled', 'cancel_reason=3', 'cancelled_on=2026-11-20')
+  await town.device('li', 'set', resident.id, '手机号码=13917020005')
+  await town.sync('wang', 'li')
+  await expect(list.getByRole('link')).toHaveCount(1)
+  await list.getByRole('link').click()
+  await expect(page.getByText('请判断档案应当注销还是保留')).toBeVisible()
+})
+
+test('filters stay in the address, over items and reloads', async ({ page, town }) => {
+  await town.dispute(['姓名=白鹭', '姓名=白露'])
+  await enter(page, town, town.people.zhou, '/conflicts')
+  // The words of the chosen option lie over the field.
+  await page.getByRole('combobox', { name: '类型' }).click({ force: true })
+  await page.getByRole('option', { name: /^字段冲突/ }).click()
+  await expect(page).toHaveURL(/kind=field/)
+  await page.getByRole('region', { name: '事项列表' }).getByRole('link').first().click()
+  await expect(page).toHaveURL(/conflicts\/[0-9a-f-]+\?kind=field/)
+  await page.reload()
+  await expect(page).toHaveURL(/kind=field/)
+  await expect(page.locator('.card').first()).toBeVisible()
+})
+
+test('many are decided by one rule after a preview', async ({ page, town }) => {
+  const first = await town.dispute(['户籍地址=陕西中路十二弄28号1702室', '户籍地址=陕西中路12弄28号楼1702'])
+  const second = await town.dispute(['户籍地址=厦门中路66弄1号1301室', '户籍地址=厦门中路88弄1号1301室'])
+  await enter(page, town, town.people.zhou, '/conflicts/rule?field=register_address&rule=equal_normalised')
+  await page.getByRole('button', { name: '预览' }).click()
+  await expect(page.getByText('1 项将被裁决，1 项留在队列')).toBeVisible()
+  await page.getByRole('button', { name: '执行裁决（1 项）' }).click()
+  await expect(page.getByText('已裁决 1 项').first()).toBeVisible()
+  const status = async (id: string) => (await town.ask(town.people.zhou, 'GET', `/api/conflicts/${id}`))['status']
+  expect(await status(first.conflict)).toBe('decided')
+  expect(await status(second.conflict)).toBe('open')
+})
+
+test('a script in what a collector wrote is shown as text and never runs', async ({ page, town }) => {
+  const script = '<img src=x onerror="document.title=\'stolen\'"><script>alert(1)</script>'
+  const { conflict } = await town.dispute([`户籍地址=${script}甲`, `户籍地址=${script}乙`])
+  await enter(page, town, town.people.zhou, `/conflicts/${conflict}`)
+  await expect(page.locator('.card .value').first()).toContainText('<script>alert(1)</script>')
+  expect(await page.locator('img[src="x"], main script').count()).toBe(0)
+  await page.keyboard.press('h')
+  await expect(page.locator('details', { hasText: '修改历史' })).toContainText('户籍地址')
+  await page.keyboard.press('1')
+  await expect(page.getByRole('dialog')).toContainText('onerror')
+  expect(await page.title()).not.toContain('stolen')
+})

@@ -1,0 +1,69 @@
+// The screens that are pictured and checked for access: name, address, whose. A new screen adds its lines here.
+import type { Page } from '@playwright/test'
+import type { Town } from './town'
+
+export interface Place {
+  /** The picture's file name. */
+  name: string
+  /** Who looks; nobody: the sign-in. */
+  who?: keyof Town['people']
+  /** The address, made when the town stands. */
+  path: (town: Town) => string | Promise<string>
+  /** What is done before the picture is taken, until it is all there. */
+  ready: (page: Page) => Promise<unknown>
+}
+
+export const places: Place[] = [
+  { name: 'sign-in', path: () => '/sign-in', ready: page => page.getByLabel('登录名').waitFor() },
+  { name: 'desk', who: 'zhou', path: () => '/', ready: page => page.locator('canvas').waitFor() },
+  {
+    name: 'account',
+    who: 'zhou',
+    path: () => '/account',
+    ready: page => page.getByText('网页控制台').first().waitFor(),
+  },
+  {
+    name: 'conflict',
+    who: 'zhou',
+    path: async town => `/conflicts/${(await town.dispute(['姓名=林小满', '姓名=林晓曼'])).conflict}`,
+    ready: page => page.locator('.card').nth(1).waitFor(),
+  },
+  {
+    name: 'conflict-decision',
+    who: 'zhou',
+    path: async town => `/conflicts/${(await town.dispute(['姓名=姚兰', '姓名=姚岚'])).conflict}`,
+    ready: async page => {
+      await page.locator('.card').nth(1).waitFor()
+      await page.keyboard.press('2')
+      await page.getByText('将通知').waitFor()
+    },
+  },
+  {
+    name: 'conflict-duplicate',
+    who: 'zhou',
+    path: async town => `/conflicts/${await town.conflictOf((await town.twins('邵雨桐'))[0])}`,
+    ready: page => page.getByText('留下的档案').first().waitFor(),
+  },
+  {
+    name: 'conflict-rule',
+    who: 'zhou',
+    path: async town => {
+      await town.dispute(['户籍地址=顺昌东路920弄7号', '户籍地址=顺昌东路920弄7号楼'])
+      return '/conflicts/rule?field=register_address&rule=newest'
+    },
+    ready: async page => {
+      await page.getByRole('button', { name: '预览' }).click()
+      await page.getByText(/项将被裁决/).waitFor()
+    },
+  },
+  {
+    name: 'shortcuts',
+    who: 'zhou',
+    path: () => '/conflicts',
+    ready: async page => {
+      await page.getByRole('region', { name: '事项列表' }).getByRole('link').first().waitFor()
+      await page.keyboard.press('?')
+      await page.getByRole('dialog', { name: '快捷键' }).waitFor()
+    },
+  },
+]

@@ -1,0 +1,49 @@
+// What every test begins with: the town, and a page on which nothing may go wrong unseen.
+import { test as base, expect, type Page } from '@playwright/test'
+import { Town, type Person } from './town'
+
+export const test = base.extend<{ faults: string[] }, { town: Town }>({
+  town: [
+    async ({}, use) => {
+      const town = await Town.build()
+      await use(town)
+      await town.close()
+    },
+    { scope: 'worker', timeout: 240_000 },
+  ],
+  /** Scripts that failed and what the page's policy stopped; a test fails if there is any. */
+  faults: [
+    async ({ page }, use) => {
+      const faults: string[] = []
+      watch(page, faults)
+      await use(faults)
+      expect(faults, 'faults of the page').toEqual([])
+    },
+    { auto: true },
+  ],
+})
+
+export { expect }
+
+/** Notes what goes wrong on a page. */
+export function watch(page: Page, faults: string[]): void {
+  page.on('pageerror', error => faults.push(error.message))
+  page.on('dialog', dialog => {
+    faults.push(`a dialog: ${dialog.message()}`)
+    void dialog.dismiss()
+  })
+  page.on('console', message => {
+    const text = message.text()
+    if (/Content.Security.Policy|\[Vue warn\]|ElementPlusError/.test(text)) faults.push(text)
+  })
+}
+
+/** Signs in and goes to a page. */
+export async function enter(page: Page, town: Town, person: Person, path = '/'): Promise<void> {
+  await page.goto(`${town.url}/sign-in${path === '/' ? '' : `?next=${encodeURIComponent(path)}`}`)
+  await page.getByLabel('登录名').fill(person.login)
+  await page.getByLabel('密码', { exact: true }).fill(person.password)
+  await page.keyboard.press('Enter')
+  await page.waitForURL(url => !url.pathname.startsWith('/sign-in'))
+  await page.getByRole('navigation', { name: '主菜单' }).waitFor({ state: 'attached' })
+}

@@ -1,0 +1,91 @@
+//! What a plan comes to, for the decider's eyes: what it writes on which record, and whom it tells what. Changes nothing.
+
+use std::collections::BTreeMap;
+
+use doorstep_core::ids::UserId;
+use doorstep_core::records;
+use doorstep_core::rights::Permission;
+
+use super::case::Case;
+use super::model::{DecidedTell, DecidedWrite};
+use super::plan::Plan;
+use super::values::{self, Sight};
+use crate::domains::auth::Actor;
+use crate::domains::users;
+use crate::error::ApiResult;
+use crate::state::AppState;
+
+/// What the plan writes, and whom it tells.
+pub(super) async fn of(
+    state: &AppState,
+    actor: &Actor,
+    case: &Case,
+    plan: &Plan,
+) -> ApiResult<(Vec<DecidedWrite>, Vec<DecidedTell>)> {
+    Ok((writes(actor, case, plan)?, tells(state, &plan.told).await?))
+}
+
+/// What the plan writes, each record once for each put.
+pub(super) fn writes(actor: &Actor, case: &Case, plan: &Plan) -> ApiResult<Vec<DecidedWrite>> {
+    let sight = match actor.why(Permission::ReadRegister, &case.row.area()?) {
+        Some(_) => Sight::Personal,
+        None => Sight::Masked,
+    };
+    let title = |id| {
+        case.records
+            .get(id)
+            .map(|record| values::title(record, sight))
+    };
+    let label = |record_type: &str| {
+        records::record_type(record_type)
+            .map(|declared| declared.label.clone())
+            .unwrap_or_default()
+    };
+    let puts = plan.puts.iter().map(|(id, record_type, fields)| {
+        let named = || {
+            records::record_type(record_type)
+                .map(|declared| values::title_of(declared, fields, sight))
+        };
+        DecidedWrite {
+            record: id.0,
+            label: label(record_type),
+            title: title(id).or_else(named).unwrap_or_default(),
+            created: plan.created.contains(id),
+            merged_into: None,
+            fields: values::puts(record_type, fields, sight),
+        }
+    });
+    let merged = plan.merge.iter().map(|(other, survivor)| DecidedWrite {
+        record: other.0,
+        label: case
+            .records
+            .get(other)
+            .map(|record| label(&record.record_type))
+            .unwrap_or_default(),
+        title: title(other).unwrap_or_default(),
+        created: false,
+        merged_into: Some(survivor.0),
+        fields: Vec::new(),
+    });
+    Ok(puts.chain(merged).collect())
+}
+
+/// Who is told what.
+pub(super) async fn tells(
+    state: &AppState,
+    told: &BTreeMap<UserId, String>,
+) -> ApiResult<Vec<DecidedTell>> {
+    if told.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<UserId> = told.keys().copied().collect();
+    let names = users::service::names(state, &ids).await?;
+    Ok(told
+        .iter()
+        .map(|(user, text)| DecidedTell {
+            user: user.0,
+            user_name: names.get(user).cloned(),
+            text: text.clone(),
+        })
+        .collect())
+}
