@@ -15,7 +15,15 @@ export interface Place {
 
 export const places: Place[] = [
   { name: 'sign-in', path: () => '/sign-in', ready: page => page.getByLabel('登录名').waitFor() },
-  { name: 'desk', who: 'zhou', path: () => '/', ready: page => page.locator('canvas').waitFor() },
+  {
+    name: 'desk',
+    who: 'zhou',
+    path: async town => {
+      await town.dispute(['姓名=乔安', '姓名=乔岸'])
+      return '/'
+    },
+    ready: page => page.locator('canvas').waitFor(),
+  },
   {
     name: 'account',
     who: 'zhou',

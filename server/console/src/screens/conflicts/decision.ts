@@ -32,11 +32,11 @@ export function decide(item: ConflictDetail, choice: Choice, note: string): Prom
   )
 }
 
-export function undo(id: string, version?: number): Promise<Decided> {
+export function undo(item: ConflictDetail): Promise<Decided> {
   return ok(
     api.DELETE('/api/conflicts/{conflict_id}/decision', {
-      params: { path: { conflict_id: id } },
-      ...(version === undefined ? {} : { headers: matching(version) }),
+      params: { path: { conflict_id: item.id } },
+      headers: matching(item.version),
     }),
   )
 }

@@ -10,6 +10,10 @@ export interface Queue {
   reload(): Promise<void>
   /** The last item decided here: what `u` takes back. */
   lastDecided: Ref<string | undefined>
+  /** It was asked to be taken back; its page asks once more. */
+  undoing: Ref<boolean>
+  /** Goes to the last item decided, to take it back there: one sees what one undoes. */
+  backToLast(): void
   /** Goes to the item that follows one that was just decided. */
   leave(id: string): Promise<void>
 }
