@@ -33,13 +33,13 @@ export const places: Place[] = [
   {
     name: 'conflict',
     who: 'zhou',
-    path: async town => `/conflicts/${(await town.dispute(['姓名=林小满', '姓名=林晓曼'])).conflict}`,
+    path: async town => `/conflicts/${await town.disputeName('诗', '丝')}`,
     ready: page => page.locator('.card').nth(1).waitFor(),
   },
   {
     name: 'conflict-decision',
     who: 'zhou',
-    path: async town => `/conflicts/${(await town.dispute(['姓名=姚兰', '姓名=姚岚'])).conflict}`,
+    path: async town => `/conflicts/${await town.disputeName('敏', '旻')}`,
     ready: async page => {
       await page.locator('.card').nth(1).waitFor()
       await page.keyboard.press('2')
@@ -56,7 +56,7 @@ export const places: Place[] = [
     name: 'conflict-rule',
     who: 'zhou',
     path: async town => {
-      await town.dispute(['户籍地址=顺昌东路920弄7号', '户籍地址=顺昌东路920弄7号楼'])
+      await town.dispute(['户籍地址=顺昌东路920弄7号', '户籍地址=顺昌东路902弄7号'])
       return '/conflicts/rule?field=register_address&rule=newest'
     },
     ready: async page => {

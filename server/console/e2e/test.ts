@@ -45,5 +45,5 @@ export async function enter(page: Page, town: Town, person: Person, path = '/'):
   await page.getByLabel('密码', { exact: true }).fill(person.password)
   await page.keyboard.press('Enter')
   await page.waitForURL(url => !url.pathname.startsWith('/sign-in'))
-  await page.getByRole('navigation', { name: '主菜单' }).waitFor({ state: 'attached' })
+  await page.locator('#page').waitFor()
 }

@@ -31,7 +31,7 @@ export interface Person {
 /** A record as a device lists it. */
 export interface Listed {
   id: string
-  title: string
+  fields: Record<string, unknown>
 }
 
 /** The program under test. */
@@ -72,14 +72,9 @@ export class Town {
       await town.importRegister(rows)
       await town.enrol('li', '李静的手机')
       await town.enrol('wang', '王强的手机')
-      const listed = async (type: string) =>
-        (await town.device('li', 'list', type, '--limit', '500')) as { records?: Listed[] } | Listed[]
-      const plain = async (type: string) => {
-        const answer = await listed(type)
-        return Array.isArray(answer) ? answer : (answer.records ?? [])
-      }
-      town.residents = await plain('resident')
-      town.houses = await plain('house')
+      const listed = async (type: string) => (await town.device('li', 'list', type, '--limit', '500')) as Listed[]
+      town.residents = await listed('resident')
+      town.houses = await listed('house')
       return town
     } catch (cause) {
       await town.close()
@@ -230,6 +225,13 @@ export class Town {
     await this.device('wang', 'set', resident.id, fields[1])
     await this.sync('li', 'wang')
     return { conflict: await this.conflictOf(resident.id), resident }
+  }
+
+  /** Two devices write the end of a name differently; gives the conflict's id. */
+  async disputeName(one: string, two: string): Promise<string> {
+    const resident = this.resident()
+    const stem = [...String(resident.fields['name'])].slice(0, -1).join('')
+    return (await this.dispute([`姓名=${stem}${one}`, `姓名=${stem}${two}`], resident)).conflict
   }
 
   async sync(...devices: ('li' | 'wang' | 'chen')[]): Promise<void> {
