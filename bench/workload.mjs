@@ -40,12 +40,18 @@ const place = c => `上海市黄浦区${c.pick(ROADS)}${1 + c.below(900)}弄${1 
 const date = (c, from, years) => `${from + c.below(years)}-${two(1 + c.below(12))}-${two(1 + c.below(28))}`
 
 // Field names, codes and keys ("tags/…" for one element of a set) are those of the declarations in core/src/records.
-function resident(c, index) {
-  const birth = date(c, 1940, 66)
+// Two residents of one number would be found as one person twice, which is no dispute of the edits.
+function resident(c, index, numbers) {
   const sex = c.pick(['1', '2'])
-  const order = String(c.below(500) * 2 + (sex === '1' ? 1 : 0)).padStart(3, '0')
+  let birth, number
+  do {
+    birth = date(c, 1940, 66)
+    const order = String(c.below(500) * 2 + (sex === '1' ? 1 : 0)).padStart(3, '0')
+    number = withCheckDigit('310103' + birth.replaceAll('-', '') + order)
+  } while (numbers.has(number))
+  numbers.add(number)
   const fields = {
-    name: person(c), certificate_kind: '111', id_number: withCheckDigit('310103' + birth.replaceAll('-', '') + order), sex,
+    name: person(c), certificate_kind: '111', id_number: number, sex,
     birth_date: birth, nationality: '01', population_kind: c.pick(['01', '02']), register_address: place(c), register_division: DIVISION,
     household_number: `${DIVISION}${String(c.below(1e6)).padStart(6, '0')}`, relation_to_head: c.pick(['02', '10', '20', '30', '99']),
     registered_on: date(c, 2010, 15), stay_reason: c.pick(['01', '04', '05', '09']), arrived_on: date(c, 2006, 18), phone: phone(c),
@@ -99,8 +105,9 @@ function edits(records, device, count) {
 
 export function workload(sizes) {
   const c = chance(7)
+  const numbers = new Set()
   const records = [
-    ...Array.from({ length: sizes.residents }, (_, i) => resident(c, i)),
+    ...Array.from({ length: sizes.residents }, (_, i) => resident(c, i, numbers)),
     ...Array.from({ length: sizes.houses }, (_, i) => house(c, i)),
   ]
   return { records, edits: Array.from({ length: sizes.devices }, (_, device) => edits(records, device, sizes.edits)) }

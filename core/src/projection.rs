@@ -51,34 +51,53 @@ pub struct Projection {
 /// Derives the projection.
 #[must_use]
 pub fn project(record_type: &str, registers: &Registers) -> Projection {
+    let mut projection = project_without_tokens(record_type, registers);
+    projection.tokens = search::tokens(record_type, &projection.fields);
+    projection
+}
+
+/// Derives the projection but for its tokens, which cost the most: for a change of none of the fields that
+/// `feeds_tokens` names.
+#[must_use]
+pub fn project_without_tokens(record_type: &str, registers: &Registers) -> Projection {
     let fields: Fields = registers
         .fields()
         .into_iter()
         .filter(|(key, _)| !key.starts_with('_'))
         .collect();
     let cancelled = fields.get("status").and_then(Value::as_text) == Some("cancelled");
-    let tokens = search::tokens(record_type, &fields);
     let mut links = Vec::new();
-    if let Some(declared) = records::record_type(record_type) {
-        for (key, value) in &fields {
-            let reference = declared
-                .field(key)
-                .is_some_and(|field| matches!(field.kind, FieldKind::Reference(_)));
-            if reference
-                && let Some(id) = value
-                    .as_text()
-                    .and_then(|text| RecordId::from_str(text).ok())
-            {
-                links.push((key.clone(), id));
-            }
+    for (key, value) in &fields {
+        if feeds_links(record_type, key)
+            && let Some(id) = value
+                .as_text()
+                .and_then(|text| RecordId::from_str(text).ok())
+        {
+            links.push((key.clone(), id));
         }
     }
     Projection {
         fields,
         cancelled,
-        tokens,
+        tokens: BTreeSet::new(),
         links,
     }
+}
+
+/// Whether the tokens of a record may differ after a change of this key.
+#[must_use]
+pub fn feeds_tokens(record_type: &str, key: &str) -> bool {
+    records::record_type(record_type)
+        .and_then(|declared| declared.field(key))
+        .is_some_and(|field| field.search.is_some())
+}
+
+/// Whether the links of a record may differ after a change of this key.
+#[must_use]
+pub fn feeds_links(record_type: &str, key: &str) -> bool {
+    records::record_type(record_type)
+        .and_then(|declared| declared.field(key))
+        .is_some_and(|field| matches!(field.kind, FieldKind::Reference(_)))
 }
 
 /// What may stand in clear in a database: the open fields, and what is derived from others without telling them.

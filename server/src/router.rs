@@ -129,6 +129,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(registry::show_record, registry::update_record))
         .routes(routes!(registry::show_history))
         .routes(routes!(registry::reveal_record))
+        .routes(routes!(registry::export_document))
         .routes(routes!(registry::cancel_record))
         .routes(routes!(registry::restore_record))
         .routes(routes!(registry::erase_record))

@@ -187,7 +187,7 @@ impl Things {
                 json!({ "area": area, "fields": {} })
             }
             "update_record" => json!({ "fields": { "remark": "x" } }),
-            "reveal_record" => json!({ "purpose": "service" }),
+            "reveal_record" | "export_document" => json!({ "purpose": "service" }),
             "cancel_record" => json!({ "reason": "99" }),
             "restore_record" => json!({ "note": "x" }),
             "erase_record" => json!({ "ground": "order", "confirm": self.ids["record_id"] }),

@@ -100,18 +100,18 @@ pub fn judge(
     if !linear && let Err(error) = history.follows(change) {
         return Judged::Refused(not_following(error));
     }
-    let before = hold.registers.clone();
+    let before = (!linear).then(|| hold.registers.clone());
     // A change on top of everything sees everything; of another, `follows` has said that it saw what it replaces.
     match hold.registers.apply(change, hash, |_, _| !linear) {
         Ok(concurrent) => {
             record_type.clone_into(&mut hold.record_type);
             hold.areas = areas;
-            if linear {
+            let Some(before) = before else {
                 return Judged::Accepted {
                     conflicts: vec![],
                     noted: vec![],
                 };
-            }
+            };
             let (conflicts, noted) = sort_out(hold, &before, change, hash, concurrent, history);
             Judged::Accepted { conflicts, noted }
         }

@@ -4,6 +4,8 @@
 //! away the values it names as predecessors and adds its own. Knows no rules of fields: it reports which keys a change
 //! left with several values and lets others judge.
 
+mod form;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -24,8 +26,8 @@ pub struct Held {
     pub change: ChangeHash,
 }
 
-/// A record's registers, heads and counters. Its serialised form is what server and device keep of a record.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// A record's registers, heads and counters. Its serialised form (`form`) is what server and device keep of a record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Registers {
     heads: Vec<ChangeHash>,
     max_op: u64,

@@ -16,14 +16,19 @@ pub fn digest(parts: &[&[u8]]) -> [u8; 32] {
 /// HMAC-SM3 (RFC 2104 over SM3) of the parts, one after another.
 #[must_use]
 pub fn hmac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
-    // HMAC pads a short key with zeros to the hash's block of 64 bytes.
-    let mut block = [0; 64];
-    block[..32].copy_from_slice(key);
-    let mut mac = Hmac::<Sm3>::new(&block.into());
+    let mut mac = keyed(key);
     for part in parts {
         mac.update(part);
     }
     mac.finalize().into_bytes().into()
+}
+
+/// HMAC-SM3 with its key taken in, for many texts under one key.
+pub(super) fn keyed(key: &[u8; 32]) -> Hmac<Sm3> {
+    // HMAC pads a short key with zeros to the hash's block of 64 bytes.
+    let mut block = [0; 64];
+    block[..32].copy_from_slice(key);
+    Hmac::new(&block.into())
 }
 
 #[cfg(test)]

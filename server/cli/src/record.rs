@@ -43,14 +43,19 @@ pub(crate) struct ExportArgs {
     /// 写到哪个文件；任何 Automerge 实现都能打开
     #[arg(long, value_name = "文件")]
     automerge: PathBuf,
+    /// 从服务器导出的用途，记入审计：verification、service、correction、emergency 或 investigation
+    #[arg(long, value_name = "用途")]
+    purpose: Option<String>,
     #[command(flatten)]
-    dir: DirArgs,
+    dir: Option<DirArgs>,
+    #[command(flatten)]
+    remote: RemoteArgs,
 }
 
 pub(crate) async fn run(command: RecordCommand, json: bool) -> Outcome {
     match command {
         RecordCommand::Show(args) => show(args, json).await,
-        RecordCommand::Export(args) => export(&args, json),
+        RecordCommand::Export(args) => export(&args, json).await,
     }
 }
 
@@ -86,32 +91,57 @@ async fn show(args: ShowArgs, json: bool) -> Outcome {
     Ok(())
 }
 
-/// From the copy on a device, which has the right to it: the changes are put together by the automerge library, not
-/// by our own code, so that what is written is what others read.
-fn export(args: &ExportArgs, json: bool) -> Outcome {
-    let device = args.dir.device()?;
-    device.record(args.id)?;
-    let changes = device.read(|store| store.changes(args.id))?;
+/// From the copy on a device, or from the server for a purpose that its log keeps. The changes are put together by the
+/// automerge library, not by our own code, so that what is written is what others read.
+async fn export(args: &ExportArgs, json: bool) -> Outcome {
+    let chunks = match &args.dir {
+        Some(dir) => from_device(dir, args.id)?,
+        None => from_server(args).await?,
+    };
     let mut document = Automerge::new();
-    for change in &changes {
-        document.load_incremental(&change.bytes).map_err(|_| {
-            Failure::new(
-                Exit::Failed,
-                "not_automerge",
-                "这份档案的修改无法合成文档，请重新同步后再试",
-            )
-        })?;
-    }
+    document.load_incremental(&chunks).map_err(|_| {
+        Failure::new(
+            Exit::Failed,
+            "not_automerge",
+            "这份档案的修改无法合成文档，请重新同步后再试",
+        )
+    })?;
+    let changes = document.get_changes(&[]).len();
     std::fs::write(&args.automerge, document.save())
         .map_err(|error| Failure::file(&args.automerge, &error))?;
     if json {
-        output::json(&json!({ "file": args.automerge, "changes": changes.len() }));
+        output::json(&json!({ "file": args.automerge, "changes": changes }));
     } else {
         output::line(&format!(
-            "已导出：{}，共 {} 次修改。",
+            "已导出：{}，共 {changes} 次修改。",
             args.automerge.display(),
-            changes.len()
         ));
     }
     Ok(())
+}
+
+fn from_device(dir: &DirArgs, id: RecordId) -> Result<Vec<u8>, Failure> {
+    let device = dir.device()?;
+    device.record(id)?;
+    let changes = device.read(|store| store.changes(id))?;
+    Ok(changes
+        .into_iter()
+        .flat_map(|change| change.bytes)
+        .collect())
+}
+
+async fn from_server(args: &ExportArgs) -> Result<Vec<u8>, Failure> {
+    let purpose = args.purpose.as_deref().ok_or_else(|| {
+        Failure::usage(
+            "purpose_missing",
+            "从服务器导出要说明用途：--purpose verification|service|correction|emergency|investigation；\
+             从本机的副本导出用 --dir",
+        )
+    })?;
+    let path = format!("/api/records/{}/document", args.id);
+    let remote = args.remote.signed_in()?;
+    let request = remote.request(reqwest::Method::POST, &path);
+    remote
+        .bytes(request.json(&json!({ "purpose": purpose })))
+        .await
 }

@@ -153,6 +153,12 @@ impl Remote {
         Ok(self.http.json(request).await?)
     }
 
+    /// An answer that is no JSON, of at most 64 MiB.
+    pub(crate) async fn bytes(&self, request: RequestBuilder) -> Result<Vec<u8>, Failure> {
+        let response = self.http.send(request).await?;
+        Ok(self.http.body(response, 64 << 20).await?)
+    }
+
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
         self.json(self.request(Method::POST, path).json(body)).await
     }

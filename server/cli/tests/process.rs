@@ -158,6 +158,40 @@ impl Server {
         dir
     }
 
+    /// A signed-in supervisor; gives the session's file.
+    fn supervisor(&self, login: &str) -> String {
+        let create = [
+            "users",
+            "create",
+            "--login",
+            login,
+            "--name",
+            "何建华",
+            "--area",
+            AREA,
+            "--role",
+            "supervisor",
+        ];
+        let created = run(self.path(), &create, &[]);
+        let first = created["temporary_password"].as_str().unwrap();
+        let session = self.path().join(login).to_str().unwrap().to_owned();
+        let secrets = [
+            ("DOORSTEP_PASSWORD", first),
+            ("DOORSTEP_NEW_PASSWORD", PASSWORD),
+        ];
+        let login = [
+            "login",
+            "--server",
+            &self.address,
+            "--login",
+            login,
+            "--session",
+            &session,
+        ];
+        run(self.path(), &login, &secrets);
+        session
+    }
+
     fn on(&self, dir: &str, arguments: &[&str]) -> Value {
         let arguments = [&["device"], arguments, &["--dir", dir]].concat();
         run(self.path(), &arguments, &[])
@@ -251,6 +285,28 @@ fn what_is_recorded_offline_is_seen_on_the_other_device() {
     use automerge::ReadDoc;
     let (value, _) = document.get(automerge::ROOT, "remark").unwrap().unwrap();
     assert_eq!(value.as_str(), Some("一楼"));
+
+    // The server's is the same, for one who may see all of it and says why.
+    let session = server.supervisor("he.jh");
+    let file = server.path().join("of-server.automerge");
+    let export = [
+        "record",
+        "export",
+        &id,
+        "--automerge",
+        file.to_str().unwrap(),
+        "--session",
+        &session,
+    ];
+    assert_eq!(
+        refused(server.path(), &export),
+        (2, "purpose_missing".to_owned())
+    );
+    let export = [&export[..], &["--purpose", "correction"]].concat();
+    run(server.path(), &export, &[]);
+    let mut of_server = automerge::Automerge::load(&std::fs::read(&file).unwrap()).unwrap();
+    let mut document = document;
+    assert_eq!(of_server.get_heads(), document.get_heads());
 
     let verdict = run(
         server.path(),

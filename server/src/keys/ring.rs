@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 
+use doorstep_core::crypto::blind::Blinder;
 use doorstep_core::crypto::seal::{self, Place, SealKey};
 use doorstep_core::ids::{AreaCode, RecordId};
 use sqlx::PgPool;
@@ -77,6 +78,7 @@ pub struct WrappedKey {
 #[derive(Debug)]
 pub struct KeyRing {
     provider: Arc<dyn KeyProvider>,
+    blinder: Blinder,
     pool: PgPool,
     /// By area: the current version and every version opened.
     open: RwLock<HashMap<(AreaCode, i32), AreaKey>>,
@@ -88,6 +90,7 @@ impl KeyRing {
     #[must_use]
     pub fn new(provider: Arc<dyn KeyProvider>, pool: PgPool) -> Self {
         Self {
+            blinder: Blinder::new(provider.mac_key(MacPurpose::BlindIndex)),
             provider,
             pool,
             open: RwLock::default(),
@@ -104,7 +107,7 @@ impl KeyRing {
     /// The blind form of a search token.
     #[must_use]
     pub fn blind(&self, token: &str) -> i64 {
-        doorstep_core::crypto::blind::token(self.provider.mac_key(MacPurpose::BlindIndex), token)
+        self.blinder.token(token)
     }
 
     /// The current key of an area, made on first use. Takes a connection of its own: call it before

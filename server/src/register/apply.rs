@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Duration, Utc};
 use doorstep_core::accept::ConflictKind;
 use doorstep_core::ids::{AreaCode, EventId, RecordId, ScopeId, UserId};
-use doorstep_core::projection::{self, Projection};
+use doorstep_core::projection::Projection;
 use doorstep_core::protocol::codec;
 use doorstep_core::protocol::frames::{Entry, EventEntry, PutEntry, Refusal, StateEntry};
 use doorstep_core::time::Timestamp;
@@ -17,8 +17,8 @@ use super::judging::{self, AcceptedChange, Judgement, KnownEvents};
 use super::load::{self, Locked};
 use super::log::{self, Draft, LogKind, LogSlice, ScopeWrites};
 use super::model::{Prepared, Receipt, Submission, Submitter};
-use super::store::{self, Alarm, ChangeColumns, EnvelopeRow, EventColumns, RecordColumns};
-use super::{conflicts, filters, ledger, rescope, sealing};
+use super::store::{self, Alarm, ChangeColumns, EnvelopeRow, EventColumns};
+use super::{conflicts, ledger, neighbours, record_rows, rescope, sealing};
 use crate::database::system_tx;
 use crate::domains::audit;
 use crate::error::{ApiError, ApiResult};
@@ -101,6 +101,7 @@ pub async fn apply(
         .collect();
     let items = || submissions.iter().flat_map(|submission| &submission.items);
     let referred_to = judging::referred_to(items());
+    neighbours::lock_residents(tx, ids.union(&referred_to), items()).await?;
     let (mut records, survivors) = load::lock(tx, &state.keys, &ids, &referred_to).await?;
     let wanted = judging::wants_history(&records, items());
     load::load_histories(tx, &mut records, &wanted).await?;
@@ -292,13 +293,11 @@ async fn write(
     stamp: Timestamp,
 ) -> ApiResult<()> {
     let mut writes = ScopeWrites::default();
-    let mut touched: BTreeMap<RecordId, UserId> = BTreeMap::new();
-    for change in &judgement.changes {
-        touched.insert(change.record, change.user);
-    }
+    let touched = record_rows::touched(&judgement.changes, &records);
     let mut projections: BTreeMap<RecordId, Projection> = BTreeMap::new();
     if !touched.is_empty() {
-        write_records(tx, state, &mut records, &touched, &mut projections, now).await?;
+        projections = record_rows::write(tx, &state.keys, &mut records, &touched, now).await?;
+        neighbours::take(tx, &state.keys, &records, &projections, &judgement.changes).await?;
         write_changes(tx, &records, &judgement.changes, &mut writes, now).await?;
         for id in touched.keys() {
             let Some(locked) = records.get(id) else {
@@ -396,70 +395,6 @@ fn residents_to_move(
         }
     }
     residents
-}
-
-async fn write_records(
-    tx: &mut PgConnection,
-    state: &AppState,
-    records: &mut BTreeMap<RecordId, Locked>,
-    touched: &BTreeMap<RecordId, UserId>,
-    projections: &mut BTreeMap<RecordId, Projection>,
-    now: DateTime<Utc>,
-) -> ApiResult<()> {
-    let mut rows = RecordColumns::default();
-    let mut links = Vec::new();
-    for (id, user) in touched {
-        let Some(locked) = records.get_mut(id) else {
-            continue;
-        };
-        if locked.key.is_none() {
-            let area = *locked
-                .hold
-                .areas
-                .first()
-                .ok_or_else(|| ApiError::internal(anyhow::anyhow!("no area")))?;
-            locked.key = Some(state.keys.new_record_key(*id, area).await?);
-        }
-        let Some((key, wrapped)) = &locked.key else {
-            continue;
-        };
-        let registers = &locked.hold.registers;
-        let projection = projection::project(&locked.hold.record_type, registers);
-        let version = locked.stored.as_ref().map_or(0, |stored| stored.version) + 1;
-        let narrowing = filters::tokens(&locked.hold.record_type, &projection.fields);
-        let tokens: Vec<String> = narrowing
-            .chain(projection.tokens.iter().cloned())
-            .map(|token| state.keys.blind(&token).to_string())
-            .collect();
-        let areas: Vec<&str> = locked.hold.areas.iter().map(AreaCode::as_str).collect();
-        rows.id.push(id.0);
-        rows.record_type.push(locked.hold.record_type.clone());
-        rows.area_code.push(wrapped.area.to_string());
-        rows.areas.push(format!("{{{}}}", areas.join(",")));
-        rows.epoch
-            .push(i32::try_from(locked.hold.epoch).unwrap_or(i32::MAX));
-        rows.cancelled.push(projection.cancelled);
-        rows.heads
-            .push(registers.heads().iter().flat_map(|head| head.0).collect());
-        rows.state
-            .push(sealing::seal_state(key, *id, version, registers)?);
-        rows.version.push(version);
-        rows.wrapped_key.push(wrapped.sealed.clone());
-        rows.key_version.push(wrapped.version);
-        rows.tokens.push(format!("{{{}}}", tokens.join(",")));
-        rows.facets
-            .push(projection::facets(&locked.hold.record_type, &projection.fields).into());
-        rows.updated_by.push(Some(user.0));
-        links.extend(
-            projection
-                .links
-                .iter()
-                .map(|(field, target)| (id.0, field.clone(), target.0)),
-        );
-        projections.insert(*id, projection);
-    }
-    store::upsert_records(tx, &rows, now).await?;
-    store::replace_links(tx, &rows.id, &links).await
 }
 
 async fn write_changes(

@@ -20,6 +20,11 @@ pub fn filter_token(field: &str, value: &str) -> Option<String> {
         .then(|| format!("f:{field}={value}"))
 }
 
+/// Whether the filter tokens of a record may differ after a change of this key.
+pub(super) fn feeds(record_type: &str, key: &str) -> bool {
+    record_type == "resident" && FIELDS.contains(&records::split_key(key).0)
+}
+
 /// The tokens of a record.
 pub(super) fn tokens<'a>(
     record_type: &str,

@@ -91,6 +91,16 @@ impl Prepared {
         }
     }
 
+    /// The declared type of the record that it changes; none for an event.
+    #[must_use]
+    pub fn record_type(&self) -> Option<&str> {
+        match self {
+            Self::Change { item, .. } => Some(&item.record_type),
+            Self::Put { record_type, .. } => Some(record_type),
+            Self::Event(_) => None,
+        }
+    }
+
     /// The record that it is about (an event's id, for an event).
     #[must_use]
     pub fn record(&self) -> RecordId {

@@ -94,6 +94,8 @@ impl SealedRecord {
 pub struct PastChange {
     /// What it does.
     pub change: FlatChange,
+    /// The same as an Automerge chunk.
+    pub bytes: Vec<u8>,
     /// Its name.
     pub hash: doorstep_core::ids::ChangeHash,
     /// The device; the server's own where it was made on the console or decided.
@@ -136,6 +138,7 @@ pub async fn history(
         let (change, _) = chunk::decode(&bytes).map_err(ApiError::internal)?;
         Ok(PastChange {
             change,
+            bytes,
             hash,
             device: DeviceId(row.device_id),
             user: row.user_id.map(UserId),

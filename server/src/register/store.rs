@@ -12,7 +12,9 @@ const REFUSED_BEFORE: &str =
     "SELECT record_id, hash, code, field FROM refused_items WHERE record_id = ANY($1)";
 const CHANGES_OF: &str =
     "SELECT record_id, hash, body FROM changes WHERE record_id = ANY($1) ORDER BY record_id, ord";
-const UPSERT_RECORDS: &str = include_str!("sql/upsert_records.sql");
+const INSERT_RECORDS: &str = include_str!("sql/insert_records.sql");
+const UPDATE_RECORDS: &str = include_str!("sql/update_records.sql");
+const PUT_TOKENS: &str = include_str!("sql/put_tokens.sql");
 const INSERT_CHANGES: &str = include_str!("sql/insert_changes.sql");
 const DROP_LINKS: &str = "DELETE FROM links WHERE record_id = ANY($1)";
 const INSERT_LINKS: &str = "INSERT INTO links (record_id, field, target) SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[])";
@@ -110,47 +112,101 @@ pub(super) async fn changes_of(tx: &mut PgConnection, ids: &[Uuid]) -> ApiResult
     Ok(sqlx::query_as(CHANGES_OF).bind(ids).fetch_all(tx).await?)
 }
 
-/// A record's columns to be written.
+/// New records' columns.
 #[derive(Debug, Default)]
-pub(super) struct RecordColumns {
+pub(super) struct NewRecords {
     pub(super) id: Vec<Uuid>,
     pub(super) record_type: Vec<String>,
     pub(super) area_code: Vec<String>,
     /// Array literals, `{a,b}`: arrays of unequal length can't be unnested.
     pub(super) areas: Vec<String>,
     pub(super) epoch: Vec<i32>,
+    pub(super) wrapped_key: Vec<Vec<u8>>,
+    pub(super) key_version: Vec<i32>,
+}
+
+/// The columns that every write of a record gives anew.
+#[derive(Debug, Default)]
+pub(super) struct RecordContents {
+    pub(super) id: Vec<Uuid>,
     pub(super) cancelled: Vec<bool>,
     pub(super) heads: Vec<Vec<u8>>,
     pub(super) state: Vec<Vec<u8>>,
     pub(super) version: Vec<i32>,
-    pub(super) wrapped_key: Vec<Vec<u8>>,
-    pub(super) key_version: Vec<i32>,
-    pub(super) tokens: Vec<String>,
     pub(super) facets: Vec<serde_json::Value>,
-    pub(super) updated_by: Vec<Option<Uuid>>,
+    pub(super) updated_by: Vec<Uuid>,
 }
 
-pub(super) async fn upsert_records(
+impl RecordContents {
+    pub(super) fn with_capacity(rows: usize) -> Self {
+        Self {
+            id: Vec::with_capacity(rows),
+            cancelled: Vec::with_capacity(rows),
+            heads: Vec::with_capacity(rows),
+            state: Vec::with_capacity(rows),
+            version: Vec::with_capacity(rows),
+            facets: Vec::with_capacity(rows),
+            updated_by: Vec::with_capacity(rows),
+        }
+    }
+}
+
+pub(super) async fn insert_records(
     tx: &mut PgConnection,
-    rows: &RecordColumns,
+    rows: &NewRecords,
+    contents: &RecordContents,
     now: DateTime<Utc>,
 ) -> ApiResult<()> {
-    sqlx::query(UPSERT_RECORDS)
+    sqlx::query(INSERT_RECORDS)
         .bind(&rows.id)
         .bind(&rows.record_type)
         .bind(&rows.area_code)
         .bind(&rows.areas)
         .bind(&rows.epoch)
-        .bind(&rows.cancelled)
-        .bind(&rows.heads)
-        .bind(&rows.state)
-        .bind(&rows.version)
         .bind(&rows.wrapped_key)
         .bind(&rows.key_version)
-        .bind(&rows.tokens)
-        .bind(&rows.facets)
-        .bind(&rows.updated_by)
+        .bind(&contents.cancelled)
+        .bind(&contents.heads)
+        .bind(&contents.state)
+        .bind(&contents.version)
+        .bind(&contents.facets)
+        .bind(&contents.updated_by)
         .bind(now)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn update_records(
+    tx: &mut PgConnection,
+    contents: &RecordContents,
+    now: DateTime<Utc>,
+) -> ApiResult<()> {
+    sqlx::query(UPDATE_RECORDS)
+        .bind(&contents.id)
+        .bind(&contents.cancelled)
+        .bind(&contents.heads)
+        .bind(&contents.state)
+        .bind(&contents.version)
+        .bind(&contents.facets)
+        .bind(&contents.updated_by)
+        .bind(now)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// Puts the search tokens of records, areas and tokens as array literals.
+pub(super) async fn put_tokens(
+    tx: &mut PgConnection,
+    ids: &[Uuid],
+    areas: &[String],
+    tokens: &[String],
+) -> ApiResult<()> {
+    sqlx::query(PUT_TOKENS)
+        .bind(ids)
+        .bind(areas)
+        .bind(tokens)
         .execute(tx)
         .await?;
     Ok(())
@@ -191,16 +247,18 @@ pub(super) async fn insert_changes(
     Ok(())
 }
 
-/// Puts the links of records in place of those they had.
+/// Puts these links, after dropping all that `records` had.
 pub(super) async fn replace_links(
     tx: &mut PgConnection,
     records: &[Uuid],
     links: &[(Uuid, String, Uuid)],
 ) -> ApiResult<()> {
-    sqlx::query(DROP_LINKS)
-        .bind(records)
-        .execute(&mut *tx)
-        .await?;
+    if !records.is_empty() {
+        sqlx::query(DROP_LINKS)
+            .bind(records)
+            .execute(&mut *tx)
+            .await?;
+    }
     if links.is_empty() {
         return Ok(());
     }

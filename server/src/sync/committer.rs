@@ -1,5 +1,11 @@
 //! Group commit: envelopes that arrive at the same time share one transaction, so that locks, the audit chain and the
 //! disk's flush are paid once. Every envelope still has its own answer and its own audit entry.
+//!
+//! There are a few lanes, so that one group is judged and sealed while the database writes another. A device always
+//! has the same lane: its envelopes are judged in the order of their numbers.
+
+use std::num::NonZero;
+use std::sync::Arc;
 
 use doorstep_core::ids::{DeviceId, UserId};
 use tokio::sync::{mpsc, oneshot};
@@ -9,10 +15,12 @@ use crate::error::{ApiError, ApiResult};
 use crate::register::{self, Receipt, Submission};
 use crate::state::AppState;
 
-/// How many envelopes may wait; past that the sockets wait, and with them the devices.
+/// How many envelopes may wait in a lane; past that the sockets wait, and with them the devices.
 const QUEUE: usize = 256;
 /// How many items one transaction takes.
 const ITEMS: usize = 2_000;
+/// More lanes than this only wait for each other at the scopes' ends.
+const MOST_LANES: usize = 4;
 
 struct Job {
     submission: Submission,
@@ -21,30 +29,57 @@ struct Job {
 
 /// Where sockets hand in envelopes. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Committer(mpsc::Sender<Job>);
+pub struct Committer(Arc<[mpsc::Sender<Job>]>);
 
 impl Committer {
-    /// Starts the worker; it ends when the last handle is dropped.
+    /// Starts the lanes; they end when the last handle is dropped.
     #[must_use]
-    pub fn start(state: AppState) -> Self {
-        let (to, jobs) = mpsc::channel(QUEUE);
-        tokio::spawn(work(state, jobs));
-        Self(to)
+    pub fn start(state: &AppState) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let lanes = (0..cores.clamp(2, MOST_LANES)).map(|_| {
+            let (to, jobs) = mpsc::channel(QUEUE);
+            tokio::spawn(work(state.clone(), jobs));
+            to
+        });
+        Self(lanes.collect())
     }
 
-    /// Hands in a submission and waits until it is committed.
+    /// Hands in a submission, waiting while its lane is full. Submissions of a device are judged in the order in which
+    /// they were handed in.
+    ///
+    /// # Errors
+    /// When the server stops; the device sends it again.
+    pub async fn hand_in(&self, submission: Submission) -> ApiResult<Awaited> {
+        let (answer, answered) = oneshot::channel();
+        let lane = self.lane(submission.who.device).ok_or_else(stopped)?;
+        lane.send(Job { submission, answer })
+            .await
+            .map_err(|_| stopped())?;
+        Ok(Awaited(answered))
+    }
+
+    fn lane(&self, device: DeviceId) -> Option<&mpsc::Sender<Job>> {
+        let (_, random) = device.0.as_u64_pair();
+        let at = usize::try_from(random % self.0.len().max(1) as u64).ok()?;
+        self.0.get(at)
+    }
+}
+/// What comes of a submission that was handed in. Dropping it changes nothing: it is committed all the same.
+#[derive(Debug)]
+pub struct Awaited(oneshot::Receiver<ApiResult<Receipt>>);
+
+impl Awaited {
+    /// Waits until it is committed; no longer once it has said so. Giving up waiting loses nothing.
     ///
     /// # Errors
     /// When it could not be committed; the device sends it again.
-    pub async fn submit(&self, submission: Submission) -> ApiResult<Receipt> {
-        let (answer, answered) = oneshot::channel();
-        let gone = || ApiError::internal(anyhow::anyhow!("the committer has stopped"));
-        self.0
-            .send(Job { submission, answer })
-            .await
-            .map_err(|_| gone())?;
-        answered.await.map_err(|_| gone())?
+    pub async fn receipt(&mut self) -> ApiResult<Receipt> {
+        (&mut self.0).await.map_err(|_| stopped())?
     }
+}
+
+fn stopped() -> ApiError {
+    ApiError::internal(anyhow::anyhow!("the committer has stopped"))
 }
 
 async fn work(state: AppState, mut jobs: mpsc::Receiver<Job>) {

@@ -30,7 +30,7 @@ impl SyncState {
     #[must_use]
     pub fn start(state: &crate::state::AppState) -> Self {
         Self {
-            committer: Committer::start(state.clone()),
+            committer: Committer::start(state),
             bundles: Bundles::default(),
             online: Arc::default(),
         }

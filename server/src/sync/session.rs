@@ -1,6 +1,7 @@
 //! One device's connection: the frames of `core::sync::server` against the register, the hub and the committer.
 //! Knows no websocket: `socket` gives it frames and takes frames.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use doorstep_core::rights::{Permission, Role};
 use doorstep_core::sync::server::{Allowed, Demand, ServerSession};
 use tokio::sync::mpsc;
 
+use super::committer::Awaited;
 use super::{Delivery, Seat, SyncState};
 use crate::database::system_tx;
 use crate::domains::audit::{self, Trail};
@@ -22,18 +24,37 @@ use crate::domains::auth::{self, Actor};
 use crate::domains::{areas, devices, users};
 use crate::error::{ApiError, ApiResult, Kind};
 use crate::live::Notice;
-use crate::register::{self, Submission, Submitter, read};
+use crate::register::{self, Receipt, Submission, Submitter, read};
 use crate::state::AppState;
 
 /// How many log entries are read at a time.
 const STEP: i64 = 2_000;
 /// How many records a repair opens at a time.
 const REPAIR_STEP: usize = 500;
+/// How many envelopes of a connection may be on their way into the register: what devices keep under way.
+const UNDER_WAY: usize = 4;
 /// The most areas one device follows.
 const MOST_AREAS: usize = 200;
 
 /// Frames to the device; the socket's writer takes them.
 pub(super) type Outbox = mpsc::Sender<Bytes>;
+
+/// The number of an envelope and what became of it.
+pub(super) type Answer = (u64, ApiResult<Receipt>);
+
+/// Envelopes that were handed in and not answered yet, in order.
+#[derive(Default)]
+pub(super) struct Answers(VecDeque<(u64, Awaited)>);
+
+impl Answers {
+    /// What became of the first; `None` when there is none. Giving up waiting loses nothing.
+    pub(super) async fn next(&mut self) -> Option<Answer> {
+        let (seq, awaited) = self.0.front_mut()?;
+        let answer = (*seq, awaited.receipt().await);
+        self.0.pop_front();
+        Some(answer)
+    }
+}
 
 /// The connection must end.
 #[derive(Debug)]
@@ -82,6 +103,7 @@ pub(super) struct Session {
     sync: SyncState,
     machine: ServerSession,
     pub(super) seat: Seat,
+    pub(super) answers: Answers,
     out: Outbox,
     who: Option<SignedIn>,
     trail: Arc<Trail>,
@@ -95,6 +117,7 @@ impl Session {
             sync,
             machine: ServerSession::new(),
             seat,
+            answers: Answers::default(),
             out,
             who: None,
             trail,
@@ -408,7 +431,20 @@ impl Session {
                 )));
             }
         };
-        let receipt = self.sync.committer.submit(submission).await?;
+        // One too many at a time waits here, and with it the socket.
+        while self.answers.0.len() >= UNDER_WAY
+            && let Some(answer) = self.answers.next().await
+        {
+            self.answer(answer).await?;
+        }
+        let awaited = self.sync.committer.hand_in(submission).await?;
+        self.answers.0.push_back((seq, awaited));
+        Ok(())
+    }
+
+    /// Tells the device what became of an envelope.
+    pub(super) async fn answer(&mut self, (seq, receipt): Answer) -> Result<(), End> {
+        let receipt = receipt?;
         let pushed = Pushed {
             seq,
             outcomes: receipt.outcomes,

@@ -69,6 +69,7 @@ pub(super) async fn serve(state: AppState, sync: SyncState, socket: WebSocket, t
                     Some(Ok(Message::Close(_)) | Err(_)) | None => Err(End::Gone),
                 }
             }
+            Some(answer) = session.answers.next() => session.answer(answer).await,
             Some(delivery) = session.seat.inbox.recv() => {
                 let delivered = session.deliver(delivery).await;
                 if delivered.is_ok() && session.seat.fell_behind() { session.catch_up().await } else { delivered }

@@ -9,6 +9,7 @@ mod buildings;
 mod cancel;
 mod checks;
 mod create;
+mod document;
 mod edit;
 mod erase;
 mod file;

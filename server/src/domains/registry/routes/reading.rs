@@ -2,14 +2,15 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
 use doorstep_core::ids::RecordId;
 use uuid::Uuid;
 
 use crate::domains::auth::Actor;
 use crate::domains::registry::away::{AwayQuery, AwayView};
 use crate::domains::registry::buildings::{BuildingsQuery, EstateView, FloorsView};
+use crate::domains::registry::document::ExportDocument;
 use crate::domains::registry::former::{FormerQuery, FormerResident};
 use crate::domains::registry::history::History;
 use crate::domains::registry::household::{RegisterQuery, RegisteredPerson};
@@ -19,7 +20,7 @@ use crate::domains::registry::model::{
 };
 use crate::domains::registry::reveal::{RevealFields, Revealed};
 use crate::domains::registry::{
-    away, buildings, file, former, history, household, main_residence, reveal, search,
+    away, buildings, document, file, former, history, household, main_residence, reveal, search,
 };
 use crate::error::ApiResult;
 use crate::http::{Body, Page, Params, Segment, etag};
@@ -129,6 +130,24 @@ pub async fn show_history(
     Segment(id): Segment<Uuid>,
 ) -> ApiResult<Json<History>> {
     Ok(Json(history::show(&state, &actor, RecordId(id)).await?))
+}
+
+/// A record as its Automerge document, for a purpose: all changes in order, as chunks that any Automerge
+/// implementation loads.
+#[utoipa::path(post, path = "/api/records/{record_id}/document", tag = "registry", operation_id = "export_document",
+    params(("record_id" = Uuid, Path)), request_body = ExportDocument,
+    extensions(("x-access" = json!("register.reveal"))),
+    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 404)))]
+pub async fn export_document(
+    State(state): State<AppState>,
+    actor: Actor,
+    Segment(id): Segment<Uuid>,
+    Body(input): Body<ExportDocument>,
+) -> ApiResult<Response> {
+    let bytes = document::export(&state, &actor, RecordId(id), &input).await?;
+    let headers = [(header::CONTENT_TYPE, "application/octet-stream")];
+    Ok((headers, bytes).into_response())
 }
 
 /// Masked values in clear, for a purpose; logged.
