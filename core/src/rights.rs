@@ -48,6 +48,8 @@ named!(
         Collector = "collector", "采集员";
         /// Decides conflicts and claims in an area.
         Supervisor = "supervisor", "主管";
+        /// The police station's contact: reads what the area registers and is told of what is claimed; writes nothing.
+        PoliceLiaison = "police_liaison", "公安联络员";
         /// Manages areas, users and devices below.
         AreaAdministrator = "area_administrator", "区划管理员";
         /// Grants roles, revokes devices, sets security rules; reads no personal data.
@@ -124,6 +126,10 @@ impl Role {
                     | P::ReadDevices
                     | P::Sync
             ),
+            Self::PoliceLiaison => matches!(
+                permission,
+                P::ReadRegister | P::RevealSecrets | P::ReadConflicts | P::ReadAreas
+            ),
             Self::AreaAdministrator => matches!(
                 permission,
                 P::ReadRegister
@@ -158,12 +164,12 @@ impl Role {
             Self::Server => role != Self::Server,
             Self::AreaAdministrator => matches!(
                 role,
-                Self::Collector | Self::Supervisor | Self::AreaAdministrator
+                Self::Collector | Self::Supervisor | Self::PoliceLiaison | Self::AreaAdministrator
             ),
             Self::SecurityAdministrator => {
                 matches!(role, Self::SecurityAdministrator | Self::Auditor)
             }
-            Self::Collector | Self::Supervisor | Self::Auditor => false,
+            Self::Collector | Self::Supervisor | Self::PoliceLiaison | Self::Auditor => false,
         }
     }
 

@@ -25,6 +25,9 @@ pub struct Config {
     pub sign_in: SignInRules,
     /// Time between signatures of the audit log's head.
     pub audit_signature_interval: Duration,
+    /// How often an open websocket is looked at for rights that ended by their date and sessions that ended. What is
+    /// granted, withdrawn or revoked meanwhile reaches it at once.
+    pub rights_interval: Duration,
 }
 
 /// Rules of passwords and sessions (GB/T 22239, level 3).
@@ -86,6 +89,7 @@ impl Config {
             body_limit: 1024 * 1024,
             sign_in: SignInRules::default(),
             audit_signature_interval: Duration::from_secs(10 * MINUTE),
+            rights_interval: Duration::from_secs(5 * MINUTE),
         }
     }
 }

@@ -15,6 +15,8 @@ const REMIND_EVERY: Duration = Duration::from_secs(3_600);
 /// Imports begin at once; this finds those whose node died.
 const IMPORT_EVERY: Duration = Duration::from_secs(15);
 
+/// Refusals are counted by the minute.
+const REFUSALS_EVERY: Duration = Duration::from_secs(20);
 /// Checks are looked at when the register says so; this finds those whose node died, and what is overdue.
 const CHECK_EVERY: Duration = Duration::from_secs(60);
 
@@ -27,6 +29,12 @@ pub fn start(state: &AppState) -> JoinHandle<()> {
             repeat(&state, "sign audit head", sign_every, |state| async move {
                 audit::sign_head(&state).await.map(drop)
             }),
+            repeat(
+                &state,
+                "write refusals",
+                REFUSALS_EVERY,
+                |state| async move { audit::write_refusals(&state).await }
+            ),
             repeat(&state, "prune sign-in", PRUNE_EVERY, |state| async move {
                 auth::service::prune(&state).await
             }),
@@ -47,6 +55,9 @@ pub fn start(state: &AppState) -> JoinHandle<()> {
                 imports::service::work(&state).await
             }),
         );
+        if let Err(error) = audit::write_refusals(&state).await {
+            tracing::warn!(%error, "counted refusals were not written");
+        }
         // The last word of a node that stops in order.
         if let Err(error) = audit::sign_head(&state).await {
             tracing::warn!(%error, "the audit log's head was not signed");

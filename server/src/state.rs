@@ -8,7 +8,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domains::audit::AuditWriter;
+use crate::domains::audit::{AuditWriter, Refusals};
 use crate::http::metrics;
 use crate::keys::{FileKeys, KeyRing};
 use crate::live::Live;
@@ -31,6 +31,8 @@ pub struct AppState {
     pub hub: Hub,
     /// Writes the audit records of reads.
     pub audit: AuditWriter,
+    /// Counts refusals that anyone can cause.
+    pub refusals: Refusals,
     /// Wakes the job that opens checks and acts on their answers.
     pub checks_due: Arc<Notify>,
     /// What `/metrics` shows.
@@ -58,6 +60,7 @@ impl AppState {
             live: Live::default(),
             hub: Hub::default(),
             checks_due: Arc::default(),
+            refusals: Refusals::default(),
             metrics: metrics::recorder()?,
             pool,
             clock,

@@ -5,7 +5,7 @@ use doorstep_core::rights::Role;
 use doorstep_server::domains::audit::{self, Fault};
 use doorstep_server::testing::TestServer;
 use doorstep_server::testing::city::{CITY, DISTRICT, OTHER_DISTRICT, OTHER_VILLAGE, VILLAGE};
-use serde_json::json;
+use serde_json::{Value, json};
 
 async fn entries(server: &TestServer) -> i64 {
     let mut tx = doorstep_server::database::system_tx(&server.state.pool)
@@ -344,4 +344,84 @@ async fn auditors_search_and_export_their_own_areas() {
         .unwrap()
         .body;
     assert_eq!(theirs["items"], json!([]));
+}
+
+#[tokio::test]
+async fn refusals_of_strangers_are_counted_by_minute_and_source_and_name_no_token() {
+    let server = TestServer::open_city_with(|config| config.sign_in.failures_per_address = 5)
+        .await
+        .unwrap();
+    let person = server.person(Role::Collector, VILLAGE).await.unwrap();
+    let before = entries(&server).await;
+    for _ in 0..40 {
+        let reply = server
+            .send("GET", "/api/residents", Some("canary-token-7f3a"), None)
+            .await
+            .unwrap();
+        assert_eq!(reply.status, 401);
+    }
+    assert_eq!(entries(&server).await, before + 1, "the first at once");
+    for n in 0..40 {
+        let reply = server
+            .sign_in("nobody", &format!("Canary-Pass-{n}"))
+            .await
+            .unwrap();
+        assert!([401, 429].contains(&reply.status));
+    }
+    let refused = before + 1 + 5 + 1;
+    assert_eq!(
+        entries(&server).await,
+        refused,
+        "five tries, and the first that was shut out"
+    );
+    let forbidden = server
+        .send("GET", "/api/audit", Some(&person.token), None)
+        .await
+        .unwrap();
+    assert_eq!(forbidden.status, 403);
+    assert_eq!(
+        entries(&server).await,
+        refused + 1,
+        "one who is known, by name"
+    );
+    audit::write_refusals(&server.state).await.unwrap();
+    assert_eq!(
+        entries(&server).await,
+        refused + 1,
+        "the minute is not over"
+    );
+    server.clock.advance(std::time::Duration::from_secs(60));
+    audit::write_refusals(&server.state).await.unwrap();
+    audit::write_refusals(&server.state).await.unwrap();
+    let mut tx = doorstep_server::database::system_tx(&server.state.pool)
+        .await
+        .unwrap();
+    let rows: Vec<(String, String, String, Option<String>)> = sqlx::query_as(
+        "SELECT action, outcome, detail, address FROM audit_entries ORDER BY seq DESC LIMIT 2",
+    )
+    .fetch_all(&mut *tx)
+    .await
+    .unwrap();
+    let more: Vec<(String, i64)> = rows
+        .iter()
+        .map(|(action, outcome, detail, address)| {
+            assert_eq!(outcome, "refused");
+            assert_eq!(address.as_deref(), Some("127.0.0.1"));
+            let detail: Value = serde_json::from_str(detail).unwrap();
+            (action.clone(), detail["more"].as_i64().unwrap())
+        })
+        .collect();
+    assert!(
+        more.contains(&("list_residents".to_owned(), 39)),
+        "{more:?}"
+    );
+    assert!(more.contains(&("sign_in".to_owned(), 34)), "{more:?}");
+    let canaries: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM audit_entries WHERE detail ILIKE '%canary%' OR subject_id ILIKE '%canary%'",
+    )
+    .fetch_one(&mut *tx)
+    .await
+    .unwrap();
+    assert_eq!(canaries, 0);
+    assert_eq!(audit::verify(&server.state).await.unwrap().fault, None);
 }

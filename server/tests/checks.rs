@@ -20,6 +20,7 @@ struct Claimed {
     one: SimDevice,
     two: SimDevice,
     supervisor: Person,
+    liaison: Person,
     resident: RecordId,
     here: RecordId,
     there: RecordId,
@@ -29,6 +30,7 @@ impl Claimed {
     async fn new() -> Self {
         let server = TestServer::open_city().await.unwrap();
         let supervisor = server.person(Role::Supervisor, STREET).await.unwrap();
+        let liaison = server.person(Role::PoliceLiaison, VILLAGE).await.unwrap();
         let mut one = SimDevice::new(&server, VILLAGE).await;
         let mut two = SimDevice::new(&server, NEXT_VILLAGE).await;
         let resident = one.create_resident("叶海思", "310115197004275621");
@@ -46,6 +48,7 @@ impl Claimed {
             one,
             two,
             supervisor,
+            liaison,
             resident,
             here,
             there,
@@ -126,10 +129,19 @@ async fn a_claims_check_reaches_the_phone_of_the_address_and_those_who_decide_ar
         claimed.told(&claimed.one.person).await,
         ["main_residence_check"]
     );
+    for concerned in [&claimed.supervisor, &claimed.liaison] {
+        assert_eq!(
+            claimed.told(concerned).await,
+            ["main_residence_claimed"],
+            "one who is no collector, but concerned"
+        );
+    }
+    let (status, _) = claimed
+        .answer(&claimed.liaison, &check[0], json!({ "answer": "01" }))
+        .await;
     assert_eq!(
-        claimed.told(&claimed.supervisor).await,
-        ["main_residence_claimed"],
-        "one who is no collector, but concerned"
+        status, 403,
+        "the police's contact is told, and writes nothing"
     );
     let elsewhere = claimed
         .server

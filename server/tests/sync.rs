@@ -138,6 +138,110 @@ async fn a_right_that_ends_takes_the_records_with_it() {
     assert_eq!(kept, [("quarantined".to_owned(),)]);
 }
 
+#[tokio::test]
+async fn offline_edits_of_different_fields_both_stay_and_a_cancellation_beside_an_edit_is_reviewed()
+{
+    let server = TestServer::open_city().await.unwrap();
+    let (mut one, mut two) = (
+        SimDevice::new(&server, VILLAGE).await,
+        SimDevice::new(&server, VILLAGE).await,
+    );
+    let resident = one.create_resident("叶海思", "310115197004275621");
+    let house = one.create_house("陕西中路12弄28号1702室");
+    one.sync(&server).await;
+    two.sync(&server).await;
+    one.set(resident, "phone", "13812341234");
+    two.set(resident, "workplace", "某厂");
+    one.set(house, "house_use", "4");
+    two.set(house, "owner_name", "王一");
+    one.sync(&server).await;
+    two.sync(&server).await;
+    one.sync(&server).await;
+    for device in [&one, &two] {
+        assert_eq!(device.field(resident, "phone"), Some("13812341234".into()));
+        assert_eq!(device.field(resident, "workplace"), Some("某厂".into()));
+        assert_eq!(device.field(house, "house_use"), Some("4".into()));
+        assert_eq!(device.field(house, "owner_name"), Some("王一".into()));
+    }
+    assert_eq!(one.digest(), two.digest());
+    let open: Vec<(String,)> = rows(&server, "SELECT kind FROM conflicts").await;
+    assert!(open.is_empty(), "{open:?}");
+    one.cancel(house, "70");
+    two.set(house, "owner_name", "王二");
+    one.sync(&server).await;
+    two.sync(&server).await;
+    let open: Vec<(String,)> = rows(&server, "SELECT kind FROM conflicts").await;
+    assert_eq!(open, [("update_cancelled".to_owned(),)]);
+}
+
+#[tokio::test]
+async fn a_role_given_or_taken_reaches_an_online_phone_within_two_seconds() {
+    let server = TestServer::open_city().await.unwrap();
+    let mut other = SimDevice::new(&server, NEXT_VILLAGE).await;
+    let theirs = other.create_resident("王一", "11010519491231002X");
+    other.sync(&server).await;
+    let mut one = SimDevice::new(&server, VILLAGE).await;
+    let own = one.create_resident("叶海思", "310115197004275621");
+    one.sync(&server).await;
+    let mut live = one.connect(&server).await;
+    one.listen_until(&mut live, |device| device.rights().contains(VILLAGE))
+        .await;
+    let begun = std::time::Instant::now();
+    let grant = one.grant(&server, NEXT_VILLAGE, None).await;
+    one.listen_until(&mut live, |device| {
+        device.field(theirs, "name").is_some() && device.rights().contains(NEXT_VILLAGE)
+    })
+    .await;
+    let given = begun.elapsed();
+    let begun = std::time::Instant::now();
+    one.take_back(&server, &grant).await;
+    one.listen_until(&mut live, |device| {
+        device.field(theirs, "name").is_none() && !device.rights().contains(NEXT_VILLAGE)
+    })
+    .await;
+    let taken = begun.elapsed();
+    assert!(
+        given.as_secs_f32() < 2.0 && taken.as_secs_f32() < 2.0,
+        "{given:?} {taken:?}"
+    );
+    assert!(one.field(own, "name").is_some(), "the other right stays");
+    // One who is away learns of it before anything else is exchanged.
+    drop(live);
+    one.grant(&server, NEXT_VILLAGE, None).await;
+    assert!(one.field(theirs, "name").is_none());
+    one.sync(&server).await;
+    assert!(one.field(theirs, "name").is_some());
+}
+
+#[tokio::test]
+async fn a_grant_that_ends_by_its_date_and_a_closed_account_stop_an_open_connection() {
+    let server = TestServer::open_city_with(|config| {
+        config.rights_interval = std::time::Duration::from_millis(100);
+        config.sign_in.device_session_idle = std::time::Duration::from_secs(7 * 86_400);
+        config.sign_in.session_idle = std::time::Duration::from_secs(7 * 86_400);
+        config.sign_in.session_lifetime = std::time::Duration::from_secs(7 * 86_400);
+    })
+    .await
+    .unwrap();
+    let mut other = SimDevice::new(&server, NEXT_VILLAGE).await;
+    let theirs = other.create_resident("王一", "11010519491231002X");
+    other.sync(&server).await;
+    let mut one = SimDevice::new(&server, VILLAGE).await;
+    let own = one.create_resident("叶海思", "310115197004275621");
+    one.grant(&server, NEXT_VILLAGE, Some("2026-11-24")).await;
+    one.sync(&server).await;
+    assert!(one.field(theirs, "name").is_some());
+    let mut live = one.connect(&server).await;
+    server.clock.advance(std::time::Duration::from_secs(86_400));
+    one.listen_until(&mut live, |device| {
+        device.field(theirs, "name").is_none() && !device.rights().contains(NEXT_VILLAGE)
+    })
+    .await;
+    assert!(one.field(own, "name").is_some());
+    one.close_account(&server).await;
+    one.listen_until_closed(&mut live).await;
+}
+
 async fn rows<T>(server: &TestServer, query: &'static str) -> Vec<T>
 where
     T: for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,

@@ -551,6 +551,18 @@ async fn rights_are_shown_with_the_grant_that_gives_them() {
         (&write["area"], &write["role"], write["grant"].is_string()),
         (&json!(VILLAGE), &json!("collector"), true)
     );
+    let goes_to = |permission: &str, field: &str| {
+        let rights = rights.as_array().unwrap();
+        let right = rights.iter().find(|r| r["permission"] == permission);
+        let fields = right.unwrap()["fields"]["resident"].as_array().unwrap();
+        fields.iter().any(|held| held["name"] == field)
+    };
+    assert!(goes_to("register.write", "phone"));
+    assert!(
+        !goes_to("register.write", "police_person_id"),
+        "the police's own number is not a collector's to write"
+    );
+    assert!(goes_to("register.reveal", "id_number") && !goes_to("register.read", "id_number"));
     assert!(
         rights
             .as_array()

@@ -10,9 +10,10 @@ use doorstep_server::testing::city::{DISTRICT, OTHER_DISTRICT, OTHER_VILLAGE, VI
 use doorstep_server::testing::{Person, TestDevice, TestServer};
 use serde_json::{Value, json};
 
-const ROLES: [Role; 5] = [
+const ROLES: [Role; 6] = [
     Role::Collector,
     Role::Supervisor,
+    Role::PoliceLiaison,
     Role::AreaAdministrator,
     Role::SecurityAdministrator,
     Role::Auditor,

@@ -16,7 +16,7 @@ use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::path::Operation;
 
 use super::request;
-use crate::domains::audit::{Entry, Outcome, Trail};
+use crate::domains::audit::{self, Entry, Outcome, Trail};
 use crate::domains::auth::{self, Actor};
 use crate::error::{ApiError, ApiResult, Kind};
 use crate::state::AppState;
@@ -130,7 +130,7 @@ pub async fn guard(
     }
     let actor = match identify(&state, &trail, request.headers()).await {
         Ok(actor) => actor,
-        Err(error) => return error.into_response(),
+        Err(error) => return stranger(&state, &trail, rule, error).await.into_response(),
     };
     let response = match admit(rule, &actor) {
         Ok(()) => {
@@ -142,6 +142,17 @@ pub async fn guard(
     match leave_record(&state, rule, &actor, response.status()).await {
         Ok(()) => response,
         Err(error) => error.into_response(),
+    }
+}
+
+/// Leaves the record of a request without a session that holds; gives the error to answer with.
+async fn stranger(state: &AppState, trail: &Arc<Trail>, rule: &Rule, error: ApiError) -> ApiError {
+    if error.kind != Kind::Unauthenticated {
+        return error;
+    }
+    match audit::refused(state, trail, &rule.operation, error.code).await {
+        Ok(()) => error,
+        Err(failed) => failed,
     }
 }
 

@@ -18,7 +18,7 @@ use super::load::{self, Locked};
 use super::log::{self, Draft, LogKind, LogSlice, ScopeWrites};
 use super::model::{Prepared, Receipt, Submission, Submitter};
 use super::store::{self, Alarm, ChangeColumns, EnvelopeRow, EventColumns};
-use super::{conflicts, ledger, neighbours, record_rows, rescope, sealing};
+use super::{conflicts, ledger, neighbours, record_rows, relations, rescope, sealing};
 use crate::database::system_tx;
 use crate::domains::audit;
 use crate::error::{ApiError, ApiResult};
@@ -329,6 +329,7 @@ async fn write(
             now,
         };
         ledger::write(tx, &commit).await?;
+        applied.checks |= relations::note(tx, &commit).await?;
     }
     write_events(tx, state, &judgement, &mut writes, now, stamp).await?;
     let mut drafts = conflicts::Drafts::default();
@@ -337,7 +338,7 @@ async fn write(
     drafts
         .across(tx, state, &records, &projections, &judgement.changes)
         .await?;
-    applied.checks = drafts.claims()
+    applied.checks |= drafts.claims()
         || judgement
             .events
             .iter()

@@ -1,6 +1,7 @@
 //! Blind tokens that lists are narrowed by: fields which may not stand in clear and are not what a person types.
 //! Only those that a list needs: a token of few values shows how often each occurs. Knows no query.
 
+use doorstep_core::ids::RecordId;
 use doorstep_core::records;
 use doorstep_core::value::{Fields, Value};
 
@@ -20,9 +21,23 @@ pub fn filter_token(field: &str, value: &str) -> Option<String> {
         .then(|| format!("f:{field}={value}"))
 }
 
-/// Whether the filter tokens of a record may differ after a change of this key.
+/// Whether the filter tokens of a record may differ after a change of this key: fields of the list above, and items,
+/// which may name others.
 pub(super) fn feeds(record_type: &str, key: &str) -> bool {
-    record_type == "resident" && FIELDS.contains(&records::split_key(key).0)
+    let (field, element) = records::split_key(key);
+    record_type == "resident" && (FIELDS.contains(&field) || element.is_some())
+}
+
+/// The token of files that name a resident as guardian or linked person, before it is blinded.
+pub(super) fn linked_token(resident: RecordId) -> String {
+    format!("l:{resident}")
+}
+
+/// The resident whom an item of a file names: a guardian, a linked person.
+#[must_use]
+pub fn named_in(item: &str) -> Option<RecordId> {
+    let item: serde_json::Value = serde_json::from_str(item).ok()?;
+    item["resident"].as_str()?.parse().ok()
 }
 
 /// The tokens of a record.
@@ -42,6 +57,7 @@ pub(super) fn tokens<'a>(
                     filter_token(field, if *yes { "true" } else { "false" })
                 }
                 (None, Value::Text(text)) => filter_token(field, text),
+                (Some(_), Value::Text(item)) => named_in(item).map(linked_token),
                 _ => None,
             }
         })

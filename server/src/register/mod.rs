@@ -20,6 +20,7 @@ mod neighbours;
 mod opened;
 pub mod read;
 mod record_rows;
+mod relations;
 mod rescope;
 mod sealed;
 mod sealing;
@@ -29,12 +30,15 @@ pub use alias::{bring_back, merge_away, survivors};
 pub use apply::{Applied, apply, commit, message};
 pub use conflicts::suspect_duplicates;
 pub use erase::erase;
-pub use filters::filter_token;
+pub use filters::{filter_token, named_in};
 pub use find::{find_by_tokens, find_residents_by_names};
 pub use log::{LogSlice, append_states};
 pub use model::{Prepared, Receipt, SERVER_DEVICE, Submission, Submitter};
 pub use opened::{EventAbout, Maker, Opened, events_about, lock, makers, open, residences_of};
 pub use read::next_envelope;
+pub use relations::{
+    HEAD as RELATION_HEAD, RelationReview, household_token, linked_token, take_relation_review,
+};
 pub use sealed::{PastChange, SealedRecord, field_values, history};
 pub use sealing::{
     ConflictBody, ConflictValue, open_conflict, open_outcome, open_refused, seal_outcome,

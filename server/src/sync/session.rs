@@ -212,7 +212,15 @@ impl Session {
 
     async fn sign_in(&mut self, hello: Hello) -> Result<(), End> {
         let token = String::from_utf8(hello.token.clone()).unwrap_or_default();
-        let actor = auth::service::actor_of_token(&self.state, &self.trail, &token).await?;
+        let actor = match auth::service::actor_of_token(&self.state, &self.trail, &token).await {
+            Ok(actor) => actor,
+            Err(error) => {
+                if error.kind == Kind::Unauthenticated {
+                    audit::refused(&self.state, &self.trail, "sync", error.code).await?;
+                }
+                return Err(End::from(error));
+            }
+        };
         if actor.device != Some(hello.device) || actor.must_change_password {
             return Err(End::from(ApiError::unauthenticated()));
         }
@@ -544,15 +552,32 @@ impl Session {
         Ok(())
     }
 
+    /// Looks at the session and its rights as of now: a grant may have ended by its date, the session from above.
+    pub(super) async fn check_rights(&mut self) -> Result<(), End> {
+        let Some(who) = &mut self.who else {
+            return Ok(());
+        };
+        let before = who.actor.grants.clone();
+        who.actor = auth::service::refresh(&self.state, &who.actor).await?;
+        if who.actor.must_change_password {
+            return Err(End::from(ApiError::unauthenticated()));
+        }
+        if who.actor.grants == before {
+            return Ok(());
+        }
+        self.follow_rights().await
+    }
+
     async fn rights_changed(&mut self) -> Result<(), End> {
         let Some(who) = &mut self.who else {
             return Ok(());
         };
-        let mut tx = system_tx(&self.state.pool).await.map_err(ApiError::from)?;
-        who.actor.grants = users::service::grants_of(&self.state, &mut tx, who.actor.user)
-            .await?
-            .into();
-        drop(tx);
+        who.actor = auth::service::refresh(&self.state, &who.actor).await?;
+        self.follow_rights().await
+    }
+
+    /// Tells the device what it may hold from now on: what it may no longer, it purges.
+    async fn follow_rights(&mut self) -> Result<(), End> {
         let (welcome, from) = self.welcome(None).await?;
         if !welcome.scopes.is_empty() || !welcome.dropped.is_empty() {
             self.send(Down::Welcome(welcome).encode().into()).await?;

@@ -56,6 +56,9 @@ pub(super) async fn serve(state: AppState, sync: SyncState, socket: WebSocket, t
     let mut notices = state.live.listen();
     let mut tick = tokio::time::interval_at(Instant::now() + PING_EVERY, PING_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let rights_every = state.config.rights_interval;
+    let mut rights = tokio::time::interval_at(Instant::now() + rights_every, rights_every);
+    rights.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let started = Instant::now();
     let mut heard = Instant::now();
     let end = loop {
@@ -88,6 +91,7 @@ pub(super) async fn serve(state: AppState, sync: SyncState, socket: WebSocket, t
                     Ok(())
                 }
             }
+            _ = rights.tick() => session.check_rights().await,
             () = tokio::time::sleep_until(started + GREETING), if !session.is_welcomed() => Err(End::Gone),
             () = state.stopped() => Err(End::Bye(bye("shutting_down", "服务正在维护，请稍后自动重连。", Some(3_000)))),
         };

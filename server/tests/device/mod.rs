@@ -12,9 +12,10 @@ use doorstep_core::store::{DeviceStore, ListQuery};
 use doorstep_core::sync::{Action, DeviceSession, Identity, edit};
 use doorstep_core::time::Timestamp;
 use doorstep_core::value::{Fields, Value};
-use doorstep_server::testing::TestServer;
 use doorstep_server::testing::city::Person;
+use doorstep_server::testing::{Reply, TestServer};
 use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value as Json, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
@@ -104,6 +105,32 @@ impl SimDevice {
         id
     }
 
+    pub(crate) fn create_house(&mut self, address: &str) -> RecordId {
+        let fields = [("address", address), ("house_use", "1")];
+        let fields = fields.map(|(key, value)| (key.to_owned(), value.into()));
+        self.create("house", fields.into())
+    }
+
+    fn create(&mut self, record_type: &str, fields: Fields) -> RecordId {
+        self.made += 1;
+        let now = self.now();
+        let mut random = [self.made; 10];
+        random[..9].copy_from_slice(&self.who.device.as_bytes()[7..]);
+        let id = RecordId::new(now, random);
+        let area = self.area;
+        edit::create(
+            &mut self.store,
+            &self.who,
+            id,
+            record_type,
+            area,
+            fields,
+            now,
+        )
+        .unwrap();
+        id
+    }
+
     pub(crate) fn set(&mut self, id: RecordId, key: &str, value: &str) {
         let now = self.now();
         let fields = Fields::from([(key.to_owned(), Value::from(value))]);
@@ -117,35 +144,29 @@ impl SimDevice {
         address: &str,
         main: bool,
     ) -> RecordId {
-        self.made += 1;
-        let now = self.now();
-        let mut random = [self.made; 10];
-        random[..9].copy_from_slice(&self.who.device.as_bytes()[7..]);
-        let id = RecordId::new(now, random);
         let fields = Fields::from([
             ("resident".to_owned(), resident.to_string().into()),
             ("kind".to_owned(), "living".into()),
             ("address".to_owned(), address.into()),
             ("main".to_owned(), main.into()),
         ]);
-        let area = self.area;
-        edit::create(
-            &mut self.store,
-            &self.who,
-            id,
-            "residence",
-            area,
-            fields,
-            now,
-        )
-        .unwrap();
-        id
+        self.create("residence", fields)
     }
 
     pub(crate) fn claim_main(&mut self, residence: RecordId) {
         let now = self.now();
         let fields = Fields::from([("main".to_owned(), true.into())]);
         edit::update(&mut self.store, &self.who, residence, &fields, now).unwrap();
+    }
+
+    pub(crate) fn cancel(&mut self, id: RecordId, reason: &str) {
+        let now = self.now();
+        let fields = Fields::from([
+            ("status".to_owned(), "cancelled".into()),
+            ("cancel_reason".to_owned(), reason.into()),
+            ("cancelled_on".to_owned(), "2026-11-24".into()),
+        ]);
+        edit::update(&mut self.store, &self.who, id, &fields, now).unwrap();
     }
 
     /// The checks that this device is asked.
@@ -182,29 +203,59 @@ impl SimDevice {
         .unwrap();
     }
 
+    /// What this device knows of its user's rights.
+    pub(crate) fn rights(&self) -> String {
+        let held = self.store.states("rights").unwrap();
+        held.into_iter().map(|state| state.json).collect()
+    }
+
+    /// The administrator makes this device's user a collector in an area; gives the grant.
+    pub(crate) async fn grant(
+        &self,
+        server: &TestServer,
+        area: &str,
+        until: Option<&str>,
+    ) -> String {
+        let path = format!("/api/users/{}/grants", self.person.id);
+        let body = json!({ "role": "collector", "area": area, "ends_on": until });
+        let reply = administer(server, "POST", &path, Some(body)).await;
+        assert_eq!(reply.status, 201, "{}", reply.body);
+        reply.body["id"].as_str().unwrap().to_owned()
+    }
+
+    /// The administrator takes a grant back.
+    pub(crate) async fn take_back(&self, server: &TestServer, grant: &str) {
+        let reply = administer(server, "DELETE", &format!("/api/grants/{grant}"), None).await;
+        assert_eq!(reply.status, 204, "{}", reply.body);
+    }
+
+    /// The administrator closes the account of this device's user.
+    pub(crate) async fn close_account(&self, server: &TestServer) {
+        let path = format!("/api/users/{}", self.person.id);
+        let reply = administer(server, "PATCH", &path, Some(json!({ "status": "closed" }))).await;
+        assert_eq!(reply.status, 200, "{}", reply.body);
+    }
+
+    pub(crate) async fn listen_until_closed(&mut self, live: &mut Live) {
+        let closed = async {
+            loop {
+                match live.socket.next().await {
+                    None | Some(Err(_) | Ok(Message::Close(_))) => return,
+                    Some(Ok(_)) => {}
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), closed)
+            .await
+            .expect("closed in time");
+    }
+
     /// The administrator takes back everything the person was granted.
     pub(crate) async fn lose_all_rights(&self, server: &TestServer) {
-        let token = server
-            .administrator(Role::AreaAdministrator)
-            .unwrap()
-            .token
-            .clone();
         let path = format!("/api/users/{}/grants", self.person.id);
-        let grants = server
-            .send("GET", &path, Some(&token), None)
-            .await
-            .unwrap()
-            .body;
+        let grants = administer(server, "GET", &path, None).await.body;
         for grant in grants.as_array().unwrap() {
-            let path = format!("/api/grants/{}", grant["id"].as_str().unwrap());
-            assert_eq!(
-                server
-                    .send("DELETE", &path, Some(&token), None)
-                    .await
-                    .unwrap()
-                    .status,
-                204
-            );
+            self.take_back(server, grant["id"].as_str().unwrap()).await;
         }
     }
 
@@ -373,6 +424,14 @@ impl SimDevice {
         let more = tokio::time::timeout(Duration::from_millis(300), live.socket.next()).await;
         assert!(more.is_err(), "nothing more comes: {more:?}");
     }
+}
+
+async fn administer(server: &TestServer, method: &str, path: &str, body: Option<Json>) -> Reply {
+    let administrator = server.administrator(Role::AreaAdministrator).unwrap();
+    server
+        .send(method, path, Some(&administrator.token), body)
+        .await
+        .unwrap()
 }
 
 async fn receive(socket: &mut Socket) -> Down {

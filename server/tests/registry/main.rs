@@ -9,6 +9,7 @@ mod kit;
 mod ledger;
 mod lists;
 mod queries;
+mod relations;
 mod residences;
 mod search;
 mod visits;

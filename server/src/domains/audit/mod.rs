@@ -4,6 +4,7 @@
 
 mod chain;
 mod model;
+mod refusals;
 pub mod routes;
 pub mod service;
 mod store;
@@ -11,5 +12,6 @@ mod writer;
 
 pub use chain::{Fault, Verdict};
 pub use model::{Entry, Outcome, Trail};
+pub use refusals::{Refusals, refused, write_refusals};
 pub use service::{record, record_all, sign_head, verify};
 pub use writer::AuditWriter;

@@ -56,7 +56,7 @@ pub(super) async fn reserve(
                 seconds,
                 "这个网络地址登录失败次数过多，请 15 分钟后再试",
             );
-            return Err(refuse(state, trail, action, login, None, error).await);
+            return Err(shut_out(state, trail, action, error).await);
         }
         address_row = Some(id);
     }
@@ -74,7 +74,7 @@ pub(super) async fn reserve(
             seconds.div_ceil(60)
         );
         let error = ApiError::too_many("account_locked", seconds, message);
-        return Err(refuse(state, trail, action, login, None, error).await);
+        return Err(shut_out(state, trail, action, error).await);
     }
     Ok(Reserved { address_row })
 }
@@ -91,6 +91,18 @@ pub(super) async fn release(
         store::forgive_address(tx, id).await?;
     }
     Ok(())
+}
+
+/// Counts a try that was not even made: whoever is shut out may go on trying, and must not fill the log.
+async fn shut_out(state: &AppState, trail: &Arc<Trail>, action: &str, error: ApiError) -> ApiError {
+    metrics::counter!("sign_ins_refused_total", "reason" => error.code).increment(1);
+    match audit::refused(state, trail, action, error.code).await {
+        Ok(()) => {
+            trail.keep();
+            error
+        }
+        Err(failed) => failed,
+    }
 }
 
 /// Writes a refused try to the audit log, and gives the error to answer with.

@@ -11,6 +11,7 @@ mod escalate;
 mod list;
 mod model;
 mod open;
+mod relations;
 pub mod routes;
 pub mod service;
 mod store;

@@ -70,13 +70,14 @@ async fn open_next(state: &AppState) -> ApiResult<bool> {
     };
     let now = state.clock.now();
     let (mut told, mut asked) = (Vec::new(), BTreeSet::new());
-    let mut supervisors = BTreeSet::new();
+    let mut others = BTreeSet::new();
     let mut opened = Vec::new();
     for (residence, area) in
         registry::service::main_residences(&mut tx, state, claim.resident()).await?
     {
         let concerned = registry::service::concerned(state, &area).await?;
-        supervisors.extend(concerned.supervisors);
+        others.extend(concerned.supervisors);
+        others.extend(concerned.liaisons);
         let own_word = residence == claim.residence()
             && claim
                 .makers()
@@ -103,11 +104,11 @@ async fn open_next(state: &AppState) -> ApiResult<bool> {
         asked.extend(to);
         opened.push(check.id);
     }
-    let to: BTreeSet<UserId> = supervisors
+    let to: BTreeSet<UserId> = others
         .into_iter()
         .filter(|user| !asked.contains(user) && !claim.makers().contains(user))
         .collect();
-    told.extend(claim.tell_deciders(state, to));
+    told.extend(claim.tell_concerned(state, to));
     claim.note_checked(&mut tx, now).await?;
     let slices = register::append_states(&mut tx, told, now).await?;
     let entry = Entry::by_server(now, "open_checks")

@@ -4,17 +4,18 @@ use doorstep_core::ids::{ConflictId, ScopeId};
 use doorstep_core::protocol::frames::StateEntry;
 use sqlx::PgConnection;
 
-use super::{act, escalate, open, store, tell};
+use super::{act, escalate, open, relations, store, tell};
 use crate::error::ApiResult;
 use crate::state::AppState;
 
-/// Opens checks for new claims, acts on what was answered, and tells supervisors of what is overdue. For a job; safe
+/// Opens checks for new claims and for those whom a change left without head or guardian, acts on what was answered, and tells supervisors of what is overdue. For a job; safe
 /// to run on several nodes at once.
 ///
 /// # Errors
 /// When the database fails; what was done by then stays done.
 pub async fn work(state: &AppState) -> ApiResult<()> {
     open::open_for_claims(state).await?;
+    relations::review(state).await?;
     act::act_on_answers(state).await?;
     escalate::escalate(state).await
 }

@@ -12,6 +12,7 @@ const LOCK: &str = include_str!("sql/lock.sql");
 const LIST: &str = include_str!("sql/list.sql");
 const OVERDUE: &str = include_str!("sql/overdue.sql");
 const CLOSE_OF: &str = include_str!("sql/close_of.sql");
+const CLOSE_HOUSEHOLD: &str = include_str!("sql/close_household.sql");
 const ANSWERS: &str = include_str!("sql/answers.sql");
 const STATUSES: &str = "SELECT status FROM checks WHERE conflict_id = $1";
 const END: &str =
@@ -136,6 +137,19 @@ pub(super) async fn close_of(
 ) -> sqlx::Result<Vec<CheckRow>> {
     sqlx::query_as(CLOSE_OF)
         .bind(items)
+        .bind(at)
+        .fetch_all(tx)
+        .await
+}
+
+/// Ends the open check of a household that has a head again, or nobody left.
+pub(super) async fn close_household(
+    tx: &mut PgConnection,
+    token: i64,
+    at: DateTime<Utc>,
+) -> sqlx::Result<Vec<CheckRow>> {
+    sqlx::query_as(CLOSE_HOUSEHOLD)
+        .bind(token)
         .bind(at)
         .fetch_all(tx)
         .await

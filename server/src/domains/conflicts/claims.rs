@@ -104,14 +104,15 @@ impl Claim {
         Ok(store::note_checked(tx, self.case.row.id, at).await?)
     }
 
-    /// What those are told who decide where the resident lives or is claimed to live.
+    /// What those are told who are no collectors, but concerned where the resident lives or is claimed to live: those
+    /// who decide, and the police's contacts.
     #[must_use]
-    pub fn tell_deciders(
+    pub fn tell_concerned(
         &self,
         state: &AppState,
         to: BTreeSet<UserId>,
     ) -> Vec<(ScopeId, StateEntry)> {
-        let text = "有一位居民的主要居住地在两处之间认领，采集员正在核查，请在待裁决事项中处理。";
+        let text = "有一位居民的主要居住地在两处之间认领，采集员正在核查，进展和裁决见待裁决事项。";
         let (id, at) = (self.case.row.id, state.clock.timestamp());
         to.into_iter()
             .map(|user| {

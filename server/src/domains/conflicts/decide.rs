@@ -39,7 +39,11 @@ pub(super) async fn decide(
     check_note(input.note.as_deref())?;
     let mut tx = system_tx(&state.pool).await?;
     let found = case::find_to_decide(&mut tx, actor, id).await?;
-    let case = Case::lock(&mut tx, state, &found, &[]).await?;
+    let others = match &input.action {
+        Action::Merge { .. } => persons::named_by(&mut tx, state, &found).await?,
+        _ => Vec::new(),
+    };
+    let case = Case::lock(&mut tx, state, &found, &others).await?;
     unchanged(&case.row.version.to_string())?;
     require_open(&case)?;
     let plan = plan_of(&mut tx, state, actor, &case, &input.action).await?;

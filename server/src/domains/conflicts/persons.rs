@@ -12,9 +12,11 @@ use sqlx::PgConnection;
 use sqlx::types::Uuid;
 
 use super::case::Case;
+use super::model::ConflictRow;
 use super::plan::{self, Plan};
 use super::store;
 use crate::domains::auth::Actor;
+use crate::domains::registry;
 use crate::error::{ApiError, ApiResult, Kind, Problems};
 use crate::random;
 use crate::register::{self, Opened};
@@ -73,6 +75,9 @@ pub(super) async fn merge(
         ("cancelled_on".to_owned(), today.into()),
     ]);
     plan.put(other.id, RESIDENT, ended);
+    for (record, fields) in registry::service::relinked(tx, state, other.id, survivor.id).await? {
+        plan.put(record, RESIDENT, fields);
+    }
     plan.merge = Some((other.id, survivor.id));
     let kinds = ["field", "update_cancelled", "main_residence"];
     plan.close = store::open_of_record(tx, other.id.0, &kinds, case.row.id).await?;
@@ -84,6 +89,19 @@ pub(super) async fn merge(
         "主管核对后认定两份档案是同一个人，已合并为一份，请更新后查看。",
     );
     Ok(plan)
+}
+
+/// The files that a merge would change besides the pair's: those that name one of the two.
+pub(super) async fn named_by(
+    tx: &mut PgConnection,
+    state: &AppState,
+    row: &ConflictRow,
+) -> ApiResult<Vec<RecordId>> {
+    let mut files = Vec::new();
+    for id in row.other_id.into_iter().chain([row.record_id]) {
+        files.extend(registry::service::named_by(tx, state, RecordId(id)).await?);
+    }
+    Ok(files)
 }
 
 fn pair(case: &Case, survivor: RecordId) -> ApiResult<(&Opened, &Opened)> {

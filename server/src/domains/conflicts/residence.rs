@@ -76,7 +76,7 @@ fn tell_makers(plan: &mut Plan, case: &Case, text: &str) {
     }
 }
 
-/// Collectors and supervisors where the resident lived, lives and is claimed to live.
+/// Collectors, supervisors and police liaisons where the resident lived, lives and is claimed to live.
 async fn tell_communities(
     plan: &mut Plan,
     case: &Case,
@@ -90,8 +90,7 @@ async fn tell_communities(
         .flat_map(|residence| residence.areas.clone())
         .collect();
     for area in areas {
-        let here = concerned(state, &area).await?;
-        for user in here.collectors.into_iter().chain(here.supervisors) {
+        for user in concerned(state, &area).await?.all() {
             plan.told.insert(user, text.to_owned());
         }
     }

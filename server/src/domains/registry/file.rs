@@ -163,11 +163,12 @@ fn named(key: &str, value: &Value) -> Option<(String, Uuid, Option<String>)> {
     if !["guardians", "linked_persons"].contains(&field) {
         return None;
     }
-    let item: serde_json::Value = serde_json::from_str(value.as_text()?).ok()?;
-    let id = item["resident"].as_str()?.parse().ok()?;
+    let item = value.as_text()?;
+    let id = register::named_in(item)?;
+    let item: serde_json::Value = serde_json::from_str(item).ok()?;
     Some((
         field.to_owned(),
-        id,
+        id.0,
         item["relation"].as_str().map(str::to_owned),
     ))
 }

@@ -294,13 +294,7 @@ async fn told_moved(
 > {
     let mut to = BTreeSet::new();
     for area in areas {
-        let concerned = notify::concerned(state, area).await?;
-        to.extend(
-            concerned
-                .collectors
-                .into_iter()
-                .chain(concerned.supervisors),
-        );
+        to.extend(notify::concerned(state, area).await?.all());
     }
     to.remove(&actor.user);
     let text = "一位居民的主要居住地已变更，请更新后查看。";

@@ -22,6 +22,7 @@ mod managed;
 mod model;
 mod notify;
 mod people;
+mod relations;
 mod reveal;
 pub mod routes;
 mod search;

@@ -20,6 +20,8 @@ pub struct Concerned {
     pub collectors: BTreeSet<UserId>,
     /// Who decides there: concerned, though no collectors.
     pub supervisors: BTreeSet<UserId>,
+    /// The police station's contacts.
+    pub liaisons: BTreeSet<UserId>,
 }
 
 /// Who works in the area, through a grant on it or above. Uses a connection of its own: where a transaction is open
@@ -29,14 +31,23 @@ pub struct Concerned {
 /// When the database fails.
 pub async fn concerned(state: &AppState, area: &AreaCode) -> ApiResult<Concerned> {
     let mut concerned = Concerned::default();
-    for grant in users::service::holders(state, Permission::WriteRegister, area).await? {
+    for grant in users::service::holders(state, Permission::ReadRegister, area).await? {
         match grant.role {
             Role::Collector => concerned.collectors.insert(grant.user),
             Role::Supervisor => concerned.supervisors.insert(grant.user),
+            Role::PoliceLiaison => concerned.liaisons.insert(grant.user),
             _ => false,
         };
     }
     Ok(concerned)
+}
+
+impl Concerned {
+    /// All of them.
+    pub fn all(self) -> impl Iterator<Item = UserId> {
+        let decide = self.supervisors.into_iter().chain(self.liaisons);
+        self.collectors.into_iter().chain(decide)
+    }
 }
 
 /// A message for each of these users.

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use doorstep_core::search;
-use doorstep_core::value::Fields;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -11,6 +9,7 @@ use super::model::HouseMember;
 use super::store;
 use super::view::{self, Open};
 use crate::error::ApiResult;
+use crate::register;
 use crate::state::AppState;
 
 /// Owns, and neither lives nor is registered there: 仅产权. The other classes are those of the table `presence`.
@@ -40,11 +39,7 @@ pub(super) async fn of_houses(
     household_number: Option<&str>,
     but: Option<Uuid>,
 ) -> ApiResult<Vec<HouseMember>> {
-    let token = household_number.and_then(|number| {
-        let fields = Fields::from([("household_number".to_owned(), number.into())]);
-        let tokens = search::tokens("resident", &fields);
-        tokens.first().map(|token| state.keys.blind(token))
-    });
+    let token = household_number.and_then(|number| register::household_token(state, number));
     let rows = store::people(tx, houses, token).await?;
     let mut members = Vec::with_capacity(rows.len());
     for person in rows

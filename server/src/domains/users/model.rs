@@ -1,7 +1,10 @@
 //! Users and grants as rows, as the rest of the server sees them, and as callers see them.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use doorstep_core::ids::{AreaCode, UserId};
+use doorstep_core::records::{self, Field, Mask, RecordKind, RecordType};
 use doorstep_core::rights::{Permission, Role};
 use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
@@ -244,6 +247,45 @@ pub struct RightView {
     pub grant: Uuid,
     /// The grant's last day.
     pub ends_on: Option<NaiveDate>,
+    /// The fields of each type of record that the right goes to, where it doesn't go to all: those that are shown whole
+    /// (`register.read`), shown whole for a purpose (`register.reveal`), or may be written (`register.write`).
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = Object)]
+    pub fields: BTreeMap<&'static str, Vec<FieldName>>,
+}
+
+/// A field that a right goes to.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct FieldName {
+    /// Its key.
+    pub name: &'static str,
+    /// Its Chinese label.
+    pub label: &'static str,
+}
+
+/// The fields that a role's permission goes to, by type of record; empty for a permission that is about none.
+fn fields(role: Role, permission: Permission) -> BTreeMap<&'static str, Vec<FieldName>> {
+    let goes_to = |field: &Field| match permission {
+        Permission::ReadRegister => field.mask == Mask::None,
+        Permission::RevealSecrets => field.mask != Mask::None,
+        Permission::WriteRegister => field.may_write(role),
+        _ => false,
+    };
+    let named = |declared: &'static RecordType| {
+        let fields = declared.fields.iter().filter(|field| goes_to(field));
+        let names = fields.map(|field| FieldName {
+            name: &field.name,
+            label: &field.label,
+        });
+        (declared.name.as_str(), names.collect::<Vec<_>>())
+    };
+    let records = records::all()
+        .iter()
+        .filter(|declared| declared.kind == RecordKind::Record);
+    records
+        .map(named)
+        .filter(|(_, names)| !names.is_empty())
+        .collect()
 }
 
 impl RightView {
@@ -258,6 +300,7 @@ impl RightView {
             role_label: grant.role.label(),
             grant: grant.id,
             ends_on: grant.ends_on,
+            fields: fields(grant.role, *permission),
         };
         Permission::ALL
             .iter()
