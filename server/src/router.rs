@@ -25,6 +25,7 @@ use crate::domains::conflicts::routes as conflicts;
 use crate::domains::devices::routes as devices;
 use crate::domains::imports::routes as imports;
 use crate::domains::messages::routes as messages;
+use crate::domains::police_photos::routes as police_photos;
 use crate::domains::registry::routes as registry;
 use crate::domains::users::routes as users;
 use crate::domains::visits::routes as visits;
@@ -118,6 +119,7 @@ fn routes() -> OpenApiRouter<AppState> {
             registry::claim_main_residence,
             registry::move_main_residence
         ))
+        .routes(routes!(police_photos::show_police_photo))
         .routes(routes!(registry::set_away, registry::end_away))
         .routes(routes!(registry::list_houses, registry::create_house))
         .routes(routes!(registry::show_house))

@@ -9,6 +9,7 @@ use tokio::sync::{Notify, watch};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domains::audit::{AuditWriter, Refusals};
+use crate::domains::police_photos::PolicePhotos;
 use crate::http::metrics;
 use crate::keys::{FileKeys, KeyRing};
 use crate::live::Live;
@@ -31,6 +32,8 @@ pub struct AppState {
     pub hub: Hub,
     /// Writes the audit records of reads.
     pub audit: AuditWriter,
+    /// Photos that the police have collected.
+    pub police_photos: PolicePhotos,
     /// Counts refusals that anyone can cause.
     pub refusals: Refusals,
     /// Wakes the job that opens checks and acts on their answers.
@@ -45,7 +48,7 @@ impl AppState {
     /// Puts the parts together: keys from the data folder, the audit writer started.
     ///
     /// # Errors
-    /// When the keys can't be opened.
+    /// When the keys or a store can't be opened.
     pub fn assemble(
         config: Config,
         clock: Arc<dyn Clock>,
@@ -56,6 +59,7 @@ impl AppState {
         Ok(Self {
             keys: Arc::new(KeyRing::new(provider, pool.clone())),
             audit: AuditWriter::start(pool.clone()),
+            police_photos: PolicePhotos::open(&config)?,
             config: Arc::new(config),
             live: Live::default(),
             hub: Hub::default(),

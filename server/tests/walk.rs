@@ -41,6 +41,7 @@ impl Operation {
     fn with_parameters(&self, path: String) -> String {
         let wanted = match self.id.as_str() {
             "upload_import" | "show_import_template" => "type=house",
+            "show_police_photo" => "purpose=service",
             _ => return path,
         };
         let mark = if path.contains('?') { '&' } else { '?' };

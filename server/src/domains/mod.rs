@@ -9,6 +9,7 @@ pub mod conflicts;
 pub mod devices;
 pub mod imports;
 pub mod messages;
+pub mod police_photos;
 pub mod registry;
 pub mod users;
 pub mod visits;

@@ -79,6 +79,7 @@ async fn the_people_of_a_house_are_classed_by_their_residences() {
         ("人在户不", &["renting"]),
         ("户在人不在", &["register"]),
         ("仅产权的人啊", &["owning"]),
+        ("来探访的人们啊", &["visiting"]),
     ] {
         let person = kit.resident(name, "1980-01-01", json!({})).await;
         for kind in kinds {
@@ -88,7 +89,9 @@ async fn the_people_of_a_house_are_classed_by_their_residences() {
     let file = kit
         .get(&kit.collector, &format!("/api/houses/{house}"))
         .await;
-    let classes = json!({ "here_both": 1, "lives_only": 1, "register_only": 1, "owner_only": 1 });
+    let classes = json!({
+        "here_both": 1, "lives_only": 1, "register_only": 1, "owner_only": 1, "visitor": 1,
+    });
     assert_eq!(file["classes"], classes);
     let labels: Vec<&str> = file["people"]
         .as_array()
@@ -96,11 +99,34 @@ async fn the_people_of_a_house_are_classed_by_their_residences() {
         .iter()
         .map(|person| person["class_label"].as_str().unwrap())
         .collect();
-    assert_eq!(labels, ["人户一致", "人在户不在", "户在人不在", "仅产权"]);
+    assert_eq!(
+        labels,
+        ["人户一致", "人在户不在", "户在人不在", "仅产权", "探访暂住"]
+    );
     assert_eq!(
         file["house"]["fields"]["address"], "陕西中路12弄28号1702室",
         "a house's address is open"
     );
+    let first = file["people"][0]["resident"].as_str().unwrap().to_owned();
+    let path = format!("/api/residents/{first}/away");
+    let reply = kit
+        .write(&kit.collector, "PUT", &path, &first, json!({}))
+        .await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    for (class, count) in [
+        ("lives_only", 1),
+        ("visitor", 1),
+        ("absent", 1),
+        ("here_both", 1),
+    ] {
+        let path = format!("/api/houses/{house}?class={class}");
+        let file = kit.get(&kit.collector, &path).await;
+        assert_eq!(file["people"].as_array().unwrap().len(), count, "{class}");
+        assert_eq!(file["classes"]["absent"], 1);
+    }
+    let path = format!("/api/houses/{house}?class=nobody");
+    let unknown = kit.send(&kit.collector, "GET", &path, Value::Null).await;
+    assert_eq!((unknown.status, unknown.code()), (422, "invalid_fields"));
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod files;
 mod kit;
 mod ledger;
 mod lists;
+mod police_photos;
 mod queries;
 mod relations;
 mod residences;

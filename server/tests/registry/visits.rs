@@ -184,3 +184,54 @@ async fn a_visit_that_met_its_people_moves_the_last_verification_and_the_next_on
         "it was made"
     );
 }
+
+#[tokio::test]
+async fn a_visit_tells_whether_it_was_made_at_the_house_within_the_area_or_elsewhere() {
+    let kit = Kit::new().await;
+    let at =
+        |longitude: &str, latitude: &str| json!({ "longitude": longitude, "latitude": latitude });
+    let house = kit
+        .house("陕西中路12弄28号1702室", at("121.4737", "31.2304"))
+        .await;
+    kit.house("陕西中路12弄29号101室", at("121.4800", "31.2350"))
+        .await;
+    let person = kit.resident("叶海思", "1970-04-27", json!({})).await;
+    kit.tie(&person, &house, "living", true).await;
+    let device = kit.server.device(&kit.collector).await.unwrap();
+    let now = kit.server.state.clock.timestamp();
+    let cases = [
+        (Some(("121.4738", "31.2304")), "at_house"),
+        (Some(("121.4790", "31.2345")), "in_area"),
+        (Some(("121.6000", "31.2304")), "outside"),
+        (None, "unknown"),
+    ];
+    for (n, (point, _)) in (0i64..).zip(&cases) {
+        let mut fields = vec![("resident", person.as_str().into())];
+        if let Some((longitude, latitude)) = point {
+            fields.push(("longitude", (*longitude).into()));
+            fields.push(("latitude", (*latitude).into()));
+        }
+        let time = Timestamp(now.0 - n * 1_000);
+        kit.visit(&device, &kit.collector, time, &fields).await;
+    }
+    let list = kit
+        .get(&kit.supervisor, &format!("/api/visits?record={person}"))
+        .await;
+    let shown: Vec<(&str, bool)> = list["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|visit| {
+            let place = &visit["place"];
+            let near = place["metres_from_house"]
+                .as_i64()
+                .is_some_and(|metres| metres < 20);
+            (place["whereabouts"].as_str().unwrap(), near)
+        })
+        .collect();
+    let expected: Vec<(&str, bool)> = cases
+        .iter()
+        .map(|(_, expected)| (*expected, *expected == "at_house"))
+        .collect();
+    assert_eq!(shown, expected);
+}

@@ -8,9 +8,11 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::store;
+use super::view::Open;
 use crate::database::system_tx;
 use crate::domains::audit::{self, Entry};
 use crate::domains::auth::Actor;
+use crate::domains::police_photos;
 use crate::error::{ApiError, ApiResult, Problems};
 use crate::register;
 use crate::state::AppState;
@@ -73,6 +75,10 @@ pub(super) async fn erase(
         }
         actor.require(Permission::EraseRecords, &area)?;
     }
+    let photo = Open::new(state, row.clone())
+        .await?
+        .text("photo_file")
+        .map(str::to_owned);
     let mut records: Vec<RecordId> = store::ties(&mut tx, &[id.0], true)
         .await?
         .into_iter()
@@ -87,6 +93,10 @@ pub(super) async fn erase(
     let detail =
         json!({ "ground": input.ground, "type": row.sealed.record_type, "records": records.len() });
     audit::record(&mut tx, entry.detail(detail)).await?;
+    // Before the commit: a photo that nobody's file names any more would lie there for good.
+    if let Some(file) = photo {
+        police_photos::service::forget(state, &file).await?;
+    }
     tx.commit().await?;
     let scopes = slices.len();
     for slice in slices {

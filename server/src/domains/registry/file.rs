@@ -79,7 +79,12 @@ pub(super) async fn resident(
     })
 }
 
-pub(super) async fn house(state: &AppState, actor: &Actor, id: RecordId) -> ApiResult<HouseFile> {
+pub(super) async fn house(
+    state: &AppState,
+    actor: &Actor,
+    id: RecordId,
+    class: Option<&str>,
+) -> ApiResult<HouseFile> {
     let mut tx = scoped_tx(&state.pool, actor, Permission::ReadRegister).await?;
     let row = find(&mut tx, actor, id, Some("house")).await?;
     let open = Open::new(state, row).await?;
@@ -89,7 +94,10 @@ pub(super) async fn house(state: &AppState, actor: &Actor, id: RecordId) -> ApiR
     Ok(HouseFile {
         house: open.view(Vec::new())?,
         classes: people::counts(&people),
-        people,
+        people: match class {
+            Some(class) => people::of_class(people, class)?,
+            None => people,
+        },
         visits,
         photos: open.photos()?,
         open_conflicts,

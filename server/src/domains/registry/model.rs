@@ -108,7 +108,7 @@ pub struct TieView {
     pub house: Option<Uuid>,
     /// The address: the house's, else as written, masked.
     pub address: String,
-    /// `register`, `living`, `owning` or `renting`.
+    /// `register`, `living`, `owning`, `renting` or `visiting`.
     pub kind: String,
     /// Its name.
     pub kind_label: String,
@@ -167,6 +167,16 @@ pub(super) struct HouseFile {
     pub open_conflicts: i64,
 }
 
+/// Which of a house's people to show.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct HouseQuery {
+    /// Of this class only: `here_both`, `lives_only`, `register_only`, `owner_only`, `visitor`, or `absent`: those who
+    /// are away for a while. All unless told.
+    pub class: Option<String>,
+}
+
 /// A person in a house.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(super) struct HouseMember {
@@ -176,7 +186,7 @@ pub(super) struct HouseMember {
     pub name: String,
     /// The houses that this person shares with whom or what the file is about.
     pub houses: Vec<Uuid>,
-    /// `here_both`, `lives_only`, `register_only` or `owner_only`; none for a member of the household elsewhere.
+    /// `here_both`, `lives_only`, `register_only`, `owner_only` or `visitor`; none for a member of the household elsewhere.
     pub class: Option<&'static str>,
     /// Its name.
     pub class_label: Option<String>,

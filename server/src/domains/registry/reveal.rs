@@ -53,6 +53,22 @@ pub struct Revealed {
     pub addresses: BTreeMap<String, String>,
 }
 
+/// The name of the police's photo of a resident, for one who may see secret values where the resident is; none where
+/// the police gave none.
+///
+/// # Errors
+/// `not_found` when there is no such resident in the actor's areas; when the database fails.
+pub async fn police_photo_file(
+    state: &AppState,
+    actor: &Actor,
+    resident: RecordId,
+) -> ApiResult<Option<String>> {
+    let mut tx = scoped_tx(&state.pool, actor, Permission::RevealSecrets).await?;
+    let row = file::find(&mut tx, actor, resident, Some("resident")).await?;
+    let open = Open::new(state, row).await?;
+    Ok(open.text("photo_file").map(str::to_owned))
+}
+
 pub(super) async fn reveal(
     state: &AppState,
     actor: &Actor,

@@ -6,6 +6,7 @@ pub use super::main_residence::{
 };
 pub use super::notify::{Concerned, concerned};
 pub use super::relations::{Household, household, named_by, relinked, wards};
+pub use super::reveal::{Purpose, police_photo_file};
 
 /// A key of a caller's as an answer may repeat it: it is not ours, so not at any length.
 pub(super) fn short(key: &str) -> String {

@@ -10,6 +10,7 @@ use doorstep_core::rights::Permission;
 use uuid::Uuid;
 
 use super::model::{DueQuery, DueVisit, VisitQuery, VisitRow, VisitView};
+use super::place::{self, Surroundings};
 use super::store::{self, Filter};
 use crate::domains::auth::{Actor, scoped_tx};
 use crate::domains::users;
@@ -33,6 +34,13 @@ pub(super) async fn list(
     let page = paging.page(rows, |row: &VisitRow| (row.happened_at, row.id), |row| row)?;
     let ids: Vec<Uuid> = page.items.iter().map(|row| row.id).collect();
     let mut events = register::read::event_entries(&mut tx, &state.keys, &ids).await?;
+    let subjects: Vec<Uuid> = events
+        .values()
+        .flat_map(|event| place::subjects(&event.fields))
+        .collect();
+    let areas: BTreeSet<String> = page.items.iter().map(|row| row.area.clone()).collect();
+    let areas: Vec<String> = areas.into_iter().collect();
+    let around = Surroundings::of(&mut tx, &subjects, &areas).await?;
     drop(tx);
     let collectors: BTreeSet<UserId> = page.items.iter().map(|row| UserId(row.user_id)).collect();
     let names = users::service::names(state, &collectors.into_iter().collect::<Vec<_>>()).await?;
@@ -42,6 +50,7 @@ pub(super) async fn list(
         let event = events.remove(&EventId(row.id))?;
         Some(VisitView {
             id: row.id,
+            place: around.place(&row.area, &event.fields),
             area: row.area,
             user: row.user_id,
             user_name: names.get(&UserId(row.user_id)).cloned().unwrap_or_default(),

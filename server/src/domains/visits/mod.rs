@@ -7,6 +7,7 @@
 
 mod list;
 mod model;
+mod place;
 pub mod routes;
 mod statistics;
 mod store;

@@ -9,6 +9,8 @@ use sqlx::FromRow;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use super::place::Place;
+
 /// A visit, still sealed.
 #[derive(Clone, Debug, FromRow)]
 pub(super) struct VisitRow {
@@ -64,6 +66,8 @@ pub struct VisitView {
     pub at: DateTime<Utc>,
     /// When the server took it.
     pub accepted_at: DateTime<Utc>,
+    /// Where it was made, by the phone's location and what is registered of the area's houses.
+    pub place: Place,
     /// What it says by key; personal values masked.
     #[schema(value_type = std::collections::BTreeMap<String, serde_json::Value>)]
     pub fields: BTreeMap<String, Value>,

@@ -9,6 +9,8 @@ use super::model::{DueVisit, VisitRow};
 const LIST: &str = include_str!("sql/list.sql");
 const COUNTS: &str = include_str!("sql/counts.sql");
 const VERIFIED: &str = include_str!("sql/verified.sql");
+const HOUSE_POINTS: &str = include_str!("sql/house_points.sql");
+const AREA_SPANS: &str = include_str!("sql/area_spans.sql");
 const DUE: &str = include_str!("sql/due.sql");
 
 /// Which visits are taken; `None` leaves a condition out.
@@ -88,4 +90,33 @@ pub(super) async fn due(
         .bind(rows)
         .fetch_all(tx)
         .await
+}
+
+/// The points of the houses that are asked for, or that residents who are asked for live in: subject, longitude,
+/// latitude.
+pub(super) async fn house_points(
+    tx: &mut PgConnection,
+    subjects: &[Uuid],
+) -> sqlx::Result<Vec<(Uuid, f64, f64)>> {
+    sqlx::query_as(HOUSE_POINTS)
+        .bind(subjects)
+        .fetch_all(tx)
+        .await
+}
+
+/// How far the houses of an area lie, in degrees.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub(super) struct AreaSpan {
+    pub(super) area: String,
+    pub(super) west: f64,
+    pub(super) east: f64,
+    pub(super) south: f64,
+    pub(super) north: f64,
+}
+
+pub(super) async fn area_spans(
+    tx: &mut PgConnection,
+    areas: &[String],
+) -> sqlx::Result<Vec<AreaSpan>> {
+    sqlx::query_as(AREA_SPANS).bind(areas).fetch_all(tx).await
 }

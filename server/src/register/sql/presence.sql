@@ -1,11 +1,11 @@
 -- Where residents count now, and where they counted, where the two differ. A resident counts in the areas of the
--- active residences, unless they are of the kind 'owning' alone or the resident is cancelled.
+-- active residences, unless they are of the kinds 'owning' and 'visiting' alone or the resident is cancelled.
 WITH held AS (
     SELECT resident.id AS resident, area, min(residence.id::text)::uuid AS residence
     FROM records AS resident
     JOIN links ON links.target = resident.id AND links.field = 'resident'
     JOIN records AS residence ON residence.id = links.record_id AND residence.record_type = 'residence'
-        AND NOT residence.cancelled AND NOT residence.facets ? 'ended' AND residence.facets ->> 'kind' <> 'owning'
+        AND NOT residence.cancelled AND NOT residence.facets ? 'ended' AND residence.facets ->> 'kind' NOT IN ('owning', 'visiting')
     CROSS JOIN LATERAL unnest(residence.areas) AS area
     WHERE resident.id = ANY($1) AND resident.record_type = 'resident' AND NOT resident.cancelled
         AND resident.merged_into IS NULL

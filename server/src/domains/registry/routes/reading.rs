@@ -16,7 +16,7 @@ use crate::domains::registry::history::History;
 use crate::domains::registry::household::{RegisterQuery, RegisteredPerson};
 use crate::domains::registry::main_residence::Comparison;
 use crate::domains::registry::model::{
-    HouseFile, RecordPage, RecordQuery, RecordView, ResidentFile,
+    HouseFile, HouseQuery, RecordPage, RecordQuery, RecordView, ResidentFile,
 };
 use crate::domains::registry::reveal::{RevealFields, Revealed};
 use crate::domains::registry::{
@@ -85,15 +85,16 @@ pub async fn show_resident(
 
 /// A house's file with its people by class, with the record's version as its ETag.
 #[utoipa::path(get, path = "/api/houses/{house_id}", tag = "registry", operation_id = "show_house",
-    params(("house_id" = Uuid, Path)),
+    params(("house_id" = Uuid, Path), HouseQuery),
     extensions(("x-access" = json!("register.read"))),
     responses((status = 200, body = HouseFile)))]
 pub async fn show_house(
     State(state): State<AppState>,
     actor: Actor,
     Segment(id): Segment<Uuid>,
+    Params(query): Params<HouseQuery>,
 ) -> ApiResult<Response> {
-    let file = file::house(&state, &actor, RecordId(id)).await?;
+    let file = file::house(&state, &actor, RecordId(id), query.class.as_deref()).await?;
     Ok(etag::answer(
         &HeaderMap::new(),
         &file.house.version.to_string(),

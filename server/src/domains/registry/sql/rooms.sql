@@ -10,7 +10,8 @@ WITH house AS (
     SELECT home.target AS house, person.target AS resident,
         bool_or(residence.facets ->> 'kind' = 'register') AS registered,
         bool_or(residence.facets ->> 'kind' IN ('living', 'renting')) AS living,
-        bool_or(residence.facets ->> 'kind' = 'renting') AS renting
+        bool_or(residence.facets ->> 'kind' = 'renting') AS renting,
+        bool_or(residence.facets ->> 'kind' = 'visiting') AS visiting
     FROM house
     JOIN links AS home ON home.target = house.id AND home.field = 'house'
     JOIN records AS residence ON residence.id = home.record_id AND residence.record_type = 'residence'
@@ -23,7 +24,7 @@ WITH house AS (
         count(*) FILTER (WHERE registered AND living) AS here_both,
         count(*) FILTER (WHERE living AND NOT registered) AS lives_only,
         count(*) FILTER (WHERE registered AND NOT living) AS register_only,
-        count(*) FILTER (WHERE NOT registered AND NOT living) AS owner_only,
+        count(*) FILTER (WHERE NOT registered AND NOT living AND NOT visiting) AS owner_only,
         count(*) FILTER (WHERE renting) AS renting
     FROM person
     GROUP BY house
