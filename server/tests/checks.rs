@@ -56,13 +56,7 @@ impl Claimed {
     }
 
     async fn get(&self, who: &Person, path: &str) -> Value {
-        let reply = self
-            .server
-            .send("GET", path, Some(&who.token), None)
-            .await
-            .unwrap();
-        assert_eq!(reply.status, 200, "{path}: {}", reply.body);
-        reply.body
+        self.server.get(who, path).await.unwrap()
     }
 
     async fn answer(&self, who: &Person, check: &str, body: Value) -> (u16, String) {
@@ -332,19 +326,11 @@ async fn decide(claimed: &Claimed, action: &str) -> u16 {
     let queue = claimed
         .get(&claimed.supervisor, "/api/conflicts?kind=main_residence")
         .await;
-    let item = &queue["items"][0];
-    let path = format!("/api/conflicts/{}/decision", item["id"].as_str().unwrap());
-    let version = format!("\"{}\"", item["version"]);
-    let body = json!({ "action": action });
+    let item = queue["items"][0]["id"].as_str().unwrap().parse().unwrap();
+    let decision = json!({ "action": action });
     let reply = claimed
         .server
-        .send_if(
-            "POST",
-            &path,
-            Some(&claimed.supervisor.token),
-            Some(&version),
-            Some(body),
-        )
+        .decide(&claimed.supervisor, item, decision)
         .await
         .unwrap();
     assert!(reply.status < 500, "{}", reply.body);

@@ -19,26 +19,12 @@ async fn get(server: &TestServer, person: &Person, path: &str) -> Reply {
         .unwrap()
 }
 
-async fn decide(server: &TestServer, person: &Person, id: Uuid, body: Json) -> Reply {
-    let path = format!("/api/conflicts/{id}/decision");
-    server
-        .send("POST", &path, Some(&person.token), Some(body))
-        .await
-        .unwrap()
-}
-
-async fn show(server: &TestServer, person: &Person, id: Uuid) -> Json {
-    let reply = get(server, person, &format!("/api/conflicts/{id}")).await;
-    assert_eq!(reply.status, 200, "{}", reply.body);
-    reply.body
-}
-
 #[tokio::test]
 async fn a_dry_run_says_what_a_decision_comes_to_and_changes_nothing() {
     let server = TestServer::open_city().await.unwrap();
     let supervisor = server.person(Role::Supervisor, DISTRICT).await.unwrap();
     let (id, resident, one, two) = server.dispute(VILLAGE).await.unwrap();
-    let before = show(&server, &supervisor, id).await;
+    let before = server.conflict(&supervisor, id).await.unwrap();
     let loser = before["values"]
         .as_array()
         .unwrap()
@@ -46,7 +32,7 @@ async fn a_dry_run_says_what_a_decision_comes_to_and_changes_nothing() {
         .find(|value| value["present"] == false)
         .unwrap();
     let body = json!({ "action": "take", "choice": loser["choice"], "dry_run": true });
-    let reply = decide(&server, &supervisor, id, body).await;
+    let reply = server.decide(&supervisor, id, body).await.unwrap();
     assert_eq!(reply.status, 200, "{}", reply.body);
     let writes = reply.body["writes"].as_array().unwrap();
     assert_eq!(writes.len(), 1, "{}", reply.body);
@@ -63,7 +49,7 @@ async fn a_dry_run_says_what_a_decision_comes_to_and_changes_nothing() {
     assert_eq!(told, makers.into_iter().collect());
     assert_eq!(reply.body["item"]["status"], "open");
     assert_eq!(
-        show(&server, &supervisor, id).await["values"],
+        server.conflict(&supervisor, id).await.unwrap()["values"],
         before["values"],
         "nothing changed"
     );
@@ -75,7 +61,7 @@ async fn a_dry_run_says_what_a_decision_comes_to_and_changes_nothing() {
         assert!(messages.is_empty(), "nobody was told");
     }
     let wrong = json!({ "action": "take", "choice": 9, "dry_run": true });
-    let reply = decide(&server, &supervisor, id, wrong).await;
+    let reply = server.decide(&supervisor, id, wrong).await.unwrap();
     assert_eq!(reply.status, 422, "{}", reply.body);
 }
 
@@ -102,7 +88,7 @@ async fn a_supervisor_takes_one_of_two_names_and_both_collectors_are_told() {
         json!({ "kind": "field", "label": "字段冲突", "count": 1, "overdue": 0 })
     );
 
-    let detail = show(&server, &supervisor, id).await;
+    let detail = server.conflict(&supervisor, id).await.unwrap();
     let values = detail["values"].as_array().unwrap();
     assert_eq!(values.len(), 2, "{detail}");
     let mut seen: Vec<&str> = values
@@ -122,13 +108,14 @@ async fn a_supervisor_takes_one_of_two_names_and_both_collectors_are_told() {
     let loser = values.iter().position(|v| v["present"] == false).unwrap();
     let wanted = values[loser]["value"].as_str().unwrap().to_owned();
 
-    let reply = decide(
-        &server,
-        &supervisor,
-        id,
-        json!({ "action": "take", "choice": loser, "note": "已上门核对" }),
-    )
-    .await;
+    let reply = server
+        .decide(
+            &supervisor,
+            id,
+            json!({ "action": "take", "choice": loser, "note": "已上门核对" }),
+        )
+        .await
+        .unwrap();
     assert_eq!(reply.status, 200, "{}", reply.body);
     assert_eq!(
         (&reply.body["changes"], &reply.body["told"]),
@@ -153,17 +140,14 @@ async fn a_supervisor_takes_one_of_two_names_and_both_collectors_are_told() {
             phone.person.id == Uuid::parse_str(values[loser]["user"].as_str().unwrap()).unwrap();
         assert_eq!(told[0].contains("采用了您填写的内容"), own);
     }
-    let detail = show(&server, &supervisor, id).await;
+    let detail = server.conflict(&supervisor, id).await.unwrap();
     assert_eq!(detail["status"], "decided");
     assert_eq!(detail["decision"]["action"], "take");
     assert_eq!(detail["decision"]["note"], "已上门核对");
-    let again = decide(
-        &server,
-        &supervisor,
-        id,
-        json!({ "action": "take", "choice": 0 }),
-    )
-    .await;
+    let again = server
+        .decide(&supervisor, id, json!({ "action": "take", "choice": 0 }))
+        .await
+        .unwrap();
     assert_eq!((again.status, again.code()), (409, "already_decided"));
     assert!(
         get(&server, &supervisor, "/api/conflicts").await.body["items"]
@@ -179,7 +163,10 @@ async fn a_later_concurrent_edit_opens_a_new_item_and_never_undoes_the_decision_
     let supervisor = server.person(Role::Supervisor, VILLAGE).await.unwrap();
     let (id, resident, _, mut two) = server.dispute(VILLAGE).await.unwrap();
     let choice = json!({ "action": "value", "value": "叶海四" });
-    assert_eq!(decide(&server, &supervisor, id, choice).await.status, 200);
+    assert_eq!(
+        server.decide(&supervisor, id, choice).await.unwrap().status,
+        200
+    );
     // The phone has not seen the decision yet.
     let late = two.edit(resident, &fields(&[("name", "叶海丝")])).unwrap();
     assert_eq!(
@@ -188,7 +175,7 @@ async fn a_later_concurrent_edit_opens_a_new_item_and_never_undoes_the_decision_
     );
     let next = server.conflict_of(resident).await.unwrap();
     assert_ne!(next, id);
-    let detail = show(&server, &supervisor, next).await;
+    let detail = server.conflict(&supervisor, next).await.unwrap();
     let values: Vec<&str> = detail["values"]
         .as_array()
         .unwrap()
@@ -222,7 +209,7 @@ async fn another_value_must_fit_the_field() {
     two.send(&server, vec![second]).await.unwrap();
     let id = server.conflict_of(resident).await.unwrap();
 
-    let detail = show(&server, &supervisor, id).await;
+    let detail = server.conflict(&supervisor, id).await.unwrap();
     assert!(
         !detail.to_string().contains("440524188001010014"),
         "a number is masked without a purpose"
@@ -239,13 +226,14 @@ async fn another_value_must_fit_the_field() {
         reply.body
     );
 
-    let wrong = decide(
-        &server,
-        &supervisor,
-        id,
-        json!({ "action": "value", "value": "440524188001010015" }),
-    )
-    .await;
+    let wrong = server
+        .decide(
+            &supervisor,
+            id,
+            json!({ "action": "value", "value": "440524188001010015" }),
+        )
+        .await
+        .unwrap();
     assert_eq!(
         (wrong.status, wrong.code()),
         (422, "invalid_fields"),
@@ -253,23 +241,24 @@ async fn another_value_must_fit_the_field() {
         wrong.body
     );
     assert_eq!(wrong.body["error"]["fields"][0]["path"], "value");
-    let unknown = decide(
-        &server,
-        &supervisor,
-        id,
-        json!({ "action": "take", "choice": 7 }),
-    )
-    .await;
+    let unknown = server
+        .decide(&supervisor, id, json!({ "action": "take", "choice": 7 }))
+        .await
+        .unwrap();
     assert_eq!(unknown.body["error"]["fields"][0]["code"], "unknown_choice");
-    let kind = decide(&server, &supervisor, id, json!({ "action": "confirm" })).await;
+    let kind = server
+        .decide(&supervisor, id, json!({ "action": "confirm" }))
+        .await
+        .unwrap();
     assert_eq!(kind.body["error"]["fields"][0]["code"], "wrong_action");
-    let right = decide(
-        &server,
-        &supervisor,
-        id,
-        json!({ "action": "value", "value": "１１０１０５１９４９１２３１００２x" }),
-    )
-    .await;
+    let right = server
+        .decide(
+            &supervisor,
+            id,
+            json!({ "action": "value", "value": "１１０１０５１９４９１２３１００２x" }),
+        )
+        .await
+        .unwrap();
     assert_eq!(right.status, 200, "{}", right.body);
     assert_eq!(
         server.value_of(resident, "id_number").await.unwrap(),
@@ -284,7 +273,9 @@ async fn two_supervisors_cannot_decide_one_item() {
     let second = server.person(Role::Supervisor, DISTRICT).await.unwrap();
     let (id, ..) = server.dispute(VILLAGE).await.unwrap();
     let path = format!("/api/conflicts/{id}/decision");
-    let version = show(&server, &first, id).await["version"].as_i64().unwrap();
+    let version = server.conflict(&first, id).await.unwrap()["version"]
+        .as_i64()
+        .unwrap();
     let with_version = |person: Person, choice: usize| {
         let url = format!("http://{}{path}", server.address);
         async move {
@@ -307,7 +298,11 @@ async fn only_supervisors_of_the_area_see_and_decide() {
     let (id, _, one, _) = server.dispute(VILLAGE).await.unwrap();
     let take = json!({ "action": "take", "choice": 0 });
     assert_eq!(
-        decide(&server, &one.person, id, take.clone()).await.status,
+        server
+            .decide(&one.person, id, take.clone())
+            .await
+            .unwrap()
+            .status,
         403
     );
     for area in [NEXT_VILLAGE, OTHER_DISTRICT] {
@@ -319,7 +314,11 @@ async fn only_supervisors_of_the_area_see_and_decide() {
             404
         );
         assert_eq!(
-            decide(&server, &elsewhere, id, take.clone()).await.status,
+            server
+                .decide(&elsewhere, id, take.clone())
+                .await
+                .unwrap()
+                .status,
             404
         );
         let list = get(&server, &elsewhere, "/api/conflicts?status=any")
@@ -332,8 +331,18 @@ async fn only_supervisors_of_the_area_see_and_decide() {
         .person(Role::AreaAdministrator, DISTRICT)
         .await
         .unwrap();
-    assert_eq!(show(&server, &administrator, id).await["status"], "open");
-    assert_eq!(decide(&server, &administrator, id, take).await.status, 403);
+    assert_eq!(
+        server.conflict(&administrator, id).await.unwrap()["status"],
+        "open"
+    );
+    assert_eq!(
+        server
+            .decide(&administrator, id, take)
+            .await
+            .unwrap()
+            .status,
+        403
+    );
 }
 
 #[tokio::test]
@@ -419,7 +428,7 @@ async fn a_cancellation_against_an_edit_ends_either_way() {
         one.send(&server, vec![cancel]).await.unwrap();
         two.send(&server, vec![edit]).await.unwrap();
         let id = server.conflict_of(resident).await.unwrap();
-        let detail = show(&server, &supervisor, id).await;
+        let detail = server.conflict(&supervisor, id).await.unwrap();
         assert_eq!(detail["kind"], "update_cancelled");
         let values = detail["values"].as_array().unwrap();
         let cancelled = values
@@ -427,13 +436,14 @@ async fn a_cancellation_against_an_edit_ends_either_way() {
             .position(|v| v["value"] == "cancelled")
             .unwrap();
         let choice = if lives { 1 - cancelled } else { cancelled };
-        let reply = decide(
-            &server,
-            &supervisor,
-            id,
-            json!({ "action": "take", "choice": choice }),
-        )
-        .await;
+        let reply = server
+            .decide(
+                &supervisor,
+                id,
+                json!({ "action": "take", "choice": choice }),
+            )
+            .await
+            .unwrap();
         assert_eq!(reply.status, 200, "{}", reply.body);
         let expected = if lives { "active" } else { "cancelled" };
         assert_eq!(
@@ -468,7 +478,7 @@ async fn what_was_refused_is_accepted_or_stays_refused() {
     );
 
     let id = server.conflict_of(resident).await.unwrap();
-    let detail = show(&server, &supervisor, id).await;
+    let detail = server.conflict(&supervisor, id).await.unwrap();
     assert_eq!(detail["kind"], "quarantined");
     assert_eq!(detail["record_now"], Json::Null);
     let refused = detail["refused"].as_array().unwrap();
@@ -481,7 +491,10 @@ async fn what_was_refused_is_accepted_or_stays_refused() {
         .map(|v| v["key"].as_str().unwrap())
         .collect();
     assert!(shown.contains(&"name"), "{detail}");
-    let reply = decide(&server, &supervisor, id, json!({ "action": "accept" })).await;
+    let reply = server
+        .decide(&supervisor, id, json!({ "action": "accept" }))
+        .await
+        .unwrap();
     assert_eq!(reply.status, 200, "{}", reply.body);
     assert_eq!(
         server.value_of(resident, "name").await.unwrap(),
@@ -498,7 +511,10 @@ async fn what_was_refused_is_accepted_or_stays_refused() {
 
     // The visit has an item of its own.
     let id = server.conflict_of(RecordId(visit.0)).await.unwrap();
-    let reply = decide(&server, &supervisor, id, json!({ "action": "accept" })).await;
+    let reply = server
+        .decide(&supervisor, id, json!({ "action": "accept" }))
+        .await
+        .unwrap();
     assert_eq!(reply.status, 200, "{}", reply.body);
     let mut tx = doorstep_server::database::system_tx(&server.state.pool)
         .await
@@ -516,13 +532,14 @@ async fn what_was_refused_is_accepted_or_stays_refused() {
     let (other, item) = phone.create("resident", &values).unwrap();
     phone.send(&server, vec![item]).await.unwrap();
     let id = server.conflict_of(other).await.unwrap();
-    let reply = decide(
-        &server,
-        &supervisor,
-        id,
-        json!({ "action": "refuse", "note": "不在本区" }),
-    )
-    .await;
+    let reply = server
+        .decide(
+            &supervisor,
+            id,
+            json!({ "action": "refuse", "note": "不在本区" }),
+        )
+        .await
+        .unwrap();
     assert_eq!(reply.status, 200, "{}", reply.body);
     assert!(server.value_of(other, "name").await.is_err());
 }
@@ -550,10 +567,13 @@ async fn a_claim_of_the_main_residence_is_confirmed_or_denied() {
             [Outcome::Accepted]
         );
         let id = server.conflict_of(resident).await.unwrap();
-        let detail = show(&server, &supervisor, id).await;
+        let detail = server.conflict(&supervisor, id).await.unwrap();
         assert_eq!(detail["kind"], "main_residence", "{detail}");
         let action = if confirms { "confirm" } else { "deny" };
-        let reply = decide(&server, &supervisor, id, json!({ "action": action })).await;
+        let reply = server
+            .decide(&supervisor, id, json!({ "action": action }))
+            .await
+            .unwrap();
         assert_eq!(reply.status, 200, "{}", reply.body);
         assert_eq!(
             server.value_of(claim, "main").await.unwrap(),

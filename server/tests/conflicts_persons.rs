@@ -15,30 +15,12 @@ use uuid::Uuid;
 
 const NUMBER: &str = "11010519491231002X";
 
-async fn decide(server: &TestServer, person: &Person, id: Uuid, body: Json) -> Reply {
-    let path = format!("/api/conflicts/{id}/decision");
-    server
-        .send("POST", &path, Some(&person.token), Some(body))
-        .await
-        .unwrap()
-}
-
 async fn undo(server: &TestServer, person: &Person, id: Uuid) -> Reply {
     let path = format!("/api/conflicts/{id}/decision");
     server
         .send("DELETE", &path, Some(&person.token), None)
         .await
         .unwrap()
-}
-
-async fn show(server: &TestServer, person: &Person, id: Uuid) -> Json {
-    let path = format!("/api/conflicts/{id}");
-    let reply = server
-        .send("GET", &path, Some(&person.token), None)
-        .await
-        .unwrap();
-    assert_eq!(reply.status, 200, "{}", reply.body);
-    reply.body
 }
 
 /// Whether the devices of an area hold a record, and that the scope's digest says the same as its members.
@@ -98,13 +80,13 @@ async fn two_records_of_one_person_become_one_and_later_changes_become_proposals
     let server = TestServer::open_city().await.unwrap();
     let supervisor = server.person(Role::Supervisor, DISTRICT).await.unwrap();
     let mut pair = recorded_twice(&server, [VILLAGE, VILLAGE]).await;
-    let detail = show(&server, &supervisor, pair.item).await;
+    let detail = server.conflict(&supervisor, pair.item).await.unwrap();
     assert_eq!(detail["kind"], "duplicate_person");
     assert_eq!(detail["other_now"]["id"], json!(pair.first.0));
     assert!(is_in(&server, VILLAGE, pair.second).await);
 
     let merge = json!({ "action": "merge", "survivor": pair.first.0, "take_from_other": ["name"] });
-    let reply = decide(&server, &supervisor, pair.item, merge).await;
+    let reply = server.decide(&supervisor, pair.item, merge).await.unwrap();
     assert_eq!(reply.status, 200, "{}", reply.body);
     assert_eq!(
         server.value_of(pair.first, "name").await.unwrap(),
@@ -146,16 +128,13 @@ async fn two_records_of_one_person_become_one_and_later_changes_become_proposals
         );
     }
     let proposal = server.conflict_of(pair.first).await.unwrap();
-    let detail = show(&server, &supervisor, proposal).await;
+    let detail = server.conflict(&supervisor, proposal).await.unwrap();
     assert_eq!(detail["kind"], "refused_change");
     assert_eq!(detail["refused"].as_array().unwrap().len(), 2, "{detail}");
-    let reply = decide(
-        &server,
-        &supervisor,
-        proposal,
-        json!({ "action": "accept" }),
-    )
-    .await;
+    let reply = server
+        .decide(&supervisor, proposal, json!({ "action": "accept" }))
+        .await
+        .unwrap();
     assert_eq!(reply.status, 200, "{}", reply.body);
     assert_eq!(
         server.value_of(pair.first, "workplace").await.unwrap(),
@@ -179,10 +158,14 @@ async fn a_merge_is_taken_back_whole() {
     let pair = recorded_twice(&server, [VILLAGE, VILLAGE]).await;
     let merge = json!({ "action": "merge", "survivor": pair.first.0 });
     assert_eq!(
-        decide(&server, &supervisor, pair.item, merge).await.status,
+        server
+            .decide(&supervisor, pair.item, merge)
+            .await
+            .unwrap()
+            .status,
         200
     );
-    let detail = show(&server, &supervisor, pair.item).await;
+    let detail = server.conflict(&supervisor, pair.item).await.unwrap();
     assert!(detail["decision"]["undo_until"].is_string(), "{detail}");
     let reply = undo(&server, &supervisor, pair.item).await;
     assert_eq!(
@@ -214,17 +197,30 @@ async fn who_decides_in_one_area_does_not_take_a_record_from_another() {
     let local = server.person(Role::Supervisor, NEXT_VILLAGE).await.unwrap();
     let pair = recorded_twice(&server, [VILLAGE, NEXT_VILLAGE]).await;
     let merge = json!({ "action": "merge", "survivor": pair.second.0 });
-    let reply = decide(&server, &local, pair.item, merge.clone()).await;
+    let reply = server
+        .decide(&local, pair.item, merge.clone())
+        .await
+        .unwrap();
     assert_eq!((reply.status, reply.code()), (403, "beyond_own_area"));
-    let detail = show(&server, &local, pair.item).await;
+    let detail = server.conflict(&local, pair.item).await.unwrap();
     let other = detail["other_now"].to_string();
     assert!(
         !other.contains("王小二") && other.contains("王**"),
         "masked where the reader has no right: {other}"
     );
     let chief = server.person(Role::Supervisor, DISTRICT).await.unwrap();
-    assert_eq!(decide(&server, &chief, pair.item, merge).await.status, 200);
-    let wrong = decide(&server, &chief, pair.item, json!({ "action": "dismiss" })).await;
+    assert_eq!(
+        server
+            .decide(&chief, pair.item, merge)
+            .await
+            .unwrap()
+            .status,
+        200
+    );
+    let wrong = server
+        .decide(&chief, pair.item, json!({ "action": "dismiss" }))
+        .await
+        .unwrap();
     assert_eq!(wrong.code(), "already_decided");
 }
 
@@ -275,33 +271,34 @@ async fn two_persons_in_one_record_are_parted() {
         .unwrap()
         .body;
     let id: Uuid = list["items"][0]["id"].as_str().unwrap().parse().unwrap();
-    let detail = show(&server, &supervisor, id).await;
+    let detail = server.conflict(&supervisor, id).await.unwrap();
     let values = detail["values"].as_array().unwrap();
     let keep = values
         .iter()
         .position(|value| value["value"] == "王大")
         .unwrap();
-    let foreign = decide(
-        &server,
-        &supervisor,
-        id,
-        json!({ "action": "split", "keep": keep, "residences": [resident.0] }),
-    )
-    .await;
+    let foreign = server
+        .decide(
+            &supervisor,
+            id,
+            json!({ "action": "split", "keep": keep, "residences": [resident.0] }),
+        )
+        .await
+        .unwrap();
     assert_eq!(
         foreign.body["error"]["fields"][0]["path"], "residences/0",
         "{}",
         foreign.body
     );
     let same = json!({ "action": "split", "keep": keep, "fields": { "id_number": NUMBER } });
-    let reply = decide(&server, &supervisor, id, same).await;
+    let reply = server.decide(&supervisor, id, same).await.unwrap();
     assert_eq!(
         reply.body["error"]["fields"][0]["code"], "same_number",
         "{}",
         reply.body
     );
     let split = json!({ "action": "split", "keep": keep, "fields": { "sex": "女" }, "residences": [home.0] });
-    let reply = decide(&server, &supervisor, id, split).await;
+    let reply = server.decide(&supervisor, id, split).await.unwrap();
     assert_eq!(reply.status, 200, "{}", reply.body);
     let new = RecordId(reply.body["created"][0].as_str().unwrap().parse().unwrap());
     assert_eq!(
@@ -351,7 +348,11 @@ async fn a_decision_is_taken_back_within_a_day_unless_someone_edited_since() {
     let value = json!({ "action": "value", "value": "叶海四" });
     assert_eq!(undo(&server, &supervisor, id).await.code(), "not_decided");
     assert_eq!(
-        decide(&server, &supervisor, id, value.clone()).await.status,
+        server
+            .decide(&supervisor, id, value.clone())
+            .await
+            .unwrap()
+            .status,
         200
     );
     let reply = undo(&server, &supervisor, id).await;
@@ -365,15 +366,21 @@ async fn a_decision_is_taken_back_within_a_day_unless_someone_edited_since() {
             .len(),
         1
     );
-    assert_eq!(show(&server, &supervisor, id).await["status"], "open");
+    assert_eq!(
+        server.conflict(&supervisor, id).await.unwrap()["status"],
+        "open"
+    );
 
-    assert_eq!(decide(&server, &supervisor, id, value).await.status, 200);
+    assert_eq!(
+        server.decide(&supervisor, id, value).await.unwrap().status,
+        200
+    );
     two.pull(&server, resident).await.unwrap();
     let edit = two.edit(resident, &fields(&[("name", "叶海五")])).unwrap();
     two.send(&server, vec![edit]).await.unwrap();
     let late = undo(&server, &supervisor, id).await;
     assert_eq!((late.status, late.code()), (409, "changed_since"));
-    assert!(show(&server, &supervisor, id).await["decision"]["undo_until"].is_null());
+    assert!(server.conflict(&supervisor, id).await.unwrap()["decision"]["undo_until"].is_null());
 }
 
 #[tokio::test]
@@ -382,14 +389,11 @@ async fn after_a_day_a_decision_stands() {
     let supervisor = server.person(Role::Supervisor, VILLAGE).await.unwrap();
     let (id, ..) = server.dispute(VILLAGE).await.unwrap();
     assert_eq!(
-        decide(
-            &server,
-            &supervisor,
-            id,
-            json!({ "action": "take", "choice": 1 })
-        )
-        .await
-        .status,
+        server
+            .decide(&supervisor, id, json!({ "action": "take", "choice": 1 }))
+            .await
+            .unwrap()
+            .status,
         200
     );
     server.clock.advance(std::time::Duration::from_secs(86_400));
@@ -513,7 +517,7 @@ async fn what_is_tied_to_a_record_merged_away_lands_on_the_survivor() {
     let supervisor = server.person(Role::Supervisor, DISTRICT).await.unwrap();
     let mut pair = recorded_twice(&server, [VILLAGE, VILLAGE]).await;
     let merge = json!({ "action": "merge", "survivor": pair.first.0, "take_from_other": [] });
-    let reply = decide(&server, &supervisor, pair.item, merge).await;
+    let reply = server.decide(&supervisor, pair.item, merge).await.unwrap();
     assert_eq!(reply.status, 200, "{}", reply.body);
 
     let (late, residence) = pair

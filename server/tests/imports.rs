@@ -46,19 +46,13 @@ async fn upload(
     }
 }
 
-async fn get(server: &TestServer, person: &Person, path: &str) -> Json {
-    let reply = server
-        .send("GET", path, Some(&person.token), None)
-        .await
-        .unwrap();
-    assert_eq!(reply.status, 200, "{path}: {}", reply.body);
-    reply.body
-}
-
 /// Waits until the import's step has ended.
 async fn ended(server: &TestServer, person: &Person, id: &str) -> Json {
     for _ in 0..1_200 {
-        let view = get(server, person, &format!("/api/imports/{id}")).await;
+        let view = server
+            .get(person, &format!("/api/imports/{id}"))
+            .await
+            .unwrap();
         let status = view["status"].as_str().unwrap();
         if !["checking", "running", "undoing"].contains(&status) {
             assert_eq!(view["failure"], Json::Null, "{view}");
@@ -94,7 +88,7 @@ async fn rows(server: &TestServer, person: &Person, import: &Json) -> Vec<Json> 
         "/api/imports/{}/rows?limit=500",
         import["id"].as_str().unwrap()
     );
-    get(server, person, &path).await["items"]
+    server.get(person, &path).await.unwrap()["items"]
         .as_array()
         .unwrap()
         .clone()
@@ -275,7 +269,7 @@ async fn a_dry_run_says_what_each_row_comes_to_and_writes_nothing() {
         "/api/imports/{}/result.csv",
         checked["id"].as_str().unwrap()
     );
-    let file = get(&server, &supervisor, &result).await;
+    let file = server.get(&supervisor, &result).await.unwrap();
     let text = file.as_str().unwrap();
     assert!(
         text.contains("第2列“姓名”") && text.contains("与第 2 行的编号相同"),
@@ -467,7 +461,10 @@ async fn duplicates_are_found_by_number_and_by_likeness() {
     assert_eq!(rows[1]["duplicate_of"], json!(other.0));
     assert_eq!(record(&rows[2]), child);
     assert_eq!(rows[4]["duplicate_row"], 5);
-    let list = get(&server, &supervisor, "/api/conflicts?kind=duplicate_person").await;
+    let list = server
+        .get(&supervisor, "/api/conflicts?kind=duplicate_person")
+        .await
+        .unwrap();
     let pairs: Vec<(&Json, &Json)> = list["items"]
         .as_array()
         .unwrap()
@@ -476,12 +473,13 @@ async fn duplicates_are_found_by_number_and_by_likeness() {
         .collect();
     assert_eq!(pairs.len(), 2, "one item for each likely pair: {list}");
     for item in list["items"].as_array().unwrap() {
-        let detail = get(
-            &server,
-            &supervisor,
-            &format!("/api/conflicts/{}", item["id"].as_str().unwrap()),
-        )
-        .await;
+        let detail = server
+            .get(
+                &supervisor,
+                &format!("/api/conflicts/{}", item["id"].as_str().unwrap()),
+            )
+            .await
+            .unwrap();
         assert!(
             detail["other_now"].is_object() && detail["record_now"].is_object(),
             "{detail}"
@@ -560,7 +558,10 @@ async fn a_run_that_died_goes_on_where_it_stood() {
         1_344,
         "what was written is not written twice"
     );
-    let view = get(&server, &supervisor, &format!("/api/imports/{id}")).await;
+    let view = server
+        .get(&supervisor, &format!("/api/imports/{id}"))
+        .await
+        .unwrap();
     assert_eq!(view["status"], "done");
 }
 
@@ -656,7 +657,10 @@ async fn workbooks_and_old_encodings_are_read_and_heads_can_be_mapped_by_hand() 
         server.value_of(house, "floor_area_m2").await.unwrap(),
         Some("144.3".into())
     );
-    let template = get(&server, &supervisor, "/api/import-templates?type=resident").await;
+    let template = server
+        .get(&supervisor, "/api/import-templates?type=resident")
+        .await
+        .unwrap();
     assert!(
         template.as_str().unwrap().contains("姓名")
             && template.as_str().unwrap().contains("居住地址")
@@ -751,7 +755,7 @@ async fn only_who_imports_in_an_area_brings_in_and_sees_its_files() {
         );
     }
     assert!(
-        get(&server, &stranger, "/api/imports").await["items"]
+        server.get(&stranger, "/api/imports").await.unwrap()["items"]
             .as_array()
             .unwrap()
             .is_empty()

@@ -1,6 +1,7 @@
 //! A whole server in the test's process: a database of its own, a free port, a clock that the test turns.
 //! Knows no domain beyond what tests of all of them need.
 
+mod ask;
 pub mod city;
 pub mod phone;
 

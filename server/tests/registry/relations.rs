@@ -88,19 +88,11 @@ async fn a_ward_whose_guardians_file_ended_is_checked_and_a_merged_guardians_lin
     let queue = kit
         .get(&kit.supervisor, "/api/conflicts?kind=duplicate_person")
         .await;
-    let item = &queue["items"][0];
-    let path = format!("/api/conflicts/{}/decision", item["id"].as_str().unwrap());
-    let version = format!("\"{}\"", item["version"]);
-    let body = json!({ "action": "merge", "survivor": again, "take_from_other": [] });
+    let item = queue["items"][0]["id"].as_str().unwrap().parse().unwrap();
+    let merge = json!({ "action": "merge", "survivor": again, "take_from_other": [] });
     let reply = kit
         .server
-        .send_if(
-            "POST",
-            &path,
-            Some(&kit.supervisor.token),
-            Some(&version),
-            Some(body),
-        )
+        .decide(&kit.supervisor, item, merge)
         .await
         .unwrap();
     assert_eq!(reply.status, 200, "{}", reply.body);

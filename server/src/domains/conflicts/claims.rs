@@ -140,7 +140,7 @@ impl Claim {
         by: UserId,
     ) -> ApiResult<Applied> {
         let plan = residence::confirm(tx, &self.case, state).await?;
-        let done = decide::carry_out(tx, state, by, &self.case, plan, "confirm", None).await?;
+        let mut done = decide::carry_out(tx, state, by, &self.case, plan, "confirm", None).await?;
         let entry = Entry::by_server(state.clock.now(), "decide_conflict")
             .user(by)
             .subject("conflict", self.item())
@@ -150,6 +150,7 @@ impl Claim {
                 "changes": done.applied.changes, "told": done.told,
             }));
         audit::record(tx, entry).await?;
+        done.applied.queues.insert(self.area()?);
         Ok(done.applied)
     }
 }

@@ -250,7 +250,7 @@ pub struct RightView {
     /// The fields of each type of record that the right goes to, where it doesn't go to all: those that are shown whole
     /// (`register.read`), shown whole for a purpose (`register.reveal`), or may be written (`register.write`).
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[schema(value_type = Object)]
+    #[schema(value_type = BTreeMap<String, Vec<FieldName>>)]
     pub fields: BTreeMap<&'static str, Vec<FieldName>>,
 }
 
