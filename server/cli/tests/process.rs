@@ -304,8 +304,7 @@ fn what_is_recorded_offline_is_seen_on_the_other_device() {
     );
     let export = [&export[..], &["--purpose", "correction"]].concat();
     run(server.path(), &export, &[]);
-    let mut of_server = automerge::Automerge::load(&std::fs::read(&file).unwrap()).unwrap();
-    let mut document = document;
+    let of_server = automerge::Automerge::load(&std::fs::read(&file).unwrap()).unwrap();
     assert_eq!(of_server.get_heads(), document.get_heads());
 
     let verdict = run(

@@ -62,3 +62,51 @@ pub(super) fn tokens<'a>(
             }
         })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use doorstep_core::projection;
+    use doorstep_core::search;
+
+    use super::*;
+
+    /// A change of a key that feeds nothing leaves every token as it was: they are not derived again then.
+    #[test]
+    fn keys_that_feed_no_token_move_none() {
+        let item = r#"{"name":"叶海思","phone":"13800000000","resident":"01890000-0000-7000-8000-000000000001"}"#;
+        let samples: [Value; 6] = [
+            "叶海思".into(),
+            "31010119800101001X".into(),
+            "02".into(),
+            item.into(),
+            true.into(),
+            Value::Int(3),
+        ];
+        let all = |kind: &str, fields: &Fields| -> Vec<String> {
+            let found = search::tokens(kind, fields).into_iter();
+            found.chain(tokens(kind, fields)).collect()
+        };
+        let mut fed = 0;
+        for declared in records::all() {
+            let kind = declared.name.as_str();
+            for field in &declared.fields {
+                let key = if field.is_many() {
+                    format!("{}/1", field.name)
+                } else {
+                    field.name.clone()
+                };
+                let feeds = projection::feeds_tokens(kind, &key) || feeds(kind, &key);
+                fed += usize::from(feeds);
+                for value in &samples {
+                    let fields = Fields::from([(key.clone(), value.clone())]);
+                    assert!(
+                        feeds || all(kind, &fields).is_empty(),
+                        "{kind}.{key} gives tokens"
+                    );
+                }
+            }
+        }
+        assert!(fed > 10, "{fed}");
+    }
+}
