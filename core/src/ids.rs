@@ -97,6 +97,9 @@ uuid_id!(
 uuid_id!(
     /// A register brought in from a file.
     ImportId, "import id");
+uuid_id!(
+    /// A photo at the server, from the opening of its upload on.
+    PhotoId, "photo id");
 
 impl From<EventId> for RecordId {
     fn from(id: EventId) -> Self {

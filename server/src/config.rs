@@ -1,5 +1,6 @@
 //! What the operator chooses. Read from the command line by server/cli; knows no file format.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,6 +14,10 @@ pub struct Config {
     pub database_url: Option<String>,
     /// Connections held to the database at most.
     pub database_connections: u32,
+    /// Where photos are kept, `s3://bucket/prefix`; `None` is a folder of the data folder.
+    pub photos: Option<String>,
+    /// How that store is reached.
+    pub photo_settings: StoreSettings,
     /// Where HTTP and websockets are served; port 0 takes a free one.
     pub listen: SocketAddr,
     /// Whether `X-Forwarded-For` is believed: only behind a proxy that sets it.
@@ -28,6 +33,19 @@ pub struct Config {
     /// How often an open websocket is looked at for rights that ended by their date and sessions that ended. What is
     /// granted, withdrawn or revoked meanwhile reaches it at once.
     pub rights_interval: Duration,
+}
+
+/// Settings of an S3 store by the names that its tools use in the environment: `AWS_ENDPOINT_URL`, `AWS_REGION`,
+/// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_ALLOW_HTTP` and so on. Never shown.
+#[derive(Clone, Default)]
+pub struct StoreSettings(pub Vec<(String, String)>);
+
+impl fmt::Debug for StoreSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list()
+            .entries(self.0.iter().map(|(name, _)| name))
+            .finish()
+    }
 }
 
 /// Rules of passwords and sessions (GB/T 22239, level 3).
@@ -83,6 +101,8 @@ impl Config {
             data,
             database_url: None,
             database_connections: 40,
+            photos: None,
+            photo_settings: StoreSettings::default(),
             listen: SocketAddr::from(([127, 0, 0, 1], 8600)),
             behind_proxy: false,
             request_timeout: Duration::from_secs(30),

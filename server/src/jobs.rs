@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use crate::domains::{audit, auth, checks, imports, registry};
+use crate::domains::{audit, auth, checks, imports, photos, registry};
 use crate::error::ApiResult;
 use crate::state::AppState;
 
@@ -19,6 +19,9 @@ const IMPORT_EVERY: Duration = Duration::from_secs(15);
 const REFUSALS_EVERY: Duration = Duration::from_secs(20);
 /// Checks are looked at when the register says so; this finds those whose node died, and what is overdue.
 const CHECK_EVERY: Duration = Duration::from_secs(60);
+const TIDY_PHOTOS_EVERY: Duration = Duration::from_secs(600);
+/// Most of its turns pass: it works at night.
+const STRAY_PHOTOS_EVERY: Duration = Duration::from_secs(3_600);
 
 /// Starts all jobs; they end when the server stops.
 pub fn start(state: &AppState) -> JoinHandle<()> {
@@ -54,6 +57,18 @@ pub fn start(state: &AppState) -> JoinHandle<()> {
             repeat(&state, "imports", IMPORT_EVERY, |state| async move {
                 imports::service::work(&state).await
             }),
+            repeat(
+                &state,
+                "tidy photos",
+                TIDY_PHOTOS_EVERY,
+                |state| async move { photos::service::tidy(&state).await }
+            ),
+            repeat(
+                &state,
+                "stray photos",
+                STRAY_PHOTOS_EVERY,
+                |state| async move { photos::service::remove_strays_at_night(&state).await }
+            ),
         );
         if let Err(error) = audit::write_refusals(&state).await {
             tracing::warn!(%error, "counted refusals were not written");

@@ -26,6 +26,7 @@ use crate::domains::devices::routes as devices;
 use crate::domains::imports::routes as imports;
 use crate::domains::messages::routes as messages;
 use crate::domains::police_photos::routes as police_photos;
+use crate::domains::photos::routes as photos;
 use crate::domains::registry::routes as registry;
 use crate::domains::users::routes as users;
 use crate::domains::visits::routes as visits;
@@ -154,6 +155,12 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(checks::list_checks))
         .routes(routes!(checks::show_check))
         .routes(routes!(checks::answer_check))
+        // Photos
+        .routes(routes!(photos::open_photo))
+        .merge(chunks())
+        .routes(routes!(photos::show_photo))
+        .routes(routes!(photos::show_photo_thumbnail))
+        .routes(routes!(photos::list_record_photos))
         // The conflict queue
         .routes(routes!(conflicts::list_conflicts))
         .routes(routes!(conflicts::decide_conflicts))
@@ -188,6 +195,13 @@ fn files() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(imports::upload_import, imports::list_imports))
         .layer(DefaultBodyLimit::max(imports::LARGEST))
+}
+
+/// Routes whose bodies must be smaller than others'.
+fn chunks() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(photos::send_photo_chunk))
+        .layer(DefaultBodyLimit::max(photos::CHUNK))
 }
 
 /// The API's description (OpenAPI 3.1).

@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::domains::audit::{AuditWriter, Refusals};
 use crate::domains::police_photos::PolicePhotos;
+use crate::domains::photos::Photos;
 use crate::http::metrics;
 use crate::keys::{FileKeys, KeyRing};
 use crate::live::Live;
@@ -38,6 +39,8 @@ pub struct AppState {
     pub refusals: Refusals,
     /// Wakes the job that opens checks and acts on their answers.
     pub checks_due: Arc<Notify>,
+    /// Where photos lie.
+    pub photos: Photos,
     /// What `/metrics` shows.
     pub metrics: PrometheusHandle,
     /// Turns true when the server begins to stop.
@@ -45,7 +48,7 @@ pub struct AppState {
 }
 
 impl AppState {
-    /// Puts the parts together: keys from the data folder, the audit writer started.
+    /// Puts the parts together: keys from the data folder, the photos' store, the audit writer started.
     ///
     /// # Errors
     /// When the keys or a store can't be opened.
@@ -60,6 +63,7 @@ impl AppState {
             keys: Arc::new(KeyRing::new(provider, pool.clone())),
             audit: AuditWriter::start(pool.clone()),
             police_photos: PolicePhotos::open(&config)?,
+            photos: Photos::open(&config)?,
             config: Arc::new(config),
             live: Live::default(),
             hub: Hub::default(),

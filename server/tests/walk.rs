@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use doorstep_core::blob;
 use doorstep_core::rights::{Permission, Role};
 use doorstep_server::router;
 use doorstep_server::testing::city::{DISTRICT, OTHER_DISTRICT, OTHER_VILLAGE, VILLAGE};
@@ -128,10 +129,15 @@ impl Things {
         let text = |value: &Value| value["id"].as_str().unwrap().to_owned();
         let resident = json!({ "name": "张三", "sex": "1", "population_kind": "01" });
         let resident = create(server, &person, "residents", village, resident).await;
-        let house = json!({ "address": "陕西中路12弄28号1702室", "house_use": "1" });
+        let bytes = picture();
+        let digest = blob::digest(&bytes);
+        let house = json!({
+            "address": "陕西中路12弄28号1702室", "house_use": "1", format!("photos/{digest}"): true,
+        });
         let house = create(server, &person, "houses", village, house).await;
         let residence = json!({ "resident": resident, "house": house, "kind": "living" });
         let residence = create(server, &person, "residences", village, residence).await;
+        let upload = upload(server, &person, &house, &bytes).await;
         let (conflict, ..) = server.dispute(village).await.unwrap();
         let check = check(server, &person, village, &resident).await;
         let supervisor = server.person(Role::Supervisor, village).await.unwrap();
@@ -151,8 +157,10 @@ impl Things {
                 ("check_id", check),
                 ("import_id", text(&import)),
                 ("area_code", village.to_owned()),
-                // No bundle has it; that a real one is kept from others is shown in tests/sync.rs.
-                ("digest", "5a".repeat(32)),
+                // Of a photo. No bundle has it; that a real one is kept from others is shown in tests/sync.rs.
+                ("digest", digest),
+                ("upload", upload),
+                ("offset", "0".to_owned()),
                 ("resident_id", resident),
                 ("house_id", house),
                 ("record_id", residence),
@@ -202,6 +210,11 @@ impl Things {
             "decide_conflicts" => {
                 json!({ "area": area, "kind": "field", "field": "name", "rule": "newest" })
             }
+            "open_photo" => json!({
+                "digest": "5a".repeat(32), "size": 9, "type": "image/png",
+                "record": self.ids["house_id"], "field": "photos",
+            }),
+            "send_photo_chunk" => json!("x"),
             "upload_import" => json!("房屋地址,房屋用途\n某路1号1室,自用"),
             "map_import" => json!({ "columns": [] }),
             "answer_check" => json!({ "answer": "02" }),
@@ -231,6 +244,36 @@ async fn create(server: &TestServer, by: &Person, path: &str, area: &str, fields
         .unwrap();
     assert_eq!(reply.status, 201, "{}", reply.body);
     reply.body["record"]["id"].as_str().unwrap().to_owned()
+}
+
+/// A picture, whole in one chunk.
+fn picture() -> Vec<u8> {
+    let mut out = std::io::Cursor::new(Vec::new());
+    let picture = image::RgbImage::from_pixel(40, 30, image::Rgb([9, 99, 199]));
+    picture.write_to(&mut out, image::ImageFormat::Png).unwrap();
+    out.into_inner()
+}
+
+/// Sends a photo of a house, and begins with another; gives the upload under way.
+async fn upload(server: &TestServer, by: &Person, house: &str, bytes: &[u8]) -> String {
+    let open = async |digest: String| {
+        let body = json!({
+            "digest": digest, "size": bytes.len(), "type": "image/png", "record": house, "field": "photos",
+        });
+        let token = Some(by.token.as_str());
+        let reply = server
+            .send("POST", "/api/photos", token, Some(body))
+            .await
+            .unwrap();
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        reply.body["upload"].as_str().unwrap().to_owned()
+    };
+    let upload = open(blob::digest(bytes)).await;
+    let url = format!("http://{}/api/photos/{upload}/0", server.address);
+    let request = reqwest::Client::new().put(url).bearer_auth(&by.token);
+    let reply = request.body(bytes.to_vec()).send().await.unwrap();
+    assert_eq!(reply.status().as_u16(), 200);
+    open("6b".repeat(32)).await
 }
 
 #[test]

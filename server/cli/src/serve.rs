@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use doorstep_server::app::{App, termination};
 use doorstep_server::clock::SystemClock;
-use doorstep_server::config::Config;
+use doorstep_server::config::{Config, StoreSettings};
 use doorstep_server::database::Ownership;
 use serde_json::json;
 
@@ -26,6 +26,9 @@ pub(crate) struct ServeArgs {
         default_value = "127.0.0.1:8600"
     )]
     listen: SocketAddr,
+    /// 照片存储：s3://存储桶/前缀，地址和密钥取自环境变量 AWS_ENDPOINT_URL、AWS_ACCESS_KEY_ID、AWS_SECRET_ACCESS_KEY 等；不填则存入数据目录
+    #[arg(long, value_name = "地址", env = "DOORSTEP_PHOTOS")]
+    photos: Option<String>,
     /// 前面有反向代理：相信它给出的来访地址
     #[arg(long)]
     behind_proxy: bool,
@@ -39,6 +42,8 @@ pub(crate) async fn run(args: ServeArgs, json: bool) -> Outcome {
     let config = Config {
         listen: args.listen,
         behind_proxy: args.behind_proxy,
+        photos: args.photos,
+        photo_settings: StoreSettings(store_settings()),
         ..args.data.config()
     };
     let app = App::open(config, Arc::new(SystemClock), Ownership::Own).await?;
@@ -63,4 +68,14 @@ pub(crate) async fn run(args: ServeArgs, json: bool) -> Outcome {
     };
     app.serve(listener, signal).await?;
     Ok(())
+}
+
+/// What the environment says of S3.
+fn store_settings() -> Vec<(String, String)> {
+    let named =
+        |name: &std::ffi::OsString| name.to_str().is_some_and(|name| name.starts_with("AWS_"));
+    std::env::vars_os()
+        .filter(|(name, _)| named(name))
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }

@@ -10,6 +10,7 @@ pub mod devices;
 pub mod imports;
 pub mod messages;
 pub mod police_photos;
+pub mod photos;
 pub mod registry;
 pub mod users;
 pub mod visits;

@@ -47,7 +47,8 @@ pub fn require(headers: &HeaderMap, version: &str) -> ApiResult<()> {
     ))
 }
 
-fn names(headers: &HeaderMap, header: &axum::http::HeaderName, tag: &str) -> bool {
+/// Whether a header names a tag.
+pub(crate) fn names(headers: &HeaderMap, header: &axum::http::HeaderName, tag: &str) -> bool {
     headers
         .get_all(header)
         .iter()

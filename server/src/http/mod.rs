@@ -7,6 +7,7 @@ pub mod guard;
 pub mod health;
 pub mod metrics;
 pub mod paging;
+pub mod range;
 pub mod request;
 pub mod respond;
 

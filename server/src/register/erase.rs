@@ -28,7 +28,16 @@ struct Row {
     heads: Vec<u8>,
 }
 
-/// Erases records, with the events about them. Publish the slices after the commit.
+/// What an erasure did.
+#[derive(Clone, Debug)]
+pub struct Erasure {
+    /// The events that went with the records.
+    pub events: Vec<EventId>,
+    /// What goes to those online; publish it after the commit.
+    pub slices: Vec<LogSlice>,
+}
+
+/// Erases records, with the events about them.
 ///
 /// # Errors
 /// When the database fails; the transaction must then be dropped.
@@ -36,7 +45,7 @@ pub async fn erase(
     tx: &mut PgConnection,
     state: &AppState,
     records: &[RecordId],
-) -> ApiResult<Vec<LogSlice>> {
+) -> ApiResult<Erasure> {
     let now = state.clock.now();
     let ids: Vec<Uuid> = records.iter().map(|id| id.0).collect();
     let mut writes = ScopeWrites::default();
@@ -54,9 +63,9 @@ pub async fn erase(
         .bind(&ids)
         .fetch_all(&mut *tx)
         .await?;
-    for (event, area) in events {
+    for (event, area) in &events {
         let area: AreaCode = area.parse().map_err(ApiError::internal)?;
-        writes.push(ScopeId::Area(area), draft(EventId(event).into()));
+        writes.push(ScopeId::Area(area), draft(EventId(*event).into()));
     }
     sqlx::query(ERASE_TRACES)
         .bind(&ids)
@@ -86,7 +95,10 @@ pub async fn erase(
         .bind(now)
         .execute(&mut *tx)
         .await?;
-    writes.write(tx).await
+    Ok(Erasure {
+        events: events.into_iter().map(|(id, _)| EventId(id)).collect(),
+        slices: writes.write(tx).await?,
+    })
 }
 
 fn draft(record: RecordId) -> Draft {

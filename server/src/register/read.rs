@@ -271,8 +271,9 @@ async fn whole_entries(
     Ok(wholes)
 }
 
+/// An event's row, sealed.
 #[derive(Debug, sqlx::FromRow)]
-struct EventRow {
+pub(super) struct EventRow {
     id: Uuid,
     event_type: String,
     area_code: String,
@@ -280,6 +281,29 @@ struct EventRow {
     key_version: i32,
     wrapped_key: Vec<u8>,
     body: Vec<u8>,
+}
+
+impl EventRow {
+    /// The event, and the key that seals it.
+    pub(super) async fn open(self, keys: &KeyRing) -> ApiResult<(EventEntry, SealKey)> {
+        let area: AreaCode = self.area_code.parse().map_err(ApiError::internal)?;
+        let id = EventId(self.id);
+        let wrapped = WrappedKey {
+            area,
+            version: self.key_version,
+            sealed: self.wrapped_key,
+        };
+        let key = keys.record_key(id.into(), &wrapped).await?;
+        let plain = sealing::open_row(&key, "events", id.as_bytes(), &self.body)?;
+        let event = EventEntry {
+            id,
+            event_type: self.event_type,
+            area,
+            user: UserId(self.user_id),
+            fields: codec::from_bytes(&plain).map_err(ApiError::internal)?,
+        };
+        Ok((event, key))
+    }
 }
 
 /// Events by id, opened.
@@ -297,32 +321,8 @@ pub async fn event_entries(
     }
     let rows: Vec<EventRow> = sqlx::query_as(EVENT_BODIES).bind(ids).fetch_all(tx).await?;
     for row in rows {
-        let area: AreaCode = row.area_code.parse().map_err(ApiError::internal)?;
-        let id = EventId(row.id);
-        let wrapped = WrappedKey {
-            area,
-            version: row.key_version,
-            sealed: row.wrapped_key,
-        };
-        let key = keys.record_key(id.into(), &wrapped).await?;
-        let fields = codec::from_bytes(&sealing::open_row(
-            &key,
-            "events",
-            id.as_bytes(),
-            &row.body,
-        )?)
-        .map_err(ApiError::internal)?;
-        let (event_type, user) = (row.event_type, UserId(row.user_id));
-        events.insert(
-            id,
-            EventEntry {
-                id,
-                event_type,
-                area,
-                user,
-                fields,
-            },
-        );
+        let (event, _) = row.open(keys).await?;
+        events.insert(event.id, event);
     }
     Ok(events)
 }

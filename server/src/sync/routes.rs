@@ -16,6 +16,7 @@ use super::{SyncState, socket};
 use crate::domains::audit::Trail;
 use crate::domains::auth::Actor;
 use crate::error::{ApiError, ApiResult};
+use crate::http::range;
 use crate::state::AppState;
 
 /// What one connection reads into at first. The library's default, 128 KiB, would cost ten thousand silent devices
@@ -65,10 +66,7 @@ pub async fn fetch_bundle(
     actor.require(Permission::Sync, &area)?;
     actor.trail.note_area(area);
     let total = bundle.file.len();
-    let start = headers
-        .get(header::RANGE)
-        .and_then(|range| range.to_str().ok())
-        .and_then(range_start);
+    let start = range::start(&headers);
     Ok(match start {
         Some(start) if start >= total => {
             let range =
@@ -110,26 +108,4 @@ fn respond(status: StatusCode, range: Option<HeaderValue>, body: Bytes) -> Respo
         headers.insert(header::CONTENT_RANGE, range);
     }
     response
-}
-
-/// `bytes=N-`; other forms of ranges are answered with the whole file, as HTTP allows.
-fn range_start(range: &str) -> Option<usize> {
-    range
-        .strip_prefix("bytes=")?
-        .strip_suffix('-')?
-        .parse()
-        .ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::range_start;
-
-    #[test]
-    fn only_open_ranges_are_taken() {
-        assert_eq!(range_start("bytes=100-"), Some(100));
-        assert_eq!(range_start("bytes=-5"), None);
-        assert_eq!(range_start("bytes=1-2"), None);
-        assert_eq!(range_start("lines=1-"), None);
-    }
 }

@@ -6,6 +6,7 @@ mod crash;
 mod imports;
 mod offline;
 mod people;
+mod photos;
 mod queue;
 mod report;
 mod reunion;
@@ -77,6 +78,8 @@ pub async fn run(options: &Options, out: &mut (dyn Write + Send)) -> anyhow::Res
     let met = reunion::meet(&mut stage, &plot, &mut say).await?;
     queue::decide(&mut stage, &plot, &met, &mut say).await?;
     crash::interrupt(&mut stage, options.upload, &mut say).await?;
+    photos::interrupt(&mut stage, &plot, &mut say).await?;
+    photos::look(&mut stage, &plot, &mut say).await?;
     agreement::compare(&mut stage, folder.path(), &mut say).await?;
     let mut report = std::mem::take(&mut stage.report);
     report.seconds = started.elapsed().as_secs_f64();

@@ -5,7 +5,7 @@ use doorstep_core::ids::{EventId, RecordId};
 use doorstep_core::store::Listed;
 use doorstep_core::value::{Fields, Value};
 
-use super::people::newcomer;
+use super::people::{newcomer, picture};
 use super::{Say, Stage};
 
 /// 李静的手机
@@ -104,13 +104,16 @@ pub(super) async fn edit(stage: &mut Stage, say: &mut Say<'_>) -> anyhow::Result
     say.line("沈知遥（新来）：李静和陈晨各登记了一次，证件号码相同，手机号码不同")?;
 
     let visit = visit(wang, stage, shared)?;
-    say.line(&format!("{}：王强走访核对", name(0)))?;
+    phone
+        .device
+        .add_photo(shared, "portrait", &picture(1_600)?)?;
+    say.line(&format!("{}：王强走访并拍照，李静拍一张人像存档", name(0)))?;
 
     for phone in &stage.phones {
-        let (items, _) = phone.unsent()?;
+        let (items, photos) = phone.unsent()?;
         stage.report.changes_sent += items;
         say.check(
-            &format!("{}：{items} 项未上传 (unsent)", phone.name),
+            &format!("{}：{items} 项、{photos} 张照片未上传 (unsent)", phone.name),
             items > 0,
         )?;
     }
@@ -165,8 +168,9 @@ fn visit(phone: &crate::town::Phone, stage: &Stage, resident: RecordId) -> anyho
     ]
     .map(|(key, value)| (key.to_owned(), value))
     .into();
+    let photos = [("photos".to_owned(), picture(900)?)];
     phone
         .device
-        .record_event("visit", stage.area, fields)
+        .record_event_with_photos("visit", stage.area, fields, &photos)
         .context("visit")
 }

@@ -13,6 +13,14 @@ pub struct Report {
     pub changes_sent: u64,
     /// Of these, accepted by the server.
     pub changes_accepted: u64,
+    /// Photos taken on the phones.
+    pub photos_taken: u64,
+    /// Of these, seen by another phone (same digest) and by the supervisor (thumbnail).
+    pub photos_seen: u64,
+    /// Their bytes.
+    pub photo_bytes: u64,
+    /// The byte from which the photo went on whose upload was cut by the server's end.
+    pub photo_resumed_at: u64,
     /// Rows of the register's files that were imported.
     pub rows_imported: u64,
     /// Fields that two phones changed and that merged without anyone's help.

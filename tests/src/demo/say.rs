@@ -81,6 +81,13 @@ impl<'a> Say<'a> {
             report.conflicts_decided,
             report.seconds,
         ))?;
+        self.line(&format!(
+            "照片 {} 张（{:.1} MB），全部到齐可查看 {} 张，其中一张断在第 {} 字节后续传",
+            report.photos_taken,
+            report.photo_bytes as f64 / 1e6,
+            report.photos_seen,
+            report.photo_resumed_at,
+        ))?;
         for digest in &report.digests {
             self.line(&format!(
                 "{}：第 {} 条，摘要 {}，内容 {}",

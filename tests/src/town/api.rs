@@ -48,6 +48,19 @@ impl Api {
         answer(self.request(Method::GET, path), path).await
     }
 
+    /// Reads what is no JSON.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn get_bytes(&self, path: &str) -> anyhow::Result<Vec<u8>> {
+        let response = self.request(Method::GET, path).send().await?;
+        let (status, bytes) = (response.status(), response.bytes().await?);
+        if !status.is_success() {
+            bail!("{path}: {status} {}", String::from_utf8_lossy(&bytes));
+        }
+        Ok(bytes.to_vec())
+    }
+
     /// Posts JSON.
     ///
     /// # Errors

@@ -18,3 +18,7 @@ pub const AUDIT_VERIFY: &str = "/api/audit/verify";
 pub const CONFLICTS: &str = "/api/conflicts";
 /// Registers' files.
 pub const IMPORTS: &str = "/api/imports";
+/// Photos by digest.
+pub const PHOTOS: &str = "/api/photos";
+/// Records of the register.
+pub const RECORDS: &str = "/api/records";

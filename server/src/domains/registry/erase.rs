@@ -13,6 +13,7 @@ use crate::database::system_tx;
 use crate::domains::audit::{self, Entry};
 use crate::domains::auth::Actor;
 use crate::domains::police_photos;
+use crate::domains::photos;
 use crate::error::{ApiError, ApiResult, Problems};
 use crate::register;
 use crate::state::AppState;
@@ -85,7 +86,10 @@ pub(super) async fn erase(
         .map(|tie| RecordId(tie.sealed.id))
         .collect();
     records.push(id);
-    let slices = register::erase(&mut tx, state, &records).await?;
+    let erasure = register::erase(&mut tx, state, &records).await?;
+    let mut gone = records.clone();
+    gone.extend(erasure.events.iter().map(|event| RecordId::from(*event)));
+    photos::service::forget(&mut tx, state, &gone).await?;
     let area = row.sealed.area()?;
     let entry = Entry::by(actor, state.clock.now(), "erase_record")
         .subject("record", id)
@@ -98,10 +102,11 @@ pub(super) async fn erase(
         police_photos::service::forget(state, &file).await?;
     }
     tx.commit().await?;
-    let scopes = slices.len();
-    for slice in slices {
+    let scopes = erasure.slices.len();
+    for slice in erasure.slices {
         state.hub.publish(slice);
     }
+    photos::service::remove_soon(state);
     Ok(Erased {
         records: records.into_iter().map(|id| id.0).collect(),
         scopes,

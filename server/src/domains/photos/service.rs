@@ -1,0 +1,3 @@
+//! What other domains and jobs may ask of photos.
+
+pub use super::tidy::{forget, remove_soon, remove_strays, remove_strays_at_night, tidy};

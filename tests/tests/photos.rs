@@ -1,0 +1,149 @@
+//! A real device sends a photo to the real server through a connection that is cut: it goes on where it stood.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use doorstep_core::blob;
+use doorstep_core::rights::Role;
+use doorstep_core::value::Fields;
+use doorstep_server::testing::city::VILLAGE;
+use doorstep_server::testing::{Person, TestServer};
+use doorstep_tests::town::{self, Api};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// Passes everything on until so many bytes went up; then that connection is dropped, once.
+#[derive(Clone, Default)]
+struct Wire {
+    up: Arc<AtomicU64>,
+    left: Arc<AtomicI64>,
+}
+
+impl Wire {
+    async fn start(&self, server: std::net::SocketAddr) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let wire = self.clone();
+        tokio::spawn(async move {
+            loop {
+                let (near, _) = listener.accept().await.unwrap();
+                let far = TcpStream::connect(server).await.unwrap();
+                tokio::spawn(wire.clone().pass(near, far));
+            }
+        });
+        address
+    }
+
+    async fn pass(self, near: TcpStream, far: TcpStream) {
+        let (mut near_read, mut near_write) = near.into_split();
+        let (mut far_read, mut far_write) = far.into_split();
+        let up = async {
+            let mut buffer = vec![0; 16 * 1024];
+            loop {
+                let length = near_read.read(&mut buffer).await.unwrap_or(0);
+                if length == 0 || far_write.write_all(&buffer[..length]).await.is_err() {
+                    return;
+                }
+                self.up.fetch_add(length as u64, Ordering::Relaxed);
+                let before = self.left.fetch_sub(length as i64, Ordering::Relaxed);
+                if before > 0 && before <= length as i64 {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            () = up => {}
+            _ = tokio::io::copy(&mut far_read, &mut near_write) => {}
+        }
+    }
+}
+
+/// As the town knows people.
+fn owner(person: &Person, server: &str) -> town::Person {
+    town::Person {
+        id: person.id.to_string(),
+        name: person.login.clone(),
+        login: person.login.clone(),
+        password: person.password.clone(),
+        api: Api::new(server.to_owned()).with_token(&person.token),
+    }
+}
+
+fn noise(side: u32) -> Vec<u8> {
+    let mut grain = 1_u32;
+    let picture = image::RgbImage::from_fn(side, side, |_, _| {
+        grain = grain.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        image::Rgb([(grain >> 24) as u8, (grain >> 16) as u8, 128])
+    });
+    let mut out = Vec::new();
+    let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut out, 100);
+    picture.write_with_encoder(encoder).unwrap();
+    out
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_devices_photo_arrives_after_its_connection_was_cut() {
+    let server = TestServer::open_city().await.unwrap();
+    let wire = Wire::default();
+    let through = wire.start(server.address).await;
+    let direct = format!("http://{}", server.address);
+    let person = server.person(Role::Collector, VILLAGE).await.unwrap();
+    let other = server.person(Role::Collector, VILLAGE).await.unwrap();
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let sender = town::phone::light(&through, &owner(&person, &direct), folders[0].path());
+    let sender = sender.await.unwrap();
+    let fields: Fields = [("name", "叶海思"), ("sex", "1"), ("population_kind", "01")]
+        .map(|(key, value)| (key.to_owned(), value.into()))
+        .into();
+    let area = VILLAGE.parse().unwrap();
+    let resident = sender.create("resident", area, fields).unwrap();
+    let bytes = noise(1_100);
+    assert!(bytes.len() > 4 * blob::CHUNK, "{}", bytes.len());
+    let digest = sender.add_photo(resident, "portrait", &bytes).unwrap();
+
+    // In the middle of the third chunk.
+    wire.left
+        .store(5 * blob::CHUNK as i64 / 2, Ordering::Relaxed);
+    let report = sender.sync_once().await.unwrap();
+    assert_eq!(
+        (report.photos_sent, report.photos_waiting),
+        (0, 1),
+        "{report:?}"
+    );
+    let list = format!("/api/records/{resident}/photos");
+    let half = server
+        .send("GET", &list, Some(&other.token), None)
+        .await
+        .unwrap();
+    assert_eq!(half.body[0]["state"], "arriving");
+    assert_eq!(half.body[0]["received"], 2 * blob::CHUNK);
+
+    let before = wire.up.load(Ordering::Relaxed);
+    let report = sender.sync_once().await.unwrap();
+    assert_eq!(
+        (report.photos_sent, report.photos_waiting),
+        (1, 0),
+        "{report:?}"
+    );
+    let sent = wire.up.load(Ordering::Relaxed) - before;
+    let rest = (bytes.len() - 2 * blob::CHUNK) as u64;
+    assert!(
+        (rest..rest + 30_000).contains(&sent),
+        "{sent} sent of {rest} that were left"
+    );
+    let whole = server
+        .send("GET", &list, Some(&other.token), None)
+        .await
+        .unwrap();
+    assert_eq!(whole.body[0]["state"], "arrived", "{}", whole.body);
+    assert_eq!(whole.body[0]["digest"], Value::from(digest.as_str()));
+
+    let reader = town::phone::light(&direct, &owner(&other, &direct), folders[1].path());
+    let reader = reader.await.unwrap();
+    reader.sync_once().await.unwrap();
+    let named = reader.record(resident).unwrap().registers;
+    assert_eq!(named.get("portrait"), Some(&digest.as_str().into()));
+    assert_eq!(reader.photo(&digest).await.unwrap(), bytes);
+}
