@@ -22,6 +22,7 @@ use crate::domains::audit::routes as audit;
 use crate::domains::auth::routes as auth;
 use crate::domains::checks::routes as checks;
 use crate::domains::conflicts::routes as conflicts;
+use crate::domains::declarations::routes as declarations;
 use crate::domains::devices::routes as devices;
 use crate::domains::imports::routes as imports;
 use crate::domains::messages::routes as messages;
@@ -113,6 +114,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(areas::diff_areas))
         .routes(routes!(areas::show_area))
         // The register
+        .routes(routes!(declarations::show_declarations))
         .routes(routes!(registry::list_residents, registry::create_resident))
         .routes(routes!(registry::show_resident))
         .routes(routes!(

@@ -1,6 +1,7 @@
 // The screens that are pictured and checked for access: name, address, whose. A new screen adds its lines here.
 import type { Page } from '@playwright/test'
-import type { Town } from './town'
+import { VILLAGE, estate, household } from './estate'
+import { COMMITTEE, type Town } from './town'
 
 export interface Place {
   /** The picture's file name. */
@@ -73,5 +74,53 @@ export const places: Place[] = [
       await page.keyboard.press('?')
       await page.getByRole('dialog', { name: '快捷键' }).waitFor()
     },
+  },
+  {
+    name: 'people',
+    who: 'zhou',
+    path: () => '/people',
+    ready: page => page.getByRole('table', { name: '人员' }).getByRole('row').nth(5).waitFor(),
+  },
+  {
+    name: 'person',
+    who: 'zhou',
+    path: async town => `/people/${(await household(town, town.people.zhou, COMMITTEE)).people[0] ?? ''}`,
+    ready: page => page.getByText('同住与同户').waitFor(),
+  },
+  {
+    name: 'person-edit',
+    who: 'zhou',
+    path: async town => `/people/${(await household(town, town.people.zhou, COMMITTEE)).people[1] ?? ''}`,
+    ready: async page => {
+      await page.getByRole('button', { name: '编辑' }).click()
+      await page.getByRole('form', { name: '编辑档案' }).waitFor()
+    },
+  },
+  {
+    name: 'person-history',
+    who: 'zhou',
+    path: async town => `/people/${(await town.dispute(['姓名=方知远', '姓名=方知源'])).resident.id}?tab=history`,
+    ready: page => page.locator('.line li').nth(2).waitFor(),
+  },
+  {
+    name: 'house',
+    who: 'zhou',
+    path: async town => `/houses/${(await household(town, town.people.zhou, COMMITTEE)).house}`,
+    ready: page => page.getByText('人户一致').first().waitFor(),
+  },
+  {
+    name: 'buildings',
+    who: 'he',
+    path: async town => {
+      await estate(town)
+      return `/buildings?by=use&area=${VILLAGE}`
+    },
+    ready: page => page.getByRole('gridcell').nth(20).waitFor(),
+  },
+  {
+    name: 'ledgers',
+    who: 'zhou',
+    path: () => '/ledgers',
+    ready: page => page.locator('canvas').waitFor(),
   },
 ]

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod auth;
 pub mod checks;
 pub mod conflicts;
+pub mod declarations;
 pub mod devices;
 pub mod imports;
 pub mod messages;

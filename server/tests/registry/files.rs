@@ -158,7 +158,9 @@ async fn the_history_tells_who_changed_what_on_which_device() {
         (&changes[1]["device"], &changes[1]["user"]),
         (&json!(device.id), &json!(kit.collector.id))
     );
+    assert!(changes[1]["device_name"].is_string());
     assert_eq!(changes[2]["device"], Value::Null, "on the console");
+    assert_eq!(changes[2]["device_name"], Value::Null);
     assert_eq!(
         changes[2]["user_name"],
         json!(format!("测试{}", kit.supervisor.login))

@@ -59,6 +59,10 @@ async fn a_building_is_shown_by_floor_with_use_occupancy_and_people() {
         )
         .await;
     assert_eq!(view["houses"], 3);
+    assert_eq!(
+        view["floors"][0]["rooms"][0]["building"], building["building"],
+        "a room names its building as the list does"
+    );
     let floors: Vec<(Value, Vec<Value>)> = view["floors"]
         .as_array()
         .unwrap()

@@ -64,10 +64,14 @@ export interface Pages<T, P extends Page<T>> {
   reload(): Promise<void>
 }
 
-/** Loads the first page now and whenever `when` changes; `loadMore` appends the next. */
+/**
+ * Loads the first page now and whenever `when` changes; `loadMore` appends the next. With `keep` what is shown stays
+ * until the new first page is there: for lists that are searched as one types.
+ */
 export function usePages<P extends Page<unknown>>(
   request: (cursor: string | undefined) => Promise<P>,
   when?: () => unknown,
+  { keep = false } = {},
 ): Pages<P['items'][number], P> {
   type T = P['items'][number]
   const items = shallowRef<T[]>([])
@@ -75,13 +79,15 @@ export function usePages<P extends Page<unknown>>(
   const problem = shallowRef<Problem>()
   const loading = ref(false)
   let turn = 0
-  async function run(work: () => Promise<T[]>): Promise<void> {
+  async function run(work: () => Promise<{ all: T[]; last: P }>): Promise<void> {
     const mine = ++turn
     loading.value = true
     try {
-      const all = await work()
+      const { all, last } = await work()
+      // Overtaken: neither its items nor where it ended are those of the list any more.
       if (mine !== turn) return
       items.value = all
+      page.value = last
       problem.value = undefined
     } catch (cause) {
       if (mine === turn) problem.value = asProblem(cause)
@@ -89,27 +95,32 @@ export function usePages<P extends Page<unknown>>(
       if (mine === turn) loading.value = false
     }
   }
-  async function next(cursor: string | undefined): Promise<T[]> {
-    const answer = await request(cursor)
-    page.value = answer
-    return answer.items
-  }
   const more = computed(() => Boolean(page.value?.next))
-  const loadMore = () => run(async () => [...items.value, ...(await next(page.value?.next ?? undefined))])
-  const reload = () =>
+  const loadMore = () =>
     run(async () => {
-      const wanted = items.value.length
-      const all = await next(undefined)
-      while (all.length < wanted && page.value?.next) all.push(...(await next(page.value.next)))
-      return all
+      const last = await request(page.value?.next ?? undefined)
+      return { all: [...items.value, ...last.items], last }
     })
+  const load = (wanted: number) =>
+    run(async () => {
+      let last = await request(undefined)
+      const all = [...last.items]
+      while (all.length < wanted && last.next) {
+        last = await request(last.next)
+        all.push(...last.items)
+      }
+      return { all, last }
+    })
+  const reload = () => load(items.value.length)
   if (when) {
     watch(
       when,
       () => {
-        items.value = []
-        page.value = undefined
-        void reload()
+        if (!keep) {
+          items.value = []
+          page.value = undefined
+        }
+        void load(0)
       },
       { deep: true },
     )

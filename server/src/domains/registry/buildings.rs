@@ -86,6 +86,8 @@ pub struct RoomView {
     pub house: Uuid,
     /// Its room number or name; its address, where it has none.
     pub room: String,
+    /// The key of its building; empty for a house without a number.
+    pub building: String,
     /// Its address.
     pub address: String,
     /// The village.
@@ -220,6 +222,7 @@ fn room(row: RoomRow, since: NaiveDate) -> (Option<i64>, RoomView) {
     let view = RoomView {
         house: row.id,
         room: parsed.room.clone().unwrap_or_else(|| address.clone()),
+        building: text("building_key").unwrap_or_default(),
         address,
         area: row.area_code,
         house_use_label: house_use

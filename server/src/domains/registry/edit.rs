@@ -142,6 +142,12 @@ pub(super) async fn finish(
     Ok(view)
 }
 
+/// Whether a field is changed by an operation of its own, cancelling and restoring, never by an edit.
+#[must_use]
+pub fn has_own_operation(field: &str) -> bool {
+    ["status", "cancel_reason", "cancelled_on"].contains(&field)
+}
+
 /// Changes a record's fields.
 pub(super) async fn update(
     state: &AppState,
@@ -154,11 +160,7 @@ pub(super) async fn update(
     let open = lock(&mut tx, state, actor, id, None).await?;
     unchanged(&open.row.sealed.version.to_string())?;
     let declared = view::declared(&open.row.sealed.record_type)?;
-    if let Some(key) = input
-        .fields
-        .keys()
-        .find(|key| ["status", "cancel_reason", "cancelled_on"].contains(&key.as_str()))
-    {
+    if let Some(key) = input.fields.keys().find(|key| has_own_operation(key)) {
         return Err(ApiError::field(
             key,
             "own_operation",

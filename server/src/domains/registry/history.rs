@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use doorstep_core::accept::ConflictKind;
 use doorstep_core::crdt::Registers;
-use doorstep_core::ids::{RecordId, UserId};
+use doorstep_core::ids::{DeviceId, RecordId, UserId};
 use doorstep_core::mask;
 use doorstep_core::records::{FieldKind, Mask, RecordType, SetOf};
 use doorstep_core::rights::Permission;
@@ -16,8 +16,9 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{file, store, view};
+use crate::database::system_tx;
 use crate::domains::auth::{Actor, scoped_tx};
-use crate::domains::users;
+use crate::domains::{devices, users};
 use crate::error::ApiResult;
 use crate::register::{self, PastChange, SERVER_DEVICE};
 use crate::state::AppState;
@@ -44,6 +45,8 @@ pub struct ChangeView {
     pub user_name: Option<String>,
     /// On which device; none: on the console, by a decision or from a file.
     pub device: Option<Uuid>,
+    /// What that device is called.
+    pub device_name: Option<String>,
     /// The device's clock then.
     pub made_at: DateTime<Utc>,
     /// When the server took it.
@@ -123,6 +126,14 @@ pub(super) async fn show(state: &AppState, actor: &Actor, id: RecordId) -> ApiRe
         )
         .collect();
     let names = users::service::names(state, &users.into_iter().collect::<Vec<_>>()).await?;
+    let used: BTreeSet<DeviceId> = past
+        .iter()
+        .flat_map(|(_, past)| past)
+        .map(|change| change.device)
+        .collect();
+    let mut tx = system_tx(&state.pool).await?;
+    let devices = devices::service::names(&mut tx, &used.into_iter().collect::<Vec<_>>()).await?;
+    drop(tx);
     let name = |user: Option<Uuid>| user.and_then(|user| names.get(&UserId(user)).cloned());
     let mut changes = Vec::new();
     for (merged_from, past) in past {
@@ -130,6 +141,9 @@ pub(super) async fn show(state: &AppState, actor: &Actor, id: RecordId) -> ApiRe
         for change in past {
             let mut change = replay(&mut registers, declared, change);
             change.user_name = name(change.user);
+            change.device_name = change
+                .device
+                .and_then(|id| devices.get(&DeviceId(id)).cloned());
             change.merged_from = merged_from;
             changes.push(change);
         }
@@ -194,6 +208,7 @@ fn replay(registers: &mut Registers, declared: &RecordType, past: PastChange) ->
         merged_from: None,
         user: past.user.map(|user| user.0),
         user_name: None,
+        device_name: None,
         device: (past.device != SERVER_DEVICE).then_some(past.device.0),
         made_at: past.made_at,
         accepted_at: past.accepted_at,

@@ -1,6 +1,7 @@
 //! What other domains and jobs may ask of the registry.
 
 pub use super::away::remind_returns;
+pub use super::edit::has_own_operation;
 pub use super::main_residence::{
     MainResidence, main_residence_changes, main_residences, move_main_residence,
 };

@@ -1,0 +1,135 @@
+// Houses: their file, what becomes of their people, management; and the view of buildings with 1,400 houses.
+import type { Page } from '@playwright/test'
+import { ESTATE, HOUSES, VILLAGE, estate, household } from './estate'
+import { enter, expect, test } from './test'
+import { COMMITTEE } from './town'
+
+/** Notes how long each interaction took until it was painted. */
+async function measure(page: Page): Promise<() => Promise<number[]>> {
+  await page.addInitScript(() => {
+    const slow: number[] = []
+    Object.assign(window, { slow })
+    new PerformanceObserver(list => {
+      for (const entry of list.getEntries()) slow.push(entry.duration)
+    }).observe({ type: 'event', durationThreshold: 16, buffered: true } as PerformanceObserverInit)
+  })
+  return () => page.evaluate(() => (window as unknown as { slow: number[] }).slow)
+}
+
+test('the view of 1,400 houses is shown, coloured, walked and opened without a wait', async ({ page, town }) => {
+  test.setTimeout(300_000)
+  await estate(town)
+  const durations = await measure(page)
+  await enter(page, town, town.people.he, '/people')
+  await page.getByRole('heading', { level: 1 }).waitFor()
+  const from = Date.now()
+  await page.goto(`${town.url}/buildings?area=${VILLAGE}`)
+  await expect(page.getByText(`全部楼栋（${HOUSES} 套）`)).toBeVisible()
+  await expect(page.getByRole('gridcell').first()).toBeVisible()
+  const loaded = Date.now() - from
+  await expect(page.getByRole('navigation', { name: '小区与楼栋' })).toContainText(ESTATE)
+
+  // The legend counts every house in each colouring.
+  const legend = page.getByRole('list', { name: '图例' }).getByRole('listitem')
+  const sum = async () => {
+    const numbers = await legend.locator('b').allInnerTexts()
+    return numbers.reduce((total, text) => total + Number(text.replaceAll(',', '')), 0)
+  }
+  for (const name of ['房屋用途', '核实情况', '居住情况']) {
+    await page.getByText(name, { exact: true }).click()
+    await expect(page.getByRole('radio', { name })).toBeChecked()
+    expect(await sum()).toBe(HOUSES)
+  }
+  await page.getByText('房屋用途', { exact: true }).click()
+  await expect(legend.filter({ hasText: '群租' }).locator('b')).toHaveText('140')
+
+  // Down to the last building by scrolling: all are drawn by then.
+  for (let scrolls = 0; scrolls < 40; scrolls++) {
+    await page.locator('.rooms').first().hover()
+    await page.mouse.wheel(0, 1200)
+    await page.waitForTimeout(30)
+  }
+  await expect(page.getByRole('grid')).toHaveCount(20)
+  await expect(page.getByRole('gridcell')).toHaveCount(HOUSES)
+
+  // The arrows walk over floors and buildings, Enter opens, Escape comes back to the same room.
+  await page.getByRole('gridcell').first().focus()
+  const at = () => page.evaluate(() => document.activeElement?.getAttribute('data-house'))
+  const seen = new Set([await at()])
+  for (const key of ['ArrowRight', 'ArrowDown', 'ArrowDown', 'End', 'PageDown', 'ArrowDown', 'ArrowRight']) {
+    await page.keyboard.press(key)
+    seen.add(await at())
+  }
+  expect(seen.size).toBe(8)
+  const room = await at()
+  await page.keyboard.press('Enter')
+  await expect(page.getByRole('dialog')).toContainText('长乐新路88弄2号')
+  await page.keyboard.press('Escape')
+  await expect(page.getByRole('dialog')).toHaveCount(0)
+  expect(await at()).toBe(room)
+
+  // All drawn: colouring anew, one building, and back.
+  for (const name of ['核实情况', '居住情况', '房屋用途']) await page.getByText(name, { exact: true }).click()
+  const list = page.getByRole('navigation', { name: '小区与楼栋' })
+  await list.getByRole('button', { name: '长乐新路88弄7号' }).click()
+  await expect(page.getByRole('grid')).toHaveCount(1)
+  expect(await sum()).toBe(70)
+  await list.getByRole('button', { name: /全部楼栋/ }).click()
+  await expect(page.getByRole('grid').nth(2)).toBeVisible()
+  await page.waitForTimeout(300)
+  const all = (await durations()).sort((a, b) => b - a)
+  const worst = all[0] ?? 0
+  console.log(
+    `building view of ${HOUSES} houses: shown after ${loaded} ms; ${all.length} events over 16 ms, slowest ${worst} ms, next ${all[1] ?? 0} ms`,
+  )
+  expect(new URL(page.url()).searchParams.get('by')).toBe('use')
+})
+
+test('a room shows its people by class, and leads to their files', async ({ page, town }) => {
+  const { house, people } = await household(town, town.people.zhou, COMMITTEE)
+  await enter(page, town, town.people.zhou, `/buildings?area=${COMMITTEE}&room=${house}`)
+  const drawer = page.getByRole('dialog')
+  await expect(drawer).toContainText('人户一致')
+  await expect(drawer).toContainText('人在户不在')
+  await drawer.getByRole('link', { name: '夏**' }).click()
+  await page.waitForURL(`**/people/${people[1] ?? ''}`)
+  await page.goto(`${town.url}/houses/${house}`)
+  await expect(page.getByRole('region', { name: '房屋内人员' })).toContainText('人户一致')
+})
+
+test('a house is claimed, managed and released', async ({ page, town }) => {
+  const { id } = town.house()
+  await enter(page, town, town.people.zhou, `/houses/${id}`)
+  for (const [step, state] of [
+    ['认领', '纳管：已认领'],
+    ['纳管', '纳管：已纳管'],
+    ['解除纳管', '纳管：已解除'],
+  ] as const) {
+    await page.getByRole('button', { name: step, exact: true }).click()
+    await page.getByRole('dialog').getByRole('button', { name: step, exact: true }).click()
+    await expect(page.getByText(state)).toBeVisible()
+  }
+})
+
+test('a house with people is cancelled with what becomes of them', async ({ page, town }) => {
+  const { house } = await household(town, town.people.zhou, COMMITTEE)
+  await enter(page, town, town.people.zhou, `/houses/${house}`)
+  await page.getByRole('button', { name: '注销' }).click()
+  const dialog = page.getByRole('dialog')
+  await expect(dialog).toContainText('房屋内还有 2 人')
+  await dialog.getByRole('combobox', { name: '注销原因' }).click()
+  await page.getByRole('option', { name: '房屋拆除' }).click()
+  await dialog.getByRole('button', { name: '注销' }).click()
+  await expect(page.locator('.about').getByText('已注销')).toBeVisible()
+  await expect(page.getByRole('region', { name: '历史居民' }).getByRole('listitem')).toHaveCount(3)
+})
+
+test('houses are found by address and estate, and narrowed by use', async ({ page, town }) => {
+  await household(town, town.people.zhou, COMMITTEE)
+  await enter(page, town, town.people.zhou, '/houses?text=安康里&facets=house_use:1')
+  const rows = page.getByRole('table', { name: '房屋' }).getByRole('row')
+  await expect(rows.nth(1)).toContainText('安康路12弄')
+  await expect(rows.nth(1)).toContainText('自用')
+  await page.getByRole('searchbox', { name: '查找房屋' }).fill('不存在的路9999号')
+  await expect(page.getByText('没有符合条件的档案')).toBeVisible()
+})

@@ -1,0 +1,209 @@
+// People: found by what one types, masked until revealed for a purpose, edited by the phone's rules, and never as HTML.
+import type { Page } from '@playwright/test'
+import { household, register } from './estate'
+import { enter, expect, test } from './test'
+import { COMMITTEE, type Town } from './town'
+
+async function onDevice(town: Town, id: string): Promise<string> {
+  return JSON.stringify(await town.device('li', 'show', id))
+}
+
+function person(town: Town, name: string, more: Record<string, unknown> = {}): Promise<string> {
+  const fields = { name, sex: '2', birth_date: '1975-06-01', population_kind: '02', ...more }
+  return register(town, town.people.zhou, 'residents', fields, COMMITTEE)
+}
+
+const rows = (page: Page) => page.getByRole('table', { name: '人员' }).getByRole('row')
+
+test('pinyin initials find a person, and an answer that comes too late changes nothing', async ({ page, town }) => {
+  const id = await person(town, '欧阳静怡')
+  let late = 0
+  await page.route(/\/api\/residents\?.*text=ou(&|$)/, async route => {
+    late++
+    const answer = await route.fetch()
+    await new Promise(done => setTimeout(done, 2500))
+    await route.fulfill({ response: answer })
+  })
+  await enter(page, town, town.people.zhou, '/people')
+  await expect(rows(page).nth(5)).toBeVisible()
+  await page.keyboard.press('f')
+  await page.keyboard.type('ou')
+  await expect.poll(() => late).toBe(1)
+  await page.keyboard.type('yjy', { delay: 20 })
+  await page.keyboard.press('Home')
+  await page.getByRole('searchbox', { name: '查找人员' }).fill('oyjy')
+  await expect(rows(page)).toHaveCount(2)
+  await expect(rows(page).nth(1)).toContainText('欧**')
+  await page.waitForTimeout(2800)
+  await expect(rows(page)).toHaveCount(2)
+  expect(new URL(page.url()).searchParams.get('text')).toBe('oyjy')
+  await page.reload()
+  await expect(rows(page)).toHaveCount(2)
+  await rows(page).nth(1).click()
+  await page.waitForURL(`**/people/${id}`)
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText('欧**')
+})
+
+test('filters narrow the list and live in the address; columns are kept in the browser', async ({ page, town }) => {
+  await person(town, '钟离暂', { away: true, away_from: '2026-11-01', 'tags/veteran': true })
+  await enter(page, town, town.people.zhou, '/people?facets=tags:veteran,away:true')
+  await expect(rows(page)).toHaveCount(2)
+  await expect(rows(page).nth(1)).toContainText('退役军人')
+  await page.getByRole('button', { name: '显示列' }).click()
+  await page.locator('.el-checkbox', { hasText: '婚姻状况' }).click()
+  await expect(page.getByRole('columnheader', { name: '婚姻状况' })).toBeVisible()
+  await page.reload()
+  await expect(page.getByRole('columnheader', { name: '婚姻状况' })).toBeVisible()
+  await page.getByRole('button', { name: '清除筛选' }).click()
+  await expect(rows(page).nth(5)).toBeVisible()
+  await expect(page.getByText(/共 \d+ 条/).first()).toBeVisible()
+})
+
+test('masked values are shown for a purpose, and the audit log names it', async ({ page, town }) => {
+  const id = await person(town, '闻人素锦', { phone: '13912345678' })
+  await enter(page, town, town.people.zhou, '/people?text=wrsj')
+  await expect(rows(page)).toHaveCount(2)
+  await expect(rows(page).nth(1)).toContainText('139****5678')
+  expect(await page.content()).not.toContain('13912345678')
+  await page.getByRole('button', { name: '查看闻**的完整信息' }).click()
+  const dialog = page.getByRole('dialog')
+  await expect(dialog.getByRole('button', { name: '查看', exact: true })).toBeDisabled()
+  await dialog.getByText('紧急联系').click()
+  await dialog.getByRole('button', { name: '查看', exact: true }).click()
+  await expect(rows(page).nth(1)).toContainText('13912345678')
+  await expect(rows(page).nth(1)).toContainText('闻人素锦')
+  const log = await town.ask(town.people.auditor, 'GET', `/api/audit?action=reveal_record&subject=${id}`)
+  const entries = JSON.stringify(log['items'])
+  expect(entries).toContain('reveal_record')
+  expect(entries).toContain('emergency')
+  expect(entries).not.toContain('13912345678')
+})
+
+test('an edit from the console is seen on a phone, and what is wrong is said beside its input', async ({
+  page,
+  town,
+}) => {
+  const { id } = town.resident()
+  await enter(page, town, town.people.zhou, `/people/${id}`)
+  await expect(page.getByRole('heading', { level: 1 })).toBeVisible()
+  await page.keyboard.press('e')
+  const form = page.getByRole('form', { name: '编辑档案' })
+  await form.getByLabel('手机号码').fill('12')
+  await form.getByLabel('工作单位').fill('安康小学')
+  await form.getByLabel('户籍地区划').fill('31')
+  await form.getByRole('button', { name: '保存' }).click()
+  await expect(form.locator('.field.wrong')).toHaveCount(2)
+  await expect(form.locator('.field.wrong', { hasText: '手机号码' }).getByRole('alert')).toBeVisible()
+  await form.getByLabel('手机号码').fill('13911112222')
+  await form.getByLabel('户籍地区划').fill('310101')
+  await form.getByRole('button', { name: '保存' }).click()
+  await expect(form).toHaveCount(0)
+  await town.sync('li')
+  const shown = await onDevice(town, id)
+  expect(shown).toContain('安康小学')
+  expect(shown).toContain('13911112222')
+})
+
+test('when somebody else was first, theirs is shown and nothing typed is lost', async ({ page, town }) => {
+  const { id } = town.resident()
+  await enter(page, town, town.people.zhou, `/people/${id}`)
+  await expect(page.getByRole('heading', { level: 1 })).toBeVisible()
+  await page.keyboard.press('e')
+  const form = page.getByRole('form', { name: '编辑档案' })
+  await form.getByLabel('职业', { exact: true }).fill('教师')
+  await town.device('li', 'set', id, '职业=司机', '工作单位=安康印刷厂')
+  await town.sync('li')
+  await form.getByRole('button', { name: '保存' }).click()
+  const told = form.locator('.others')
+  await expect(told).toContainText('李静')
+  await expect(told).toContainText('工作单位')
+  await expect(form.getByLabel('职业', { exact: true })).toHaveValue('教师')
+  await expect(form.locator('.field', { hasText: '职业' }).locator('.note')).toContainText('李静')
+  await form.getByRole('button', { name: '保存我的修改' }).click()
+  await expect(form).toHaveCount(0)
+  await town.sync('li')
+  expect(await onDevice(town, id)).toContain('教师')
+  await page.getByRole('tab', { name: '修改历史' }).click()
+  await expect(page.getByText('李静的手机').first()).toBeVisible()
+  await expect(page.getByText('网页、裁决或导入').first()).toBeVisible()
+})
+
+test('a person is away and back, cancelled and restored', async ({ page, town }) => {
+  const id = await person(town, '桑榆晚')
+  await enter(page, town, town.people.zhou, `/people/${id}`)
+  await page.getByRole('button', { name: '登记暂离' }).click()
+  const away = page.getByRole('dialog')
+  await away.getByLabel('去向').fill('苏州市')
+  await away.getByRole('button', { name: '保存' }).click()
+  await expect(page.locator('.about').getByText('暂离')).toBeVisible()
+  await page.getByRole('button', { name: '修改暂离' }).click()
+  await away.getByRole('button', { name: '已返回' }).click()
+  await page.getByRole('dialog', { name: '已返回' }).getByRole('button', { name: '已返回' }).click()
+  await expect(page.locator('.about').getByText('暂离')).toHaveCount(0)
+  await page.getByRole('button', { name: '注销' }).click()
+  await page.getByRole('dialog').getByRole('combobox', { name: '注销原因' }).click()
+  await page.getByRole('option', { name: '登记错误' }).click()
+  await page.getByRole('dialog').getByRole('button', { name: '注销' }).click()
+  await expect(page.locator('.about').getByText('已注销')).toBeVisible()
+  await page.getByRole('button', { name: '恢复' }).click()
+  await page.getByRole('dialog').getByLabel('恢复原因').fill('核对后确认在册')
+  await page.getByRole('dialog').getByRole('button', { name: '恢复' }).click()
+  await expect(page.getByRole('button', { name: '编辑' })).toBeVisible()
+})
+
+test('a claimed main residence is compared in the file and confirmed there', async ({ page, town }) => {
+  const { people } = await household(town, town.people.zhou, COMMITTEE)
+  const id = people[1] ?? ''
+  const other = await household(town, town.people.zhou, COMMITTEE)
+  const tie = { resident: id, house: other.house, kind: 'living' }
+  await register(town, town.people.zhou, 'residences', tie, COMMITTEE)
+  await enter(page, town, town.people.zhou, `/people/${id}`)
+  await page.getByRole('button', { name: '认领为主要居住地' }).click()
+  await page.getByRole('dialog').getByRole('textbox').fill('现住这里')
+  await page.getByRole('dialog').getByRole('button', { name: '认领为主要居住地' }).click()
+  const compared = page.getByRole('region', { name: '主要居住地核对' })
+  await expect(compared).toContainText('现登记')
+  await expect(compared).toContainText('被认领')
+  await compared.getByRole('button', { name: '确认认领' }).click()
+  await page.getByRole('dialog').getByRole('button', { name: '确认认领' }).click()
+  await expect(compared).toHaveCount(0)
+  const list = page.getByRole('region', { name: '居住关系' }).getByRole('listitem')
+  await expect(list.first()).toContainText('主要居住地')
+})
+
+test('a script in a name or an address does not run, in list, file, history or building view', async ({
+  page,
+  town,
+}) => {
+  const script = '<img src=x onerror="window.ran=1">'
+  const name = `${script}王`
+  const id = await person(town, name, { workplace: script, remark: `<script>window.ran=1</script>` })
+  const house = await register(
+    town,
+    town.people.zhou,
+    'houses',
+    { address: `安康路99弄1号101室`, estate_name: script, house_use: '1', layout: '<b>两室</b>', 'hazards/<b>x': true },
+    COMMITTEE,
+  )
+  await register(town, town.people.zhou, 'residences', { resident: id, house, kind: 'living' }, COMMITTEE)
+  const ran = () => page.evaluate(() => 'ran' in window)
+  await enter(page, town, town.people.zhou, '/people')
+  await page.getByRole('searchbox', { name: '查找人员' }).fill('王')
+  await expect(rows(page).nth(1)).toBeVisible()
+  expect(await ran()).toBe(false)
+  await page.goto(`${town.url}/people/${id}`)
+  await page.getByRole('button', { name: '查看完整信息' }).click()
+  await page.getByRole('dialog').getByText('上门核实').click()
+  await page.getByRole('dialog').getByRole('button', { name: '查看', exact: true }).click()
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText(name)
+  await page.getByRole('tab', { name: '修改历史' }).click()
+  await expect(page.locator('.line li').first()).toBeVisible()
+  expect(await ran()).toBe(false)
+  await page.goto(`${town.url}/houses/${house}`)
+  await expect(page.getByText(script).first()).toBeVisible()
+  await page.goto(`${town.url}/buildings?area=${COMMITTEE}&room=${house}`)
+  await expect(page.getByRole('dialog')).toContainText('安康路99弄1号101室')
+  await expect(page.getByRole('heading', { name: script }).first()).toBeAttached()
+  expect(await ran()).toBe(false)
+  expect(await page.locator('img[src="x"]').count()).toBe(0)
+})

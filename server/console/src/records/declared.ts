@@ -1,0 +1,58 @@
+// What records consist of, as the server declares it: labels, sections, kinds, codes. Read once for the page's life.
+import { api, ok } from '@/api/client'
+import { useLoad, type Load } from '@/api/load'
+import type { CodeEntry, Declarations, DeclaredField, DeclaredType } from '@/api/schema'
+
+/** A type with its fields by name. */
+export interface Type extends DeclaredType {
+  byName: ReadonlyMap<string, DeclaredField>
+}
+
+export class Declared {
+  private readonly types: ReadonlyMap<string, Type>
+  private readonly tables: ReadonlyMap<string, { codes: CodeEntry[]; labels: ReadonlyMap<string, string> }>
+
+  constructor(from: Declarations) {
+    const byName = (fields: DeclaredField[]) => new Map(fields.map(field => [field.name, field]))
+    this.types = new Map(from.types.map(type => [type.name, { ...type, byName: byName(type.fields) }]))
+    this.tables = new Map(
+      from.tables.map(table => [
+        table.name,
+        { codes: table.codes, labels: new Map(table.codes.map(entry => [entry.code, entry.label])) },
+      ]),
+    )
+  }
+
+  type(name: string): Type {
+    const type = this.types.get(name)
+    if (!type) throw new Error(`no declaration of ${name}`)
+    return type
+  }
+
+  /** What a code means; the code itself, where the table doesn't know it. */
+  label(table: string, code: string): string {
+    return this.tables.get(table)?.labels.get(code) ?? code
+  }
+
+  /** The codes that a form offers. */
+  offered(table: string): CodeEntry[] {
+    return this.tables.get(table)?.codes.filter(entry => !entry.retired) ?? []
+  }
+}
+
+let held: Promise<Declared> | undefined
+
+export function declarations(): Promise<Declared> {
+  held ??= ok(api.GET('/api/declarations')).then(
+    from => new Declared(from),
+    (cause: unknown) => {
+      held = undefined
+      throw cause
+    },
+  )
+  return held
+}
+
+export function useDeclared(): Load<Declared> {
+  return useLoad(declarations)
+}

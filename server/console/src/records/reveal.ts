@@ -1,0 +1,35 @@
+// What was revealed on this page: for a purpose, logged by the server, gone with the page or after some minutes.
+import { onScopeDispose, shallowReactive } from 'vue'
+import { api, ok } from '@/api/client'
+import type { Purpose, Revealed } from '@/api/schema'
+
+/** Milliseconds after which a revealed value is masked again: a screen left open shows nothing for long. */
+const SHOWN = 5 * 60_000
+
+export interface Revealing {
+  /** What is revealed of a record now. */
+  of(record: string): Revealed | undefined
+  reveal(record: string, purpose: Purpose): Promise<void>
+  /** Masks it again. */
+  hide(record: string): void
+}
+
+export function useRevealed(): Revealing {
+  const shown = shallowReactive(new Map<string, Revealed>())
+  const timers = new Set<ReturnType<typeof setTimeout>>()
+  onScopeDispose(() => timers.forEach(clearTimeout))
+  return {
+    of: record => shown.get(record),
+    async reveal(record, purpose) {
+      const path = { record_id: record }
+      const revealed = await ok(api.POST('/api/records/{record_id}/reveal', { params: { path }, body: { purpose } }))
+      shown.set(record, revealed)
+      timers.add(
+        setTimeout(() => {
+          if (shown.get(record) === revealed) shown.delete(record)
+        }, SHOWN),
+      )
+    },
+    hide: record => void shown.delete(record),
+  }
+}

@@ -1,0 +1,8 @@
+//! What records consist of, for whoever draws forms, lists and histories of them: the types with their fields, and the
+//! tables of codes. It restates nothing: everything is read off core's declarations. Knows no record and no database.
+
+mod model;
+pub mod routes;
+
+#[cfg(test)]
+mod tests;
