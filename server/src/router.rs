@@ -182,6 +182,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(imports::list_import_rows))
         .routes(routes!(imports::export_import_result))
         .routes(routes!(imports::show_import_template))
+        .routes(routes!(imports::list_import_fields))
         // The audit log
         .routes(routes!(audit::search_audit))
         .routes(routes!(audit::export_audit))

@@ -305,6 +305,20 @@ async fn auditors_search_and_export_their_own_areas() {
             && text.contains(&far.id.to_string())
             && !text.contains(&near.id.to_string())
     );
+    let lines = server
+        .send(
+            "GET",
+            &format!("/api/audit/export?user={}&form=lines", far.id),
+            token,
+            None,
+        )
+        .await
+        .unwrap();
+    let text = lines.body.to_string();
+    assert!(
+        text.contains(&format!("测试{}", far.login)) && !text.contains(&near.id.to_string()),
+        "{text}"
+    );
     let verdict = server
         .send("GET", "/api/audit/verify", token, None)
         .await
@@ -424,4 +438,63 @@ async fn refusals_of_strangers_are_counted_by_minute_and_source_and_name_no_toke
     .unwrap();
     assert_eq!(canaries, 0);
     assert_eq!(audit::verify(&server.state).await.unwrap().fault, None);
+}
+
+#[tokio::test]
+async fn a_long_log_is_verified_in_steps_that_miss_nothing() {
+    let server = TestServer::open_city().await.unwrap();
+    let auditor = server.person(Role::Auditor, CITY).await.unwrap();
+    audit::sign_head(&server.state).await.unwrap();
+    let step = async |query: String| {
+        let path = format!("/api/audit/verify?{query}");
+        let reply = server
+            .send("GET", &path, Some(&auditor.token), None)
+            .await
+            .unwrap();
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        reply.body
+    };
+    let first = step("most=4".into()).await;
+    assert_eq!(
+        (&first["entries"], &first["signatures"]),
+        (&4.into(), &0.into())
+    );
+    let on = |verdict: &serde_json::Value| {
+        format!(
+            "after={}&hash={}",
+            verdict["entries"],
+            verdict["hash"].as_str().unwrap()
+        )
+    };
+    let last = step(on(&first)).await;
+    assert!(
+        last["fault"].is_null() && last["entries"] == last["head"],
+        "{last}"
+    );
+    assert_eq!(
+        last["signatures"], 1,
+        "signed heads come with the last step"
+    );
+    // Whoever rewrites what a step has passed breaks the link to the next.
+    let forged = first["hash"].as_str().unwrap().replace(|c| c != '0', "0");
+    let broken = step(format!("after=4&hash={forged}")).await;
+    assert_eq!(broken["fault"]["seq"], 5, "{broken}");
+    server
+        .database
+        .as_owner("UPDATE audit_entries SET outcome = 'failed' WHERE seq = 6")
+        .await
+        .unwrap();
+    let altered = step(on(&first)).await;
+    assert_eq!(
+        (&altered["fault"]["fault"], &altered["fault"]["seq"]),
+        (&"altered".into(), &6.into())
+    );
+    for wrong in ["after=4", "hash=00", "after=0&hash=00"] {
+        let path = format!("/api/audit/verify?{wrong}");
+        let reply = server
+            .send("GET", &path, Some(&auditor.token), None)
+            .await
+            .unwrap();
+        assert_eq!(reply.status, 422, "{wrong}");
+    }
 }

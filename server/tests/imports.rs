@@ -219,6 +219,19 @@ async fn a_dry_run_says_what_each_row_comes_to_and_writes_nothing() {
         ],
         "{rows:?}"
     );
+    assert_eq!(
+        checked["created_by_name"],
+        format!("测试{}", supervisor.login)
+    );
+    let id = checked["id"].as_str().unwrap();
+    let wrong = format!("/api/imports/{id}/result.csv?verdict=error");
+    let wrong = get(&server, &supervisor, &wrong).await;
+    let lines: Vec<&str> = wrong.as_str().unwrap().lines().collect();
+    let numbers: Vec<&str> = lines[1..]
+        .iter()
+        .filter_map(|line| line.split(',').next())
+        .collect();
+    assert_eq!(numbers, ["3", "5", "6"], "the wrong rows only: {wrong}");
     let problem = |row: usize, code: &str| {
         let problems = rows[row]["problems"].as_array().unwrap();
         problems

@@ -609,3 +609,95 @@ async fn an_open_connection_learns_of_new_rights_and_counts_as_use() {
         "session_idle"
     );
 }
+
+#[tokio::test]
+async fn what_an_administrator_may_do_about_a_user_is_said_beside_the_user() {
+    let server = TestServer::open_city().await.unwrap();
+    let street = server
+        .person(Role::AreaAdministrator, STREET)
+        .await
+        .unwrap();
+    let collector = server.person(Role::Collector, VILLAGE).await.unwrap();
+    let equal = server
+        .person(Role::AreaAdministrator, STREET)
+        .await
+        .unwrap();
+    let auditor = server.person(Role::Auditor, VILLAGE).await.unwrap();
+    for _ in 0..5 {
+        server
+            .sign_in(&collector.login, "Wrong-Guess-1")
+            .await
+            .unwrap();
+    }
+    let get = async |path: String| {
+        let reply = server
+            .send("GET", &path, Some(&street.token), None)
+            .await
+            .unwrap();
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        reply.body
+    };
+    let list = get("/api/users?limit=100".into()).await;
+    let of = |person: &Person| {
+        let items = list["items"].as_array().unwrap();
+        items
+            .iter()
+            .find(|user| user["id"] == person.id.to_string())
+            .unwrap()
+    };
+    for (person, manageable, resettable) in [
+        (&collector, true, true),
+        // Their password would make one an equal, or an auditor.
+        (&auditor, true, false),
+        (&equal, false, false),
+        (&street, false, false),
+    ] {
+        let user = of(person);
+        assert_eq!(
+            (&user["manageable"], &user["resettable"]),
+            (&json!(manageable), &json!(resettable)),
+            "{user}"
+        );
+        // What is said is what is done.
+        let path = format!("/api/users/{}/unlock", person.id);
+        if !manageable {
+            let reply = server
+                .send("POST", &path, Some(&street.token), None)
+                .await
+                .unwrap();
+            assert!([403, 409].contains(&reply.status), "{}", reply.body);
+        }
+    }
+    assert_eq!(of(&collector)["roles"][0]["label"], "采集员");
+    assert!(of(&collector)["locked_until"].is_string() && of(&equal)["locked_until"].is_null());
+    let unlock = format!("/api/users/{}/unlock", collector.id);
+    server
+        .send("POST", &unlock, Some(&street.token), None)
+        .await
+        .unwrap();
+    let shown = get(format!("/api/users/{}", collector.id)).await;
+    assert!(shown["locked_until"].is_null(), "{shown}");
+
+    let grants = get(format!("/api/users/{}/grants", collector.id)).await;
+    assert_eq!(grants[0]["revocable"], true);
+    let grants = get(format!("/api/users/{}/grants", auditor.id)).await;
+    assert_eq!(grants[0]["revocable"], false);
+    for (area, expected) in [
+        (
+            VILLAGE,
+            vec!["collector", "supervisor", "area_administrator"],
+        ),
+        (STREET, vec!["collector", "supervisor"]),
+        (OTHER_VILLAGE, vec![]),
+    ] {
+        let roles = get(format!("/api/roles?area={area}")).await;
+        let given: Vec<&str> = roles
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|role| role["grantable"] == true)
+            .map(|role| role["role"].as_str().unwrap())
+            .collect();
+        assert_eq!(given, expected, "{area}");
+    }
+}

@@ -41,7 +41,7 @@ impl Operation {
     /// Adds what the query must name besides the area.
     fn with_parameters(&self, path: String) -> String {
         let wanted = match self.id.as_str() {
-            "upload_import" | "show_import_template" => "type=house",
+            "upload_import" | "show_import_template" | "list_import_fields" => "type=house",
             "show_police_photo" => "purpose=service",
             _ => return path,
         };
@@ -393,7 +393,7 @@ async fn each_role_reads_what_it_may_in_its_own_area() {
             let whole_city =
                 ["verify_audit", "list_audit_signatures"].contains(&operation.id.as_str());
             let expected = match role.may(permission) && !whole_city {
-                true if operation.id == "fetch_bundle" => 404,
+                true if ["fetch_bundle", "show_police_photo"].contains(&operation.id.as_str()) => 404,
                 true => 200,
                 false => 403,
             };

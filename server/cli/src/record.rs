@@ -46,8 +46,12 @@ pub(crate) struct ExportArgs {
     /// 从服务器导出的用途，记入审计：verification、service、correction、emergency 或 investigation
     #[arg(long, value_name = "用途")]
     purpose: Option<String>,
-    #[command(flatten)]
-    dir: Option<DirArgs>,
+    /// 从这台设备的副本导出：设备的数据目录
+    #[arg(long, value_name = "目录", env = "DOORSTEP_DEVICE_DIR")]
+    dir: Option<PathBuf>,
+    /// 设备上有多个账号时，用哪一个（登录名）
+    #[arg(long, value_name = "登录名", requires = "dir")]
+    user: Option<String>,
     #[command(flatten)]
     remote: RemoteArgs,
 }
@@ -95,7 +99,7 @@ async fn show(args: ShowArgs, json: bool) -> Outcome {
 /// automerge library, not by our own code, so that what is written is what others read.
 async fn export(args: &ExportArgs, json: bool) -> Outcome {
     let chunks = match &args.dir {
-        Some(dir) => from_device(dir, args.id)?,
+        Some(dir) => from_device(DirArgs::of(dir, args.user.as_deref()), args.id)?,
         None => from_server(args).await?,
     };
     let mut document = Automerge::new();
@@ -120,7 +124,7 @@ async fn export(args: &ExportArgs, json: bool) -> Outcome {
     Ok(())
 }
 
-fn from_device(dir: &DirArgs, id: RecordId) -> Result<Vec<u8>, Failure> {
+fn from_device(dir: DirArgs, id: RecordId) -> Result<Vec<u8>, Failure> {
     let device = dir.device()?;
     device.record(id)?;
     let changes = device.read(|store| store.changes(id))?;

@@ -1,6 +1,7 @@
 // The screens that are pictured and checked for access: name, address, whose. A new screen adds its lines here.
 import type { Page } from '@playwright/test'
 import { VILLAGE, estate, household } from './estate'
+import { administration } from './places-administration'
 import { COMMITTEE, type Town } from './town'
 
 export interface Place {
@@ -123,4 +124,5 @@ export const places: Place[] = [
     path: () => '/ledgers',
     ready: page => page.locator('canvas').waitFor(),
   },
+  ...administration,
 ]

@@ -88,6 +88,15 @@ pub(crate) struct DirArgs {
 }
 
 impl DirArgs {
+    /// A device's folder with its own key file.
+    pub(crate) fn of(dir: &Path, user: Option<&str>) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            key_file: None,
+            user: user.map(str::to_owned),
+        }
+    }
+
     /// The device's folder, opened.
     pub(crate) fn home(&self) -> Result<Home, Failure> {
         let path = self

@@ -120,9 +120,13 @@ pub enum Fault {
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, ToSchema)]
 #[schema(as = AuditVerdict)]
 pub struct Verdict {
-    /// Entries that were checked.
+    /// The last entry that was checked: with `head`, how far the check has come.
     pub entries: i64,
-    /// Signed heads that were checked.
+    /// Its hash, hexadecimal: where a check in steps goes on.
+    pub hash: String,
+    /// The entry that the log ended with when it was asked.
+    pub head: i64,
+    /// Signed heads that were checked: with the last step.
     pub signatures: i64,
     /// The first fault; none when the log is whole.
     pub fault: Option<Fault>,
@@ -145,6 +149,16 @@ impl Default for Checker {
 }
 
 impl Checker {
+    /// Goes on after an entry that was found whole before.
+    pub(super) fn after(last: i64, hash: Vec<u8>) -> Self {
+        Self { last, hash }
+    }
+
+    /// The hash of the last entry.
+    pub(super) fn hash(&self) -> &[u8] {
+        &self.hash
+    }
+
     /// The last entry that was found whole.
     pub(super) fn last(&self) -> i64 {
         self.last

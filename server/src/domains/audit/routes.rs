@@ -1,5 +1,7 @@
 //! The audit log over HTTP, for auditors.
 
+use std::collections::HashMap;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::header;
@@ -7,11 +9,12 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
+use doorstep_core::ids::UserId;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::chain::{EntryRow, Verdict};
+use super::chain::{Checker, EntryRow, Verdict};
 use super::service;
 use super::store::Filter;
 use crate::domains::auth::Actor;
@@ -31,6 +34,8 @@ pub struct AuditEntryView {
     pub at: DateTime<Utc>,
     /// Who; none for the server itself or a user not known.
     pub user: Option<Uuid>,
+    /// That person's name.
+    pub user_name: Option<String>,
     /// On which device.
     pub device: Option<Uuid>,
     /// What: an operation's name.
@@ -53,12 +58,13 @@ pub struct AuditEntryView {
     pub hash: String,
 }
 
-impl From<EntryRow> for AuditEntryView {
-    fn from(row: EntryRow) -> Self {
+impl AuditEntryView {
+    fn new(row: EntryRow, names: &HashMap<UserId, String>) -> Self {
         Self {
             seq: row.seq,
             at: row.at,
             user: row.user_id,
+            user_name: row.user_id.and_then(|id| names.get(&UserId(id)).cloned()),
             device: row.device_id,
             action: row.action,
             outcome: row.outcome,
@@ -149,27 +155,78 @@ pub async fn search_audit(
     let paging = query.paging();
     let filter = query.filter(paging.after()?, paging.rows())?;
     let rows = service::search(&state, &actor, &filter).await?;
-    Ok(Json(paging.page(
-        rows,
-        |row| row.seq,
-        AuditEntryView::from,
-    )?))
+    let names = service::names(&state, &rows).await?;
+    let view = |row| AuditEntryView::new(row, &names);
+    Ok(Json(paging.page(rows, |row| row.seq, view)?))
 }
 
-/// The same as a CSV file, up to 100,000 entries.
-#[utoipa::path(get, path = "/api/audit/export", tag = "audit", operation_id = "export_audit", params(AuditQuery),
+/// How an export is written.
+#[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ExportForm {
+    /// CSV, UTF-8 with a byte order mark.
+    #[default]
+    Csv,
+    /// An entry a line, as JSON.
+    Lines,
+}
+
+/// The form of an export.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ExportQuery {
+    /// `csv` (unless told) or `lines`: JSON, an entry a line.
+    #[serde(default)]
+    #[param(inline)]
+    pub form: ExportForm,
+}
+
+/// The same as a file, up to 100,000 entries: CSV, or JSON lines.
+#[utoipa::path(get, path = "/api/audit/export", tag = "audit", operation_id = "export_audit",
+    params(AuditQuery, ExportQuery),
     extensions(("x-access" = json!("audit.read"))),
-    responses((status = 200, description = "CSV, UTF-8 with a byte order mark", content_type = "text/csv", body = String)))]
+    responses((status = 200, description = "CSV, UTF-8 with a byte order mark; or JSON lines",
+        content_type = "text/csv", body = String)))]
 pub async fn export_audit(
     State(state): State<AppState>,
     actor: Actor,
     Params(query): Params<AuditQuery>,
+    Params(export): Params<ExportQuery>,
 ) -> ApiResult<Response> {
     let filter = query.filter(None, EXPORT_LIMIT)?;
     let rows = service::search(&state, &actor, &filter).await?;
     actor
         .trail
         .note_detail(serde_json::json!({ "entries": rows.len() }));
+    match export.form {
+        ExportForm::Csv => csv_file(rows),
+        ExportForm::Lines => {
+            let names = service::names(&state, &rows).await?;
+            lines_file(rows, &names)
+        }
+    }
+}
+
+fn lines_file(rows: Vec<EntryRow>, names: &HashMap<UserId, String>) -> ApiResult<Response> {
+    let mut bytes = Vec::new();
+    for row in rows {
+        let view = AuditEntryView::new(row, names);
+        serde_json::to_writer(&mut bytes, &view).map_err(ApiError::internal)?;
+        bytes.push(b'\n');
+    }
+    Ok(attachment("application/x-ndjson", "audit.jsonl", bytes))
+}
+
+fn attachment(media_type: &'static str, name: &str, bytes: Vec<u8>) -> Response {
+    let disposition = format!("attachment; filename=\"{name}\"");
+    let headers = [
+        (header::CONTENT_TYPE, media_type.to_owned()),
+        (header::CONTENT_DISPOSITION, disposition),
+    ];
+    (headers, bytes).into_response()
+}
+
+fn csv_file(rows: Vec<EntryRow>) -> ApiResult<Response> {
     // Spreadsheets need the mark to read Chinese right.
     let mut file = csv::Writer::from_writer(vec![0xEF, 0xBB, 0xBF]);
     let heads = [
@@ -210,23 +267,46 @@ pub async fn export_audit(
     let bytes = file
         .into_inner()
         .map_err(|error| ApiError::internal(anyhow::anyhow!("{error}")))?;
-    let headers = [
-        (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
-        (
-            header::CONTENT_DISPOSITION,
-            "attachment; filename=\"audit.csv\"",
-        ),
-    ];
-    Ok((headers, bytes).into_response())
+    Ok(attachment("text/csv; charset=utf-8", "audit.csv", bytes))
 }
 
-/// Checks the whole log; names the first altered, missing or reordered entry.
-#[utoipa::path(get, path = "/api/audit/verify", tag = "audit", operation_id = "verify_audit",
+/// Which part of the log to check.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct VerifyQuery {
+    /// Goes on after this entry (a former answer's `entries`)…
+    pub after: Option<i64>,
+    /// …whose hash was this (its `hash`).
+    pub hash: Option<String>,
+    /// Checks about so many entries; all that are left, unless told.
+    pub most: Option<u32>,
+}
+
+/// Checks the log; names the first altered, missing or reordered entry. A long log is checked in steps: each goes on
+/// from the answer before, until `entries` reaches `head`; the last also checks the signed heads.
+#[utoipa::path(get, path = "/api/audit/verify", tag = "audit", operation_id = "verify_audit", params(VerifyQuery),
     extensions(("x-access" = json!("audit.read"))),
     responses((status = 200, body = Verdict)))]
-pub async fn verify_audit(State(state): State<AppState>, actor: Actor) -> ApiResult<Json<Verdict>> {
+pub async fn verify_audit(
+    State(state): State<AppState>,
+    actor: Actor,
+    Params(query): Params<VerifyQuery>,
+) -> ApiResult<Json<Verdict>> {
     service::require_whole_city(&actor)?;
-    Ok(Json(service::verify(&state).await?))
+    let hash = query.hash.as_deref().map(hex::decode);
+    let checker = match (query.after, hash) {
+        (None, None) => Checker::default(),
+        (Some(after @ 1..), Some(Ok(hash))) if hash.len() == 32 => Checker::after(after, hash),
+        _ => {
+            return Err(ApiError::field(
+                "after",
+                "wrong_step",
+                "请从头重新核验：上一步的序号和摘要要一起给出",
+            ));
+        }
+    };
+    let most = query.most.map_or(i64::MAX, |most| i64::from(most.max(1)));
+    Ok(Json(service::verify_step(&state, checker, most).await?))
 }
 
 /// A signed head of the log. Keep it elsewhere: who rewrites the log can't rewrite it.

@@ -1,7 +1,10 @@
 //! Writing, signing, verifying and reading the log.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, SubsecRound, Utc};
 use doorstep_core::crypto::sm2::PublicKey;
+use doorstep_core::ids::UserId;
 use doorstep_core::rights::Permission;
 use sqlx::PgConnection;
 
@@ -10,6 +13,7 @@ use super::model::Entry;
 use super::store::{self, Filter, SignatureRow};
 use crate::database::system_tx;
 use crate::domains::auth::{Actor, scoped_tx};
+use crate::domains::users;
 use crate::error::{ApiError, ApiResult};
 use crate::state::AppState;
 
@@ -98,11 +102,24 @@ pub async fn sign_head(state: &AppState) -> ApiResult<i64> {
 /// # Errors
 /// When the database fails; a broken log is a verdict, no error.
 pub async fn verify(state: &AppState) -> ApiResult<Verdict> {
+    verify_step(state, Checker::default(), i64::MAX).await
+}
+
+/// Checks entries from where `checker` stands, `most` at a time and then to the end of the last batch read; with the
+/// log's last entry, the signed heads too.
+pub(super) async fn verify_step(
+    state: &AppState,
+    mut checker: Checker,
+    most: i64,
+) -> ApiResult<Verdict> {
     let mut tx = system_tx(&state.pool).await?;
     let (head, head_hash) = store::head(&mut tx).await?;
-    let mut checker = Checker::default();
+    let from = checker.last();
     let fault = loop {
-        let rows = store::after(&mut tx, checker.last(), CHUNK).await?;
+        if checker.last() < head && checker.last() - from >= most {
+            return Ok(verdict(&checker, head, 0, None));
+        }
+        let rows = store::after(&mut tx, checker.last(), CHUNK.min(most)).await?;
         // What was written after the head was read is not ours to check.
         let mut rows = rows.iter().take_while(|row| row.seq <= head).peekable();
         if rows.peek().is_none() {
@@ -118,11 +135,17 @@ pub async fn verify(state: &AppState) -> ApiResult<Verdict> {
         Some(fault) => Some(fault),
         None => first_bad_signature(state, &mut tx, &signed).await?,
     };
-    Ok(Verdict {
+    Ok(verdict(&checker, head, signatures, fault))
+}
+
+fn verdict(checker: &Checker, head: i64, signatures: i64, fault: Option<Fault>) -> Verdict {
+    Verdict {
         entries: checker.last(),
+        hash: hex::encode(checker.hash()),
+        head,
         signatures,
         fault,
-    })
+    }
 }
 
 async fn first_bad_signature(
@@ -147,6 +170,21 @@ async fn first_bad_signature(
         }
     }
     Ok(None)
+}
+
+/// The names of those who did what entries tell of.
+///
+/// # Errors
+/// When the database fails.
+pub(super) async fn names(
+    state: &AppState,
+    rows: &[EntryRow],
+) -> ApiResult<HashMap<UserId, String>> {
+    let ids: Vec<UserId> = rows
+        .iter()
+        .filter_map(|row| row.user_id.map(UserId))
+        .collect();
+    users::service::names(state, &ids).await
 }
 
 /// Entries that fit, newest first, within the auditor's areas.

@@ -12,7 +12,7 @@ pub use super::sessions::{
     NewToken, actor_of_token, end_sessions_of_device, end_sessions_of_user, look,
     open as open_session, password_of_former, prune, refresh,
 };
-pub use super::tries::forget_failures;
+pub use super::tries::{forget_failures, locked_out};
 
 use super::credentials::Proof;
 use super::model::{SessionOpened, SignIn};

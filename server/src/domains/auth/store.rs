@@ -24,6 +24,7 @@ const CONFIRM_TOTP: &str =
     "UPDATE credentials SET totp_confirmed_at = $2, totp_last_step = $3 WHERE user_id = $1";
 
 const RESERVE_TRY: &str = include_str!("sql/reserve_try.sql");
+const LOCKS: &str = "SELECT login_token, locked_until FROM sign_in_guards WHERE login_token = ANY ($1) AND locked_until > $2";
 const FORGET_TRIES: &str = "DELETE FROM sign_in_guards WHERE login_token = $1";
 const NOTE_ADDRESS: &str = "INSERT INTO failed_sign_ins (address, at) VALUES ($1, $2) RETURNING id";
 const TRIES_OF_ADDRESS: &str =
@@ -225,6 +226,19 @@ pub(super) async fn reserve_try(
         .bind(locked_until)
         .bind(allowed)
         .fetch_one(tx)
+        .await
+}
+
+/// When the locks of logins that are locked now end.
+pub(super) async fn locks(
+    tx: &mut PgConnection,
+    login_tokens: &[i64],
+    now: DateTime<Utc>,
+) -> sqlx::Result<Vec<(i64, DateTime<Utc>)>> {
+    sqlx::query_as(LOCKS)
+        .bind(login_tokens)
+        .bind(now)
+        .fetch_all(tx)
         .await
 }
 

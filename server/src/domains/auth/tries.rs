@@ -1,8 +1,10 @@
 //! Tries to sign in, counted before they are made: by login, whether it exists or not, and by address.
 //! Knows no passwords.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use doorstep_core::ids::UserId;
 use serde_json::json;
 use sqlx::PgConnection;
@@ -25,6 +27,27 @@ pub async fn forget_failures(
     login: &str,
 ) -> ApiResult<()> {
     Ok(store::forget_tries(tx, login_token(state, login)).await?)
+}
+
+/// Until when these logins are locked out, those that are.
+///
+/// # Errors
+/// When the database fails.
+pub async fn locked_out(
+    state: &AppState,
+    tx: &mut PgConnection,
+    logins: &[&str],
+) -> ApiResult<HashMap<String, DateTime<Utc>>> {
+    let tokens: Vec<i64> = logins
+        .iter()
+        .map(|login| login_token(state, login))
+        .collect();
+    let locks: HashMap<i64, DateTime<Utc>> = store::locks(tx, &tokens, state.clock.now())
+        .await?
+        .into_iter()
+        .collect();
+    let until = |(login, token): (&&str, i64)| Some(((*login).to_owned(), *locks.get(&token)?));
+    Ok(logins.iter().zip(tokens).filter_map(until).collect())
 }
 
 /// A try that was counted before it is made.

@@ -1,15 +1,18 @@
 //! Imports as they stand: one, or a page of them, and the template of a file.
 
-use doorstep_core::ids::{AreaCode, ImportId};
+use std::collections::HashMap;
+
+use doorstep_core::ids::{AreaCode, ImportId, UserId};
 use doorstep_core::records;
 use doorstep_core::records::import_map::Mapping;
 use doorstep_core::rights::Permission;
 use sqlx::PgConnection;
 
-use super::model::{ColumnView, ImportQuery, ImportRow, ImportView};
+use super::model::{ColumnView, ImportField, ImportQuery, ImportRow, ImportView};
 use super::rows::Sealer;
 use super::store;
 use crate::domains::auth::{Actor, scoped_tx};
+use crate::domains::users;
 use crate::error::{ApiError, ApiResult, Problems};
 use crate::http::{Page, PageParams};
 use crate::state::AppState;
@@ -38,7 +41,17 @@ fn not_found() -> ApiError {
 pub(super) async fn show(state: &AppState, actor: &Actor, id: ImportId) -> ApiResult<ImportView> {
     let mut tx = scoped_tx(&state.pool, actor, Permission::ImportRegister).await?;
     let row = find_import(&mut tx, actor, id).await?;
-    view(state, &mut tx, &row).await
+    let names = authors(state, std::slice::from_ref(&row)).await?;
+    view(state, &mut tx, &row, &names).await
+}
+
+/// The names of those who brought imports in.
+pub(super) async fn authors(
+    state: &AppState,
+    rows: &[ImportRow],
+) -> ApiResult<HashMap<UserId, String>> {
+    let ids: Vec<UserId> = rows.iter().map(|row| UserId(row.created_by)).collect();
+    users::service::names(state, &ids).await
 }
 
 /// Imports of the actor's areas, the newest first.
@@ -60,9 +73,10 @@ pub(super) async fn list(
     let mut tx = scoped_tx(&state.pool, actor, Permission::ImportRegister).await?;
     let rows = store::list(&mut tx, pattern.as_deref(), paging.after()?, paging.rows()).await?;
     let page = paging.page(rows, |row| (row.created_at, row.id), |row| row)?;
+    let names = authors(state, &page.items).await?;
     let mut items = Vec::with_capacity(page.items.len());
     for row in &page.items {
-        items.push(view(state, &mut tx, row).await?);
+        items.push(view(state, &mut tx, row, &names).await?);
     }
     Ok(Page {
         items,
@@ -88,6 +102,7 @@ pub(super) async fn view(
     state: &AppState,
     tx: &mut PgConnection,
     row: &ImportRow,
+    names: &HashMap<UserId, String>,
 ) -> ApiResult<ImportView> {
     let meta = Sealer::of(state, row).await?.open_meta(row)?;
     let declared = records::record_type(&row.record_type).ok_or_else(not_found)?;
@@ -115,6 +130,10 @@ pub(super) async fn view(
         same_as: store::same_file(tx, row).await?,
         failure: row.failure.clone(),
         created_by: row.created_by,
+        created_by_name: names
+            .get(&UserId(row.created_by))
+            .cloned()
+            .unwrap_or_default(),
         created_at: row.created_at,
         finished_at: row.finished_at,
         version: row.version,
@@ -150,4 +169,29 @@ pub(super) fn template(record_type: &str) -> ApiResult<Vec<u8>> {
     writer
         .into_inner()
         .map_err(|error| ApiError::internal(anyhow::anyhow!("{error}")))
+}
+
+/// The fields that columns of a record type's file may go to: its own, then those of a resident's tie to a place.
+pub(super) fn fields(record_type: &str) -> ApiResult<Vec<ImportField>> {
+    let declared = super::upload::check_type(record_type)?;
+    let ties = (declared.name == "resident")
+        .then(|| records::record_type("residence"))
+        .flatten();
+    // A name that both have means the record's own.
+    let tied = ties
+        .into_iter()
+        .flat_map(records::RecordType::offered)
+        .filter(|field| declared.named(&field.name).is_none())
+        .map(|field| (field, false));
+    let own = declared.offered().map(|field| (field, field.required));
+    Ok(own
+        .chain(tied)
+        .filter_map(|(field, required)| {
+            Some(ImportField {
+                field: field.name.clone(),
+                label: field.import.first()?.clone(),
+                required,
+            })
+        })
+        .collect())
 }

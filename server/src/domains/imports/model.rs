@@ -249,6 +249,25 @@ pub struct TemplateQuery {
     pub record_type: String,
 }
 
+/// Which rows of the result to give.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ResultQuery {
+    /// With this verdict; all, unless told.
+    pub verdict: Option<String>,
+}
+
+/// A field that a column may go to.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ImportField {
+    /// Its name, as `PUT …/mapping` takes it.
+    pub field: String,
+    /// Its head in the template.
+    pub label: String,
+    /// A file without it can't be taken in.
+    pub required: bool,
+}
+
 /// Which columns go to which fields.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -298,6 +317,8 @@ pub struct ImportView {
     pub failure: Option<String>,
     /// Who brought it in.
     pub created_by: Uuid,
+    /// That person's name.
+    pub created_by_name: String,
     /// When.
     pub created_at: DateTime<Utc>,
     /// When the last step ended.

@@ -9,7 +9,8 @@ use doorstep_core::ids::ImportId;
 use uuid::Uuid;
 
 use super::model::{
-    ImportQuery, ImportView, RowQuery, RowView, SetMapping, TemplateQuery, UploadQuery,
+    ImportField, ImportQuery, ImportView, ResultQuery, RowQuery, RowView, SetMapping,
+    TemplateQuery, UploadQuery,
 };
 use super::{list, rows, table, upload};
 use crate::domains::auth::Actor;
@@ -140,17 +141,18 @@ pub async fn list_import_rows(
     ))
 }
 
-/// The rows as they were read, with what each came to, as CSV.
+/// The rows as they were read, with what each came to, as CSV; all, or those of one verdict to be mended.
 #[utoipa::path(get, path = "/api/imports/{import_id}/result.csv", tag = "imports",
-    operation_id = "export_import_result", params(("import_id" = Uuid, Path)),
+    operation_id = "export_import_result", params(("import_id" = Uuid, Path), ResultQuery),
     extensions(("x-access" = json!("register.import"))),
     responses((status = 200, content_type = "text/csv", body = String)))]
 pub async fn export_import_result(
     State(state): State<AppState>,
     actor: Actor,
     Segment(id): Segment<Uuid>,
+    Params(query): Params<ResultQuery>,
 ) -> ApiResult<Response> {
-    let file = rows::result_file(&state, &actor, ImportId(id)).await?;
+    let file = rows::result_file(&state, &actor, ImportId(id), query).await?;
     Ok(csv_file("import-result.csv", file))
 }
 
@@ -167,6 +169,18 @@ pub async fn show_import_template(
         "template.csv",
         list::template(&query.record_type)?,
     ))
+}
+
+/// The fields that columns of a file for residents or houses may go to, in the order of the form.
+#[utoipa::path(get, path = "/api/import-templates/fields", tag = "imports", operation_id = "list_import_fields",
+    params(TemplateQuery),
+    extensions(("x-access" = json!("register.import")), ("x-scope" = json!("whole"))),
+    responses((status = 200, body = [ImportField])))]
+pub async fn list_import_fields(
+    _: Actor,
+    Params(query): Params<TemplateQuery>,
+) -> ApiResult<Json<Vec<ImportField>>> {
+    Ok(Json(list::fields(&query.record_type)?))
 }
 
 fn csv_file(name: &str, bytes: Vec<u8>) -> Response {

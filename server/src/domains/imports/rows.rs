@@ -7,7 +7,7 @@ use doorstep_core::records::{self, split_key};
 use doorstep_core::rights::Permission;
 
 use super::list::find_import;
-use super::model::{ImportRow, Meta, RowBody, RowQuery, RowRow, RowView, Verdict};
+use super::model::{ImportRow, Meta, ResultQuery, RowBody, RowQuery, RowRow, RowView, Verdict};
 use super::store;
 use crate::domains::auth::{Actor, scoped_tx};
 use crate::error::{ApiError, ApiResult, Problems};
@@ -99,21 +99,13 @@ pub(super) async fn list_rows(
         limit: query.limit,
         cursor: query.cursor,
     };
-    let verdict = query.verdict.as_deref().map(Verdict::from_code);
-    let mut problems = Problems::default();
-    problems.require(
-        !matches!(verdict, Some(None)),
-        "verdict",
-        "unknown_verdict",
-        "没有这种结果，请从列表中选择",
-    );
-    problems.finish()?;
+    let verdict = check_verdict(query.verdict.as_deref())?;
     let mut tx = scoped_tx(&state.pool, actor, Permission::ImportRegister).await?;
     let import = find_import(&mut tx, actor, id).await?;
     let rows = store::rows_of(
         &mut tx,
         id.0,
-        verdict.flatten().map(Verdict::code),
+        verdict.map(Verdict::code),
         query.warnings.unwrap_or(false),
         paging.after()?.unwrap_or(0),
         paging.rows(),
@@ -131,6 +123,20 @@ pub(super) async fn list_rows(
         items,
         next: page.next,
     })
+}
+
+/// The verdict of a code; none: any.
+fn check_verdict(code: Option<&str>) -> ApiResult<Option<Verdict>> {
+    let verdict = code.map(Verdict::from_code);
+    let mut problems = Problems::default();
+    problems.require(
+        !matches!(verdict, Some(None)),
+        "verdict",
+        "unknown_verdict",
+        "没有这种结果，请从列表中选择",
+    );
+    problems.finish()?;
+    Ok(verdict.flatten())
 }
 
 fn view(import: &ImportRow, row: &RowRow, body: RowBody) -> RowView {
@@ -167,7 +173,9 @@ pub(super) async fn result_file(
     state: &AppState,
     actor: &Actor,
     id: ImportId,
+    query: ResultQuery,
 ) -> ApiResult<Vec<u8>> {
+    let verdict = check_verdict(query.verdict.as_deref())?.map(Verdict::code);
     let mut tx = scoped_tx(&state.pool, actor, Permission::ImportRegister).await?;
     let import = find_import(&mut tx, actor, id).await?;
     let sealer = Sealer::of(state, &import).await?;
@@ -178,7 +186,7 @@ pub(super) async fn result_file(
     writer.write_record(&heads).map_err(ApiError::internal)?;
     let mut after = 0;
     loop {
-        let rows = store::rows_of(&mut tx, id.0, None, false, after, CHUNK).await?;
+        let rows = store::rows_of(&mut tx, id.0, verdict, false, after, CHUNK).await?;
         let Some(last) = rows.last() else { break };
         after = last.row;
         for row in &rows {

@@ -35,6 +35,12 @@ pub(super) fn read(bytes: &[u8]) -> ApiResult<Table> {
             "文件超过 32 MB，请分成几个文件导入",
         ));
     }
+    if let Some(kind) = no_table(bytes) {
+        return Err(refused(
+            "not_a_table",
+            &format!("这是{kind}，不是表格。请在原来的系统里导出 CSV 或 Excel，再选择那个文件"),
+        ));
+    }
     let lines = if bytes.starts_with(b"PK\x03\x04") {
         check_archive(bytes)?;
         workbook(bytes)?
@@ -48,6 +54,33 @@ pub(super) fn read(bytes: &[u8]) -> ApiResult<Table> {
 
 fn refused(code: &str, message: &str) -> ApiError {
     ApiError::field("file", code, message)
+}
+
+/// What a file is that is no table, whatever its name says; told by its first bytes.
+fn no_table(bytes: &[u8]) -> Option<&'static str> {
+    const KINDS: [(&[u8], &str); 8] = [
+        (b"%PDF", " PDF 文件"),
+        (b"\x89PNG", "图片"),
+        (b"\xff\xd8\xff", "图片"),
+        (b"GIF8", "图片"),
+        (b"{\\rtf", "文字文档"),
+        (b"Rar!", "压缩包"),
+        (b"7z\xbc\xaf\x27\x1c", "压缩包"),
+        (b"\x1f\x8b", "压缩包"),
+    ];
+    let named = KINDS.iter().find(|(mark, _)| bytes.starts_with(mark));
+    let is_page = || {
+        let start: Vec<u8> = bytes
+            .iter()
+            .skip_while(|byte| byte.is_ascii_whitespace())
+            .take(14)
+            .map(u8::to_ascii_lowercase)
+            .collect();
+        start.starts_with(b"<html") || start.starts_with(b"<!doctype html")
+    };
+    named
+        .map(|(_, kind)| *kind)
+        .or_else(|| is_page().then_some("网页"))
 }
 
 fn table(lines: Vec<(i32, Vec<String>)>) -> ApiResult<Table> {
@@ -269,6 +302,8 @@ mod tests {
         assert_eq!(code("姓名\n".as_bytes()), "no_rows");
         assert_eq!(code(&[0xff, 0x80, 0x80, 0xff]), "encoding");
         assert_eq!(code(b"PK\x03\x04nothing"), "workbook");
+        assert_eq!(code(b"%PDF-1.7\n1 0 obj"), "not_a_table");
+        assert_eq!(code(b"\n<!DOCTYPE html><table>"), "not_a_table");
         assert_eq!(code(&[0xd0, 0xcf, 0x11, 0xe0, 1, 2]), "workbook");
         assert_eq!(code(&vec![b'a'; LARGEST + 1]), "file_too_large");
     }

@@ -9,7 +9,7 @@ use doorstep_core::rights::Permission;
 use serde_json::json;
 use sqlx::PgConnection;
 
-use super::list::{check_area, find_import, view};
+use super::list::{authors, check_area, find_import, view};
 use super::model::{ImportRow, ImportView, Meta, Options, RowBody, SetMapping, UploadQuery};
 use super::rows::Sealer;
 use super::store::{self, NewImport};
@@ -105,7 +105,8 @@ pub(super) async fn upload(
     let row = store::find(&mut tx, id.0)
         .await?
         .ok_or_else(|| ApiError::not_found("这次导入"))?;
-    let view = view(state, &mut tx, &row).await?;
+    let names = authors(state, std::slice::from_ref(&row)).await?;
+    let view = view(state, &mut tx, &row, &names).await?;
     let detail =
         json!({ "type": declared.name, "rows": rows.len(), "digest": hex::encode(digest) });
     audit::record(
@@ -291,7 +292,8 @@ async fn finish(
     let row = store::find(&mut tx, id.0)
         .await?
         .ok_or_else(|| ApiError::not_found("这次导入"))?;
-    let view = view(state, &mut tx, &row).await?;
+    let names = authors(state, std::slice::from_ref(&row)).await?;
+    let view = view(state, &mut tx, &row, &names).await?;
     let tx_ref: &mut PgConnection = &mut tx;
     audit::record(tx_ref, entry(state, actor, action, &row)?).await?;
     tx.commit().await?;

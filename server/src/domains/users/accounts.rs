@@ -58,7 +58,7 @@ pub async fn create_user(
     let row = require_user(&mut tx, id).await?;
     tx.commit().await?;
     Ok(UserCreated {
-        user: view(state, &row).await?,
+        user: view(state, actor, row).await?,
         temporary_password,
     })
 }
@@ -116,7 +116,7 @@ pub(super) async fn update_user(
     audit::record(&mut tx, entry).await?;
     tx.commit().await?;
     state.live.tell(Notice::RightsChanged(id));
-    view(state, &row).await
+    view(state, actor, row).await
 }
 
 /// Gives a user below the actor a new temporary password, and ends all sessions.
@@ -136,7 +136,7 @@ pub(super) async fn reset_password(
     audit::record(&mut tx, entry).await?;
     tx.commit().await?;
     Ok(UserCreated {
-        user: view(state, &row).await?,
+        user: view(state, actor, row).await?,
         temporary_password,
     })
 }
@@ -198,12 +198,8 @@ pub async fn list_users(
     let rows = store::list(&mut tx, &filter).await?;
     drop(tx);
     let page = paging.page(rows, |row| row.id, |row| row)?;
-    let mut items = Vec::with_capacity(page.items.len());
-    for row in &page.items {
-        items.push(view(state, row).await?);
-    }
     Ok(Page {
-        items,
+        items: views(state, actor, page.items).await?,
         next: page.next,
     })
 }
@@ -212,7 +208,7 @@ pub async fn list_users(
 pub(super) async fn show_user(state: &AppState, actor: &Actor, id: UserId) -> ApiResult<UserView> {
     let row = find_user(state, actor, Permission::ReadUsers, id).await?;
     actor.trail.note_area(row.area_code);
-    view(state, &row).await
+    view(state, actor, row).await
 }
 
 /// The account of a login (lower case), if there is one. Works in any transaction that sees it.
@@ -292,16 +288,40 @@ fn require_other(actor: &Actor, id: UserId) -> ApiResult<()> {
     Ok(())
 }
 
-async fn view(state: &AppState, row: &UserRow) -> ApiResult<UserView> {
-    Ok(UserView {
-        id: row.id,
-        login: row.login.clone(),
-        name: name::open(state, row).await?,
-        area: row.area_code,
-        status: row.status(),
-        version: row.version,
-        created_at: row.created_at,
-    })
+async fn view(state: &AppState, actor: &Actor, row: UserRow) -> ApiResult<UserView> {
+    let views = views(state, actor, vec![row]).await?;
+    let first = views.into_iter().next();
+    first.ok_or_else(|| ApiError::not_found("这个用户"))
+}
+
+/// Users as the actor sees them: with their roles, and what the actor may do about them.
+async fn views(state: &AppState, actor: &Actor, rows: Vec<UserRow>) -> ApiResult<Vec<UserView>> {
+    let ids: Vec<uuid::Uuid> = rows.iter().map(|row| row.id).collect();
+    let logins: Vec<&str> = rows.iter().map(|row| row.login.as_str()).collect();
+    let mut tx = system_tx(&state.pool).await?;
+    let held = grants::in_force_of_all(state, &mut tx, &ids).await?;
+    let locked = auth::service::locked_out(state, &mut tx, &logins).await?;
+    drop(tx);
+    let mut views = Vec::with_capacity(rows.len());
+    for row in rows {
+        let theirs: &[super::model::Grant] = held.get(&UserId(row.id)).map_or(&[], Vec::as_slice);
+        let below =
+            actor.user.0 != row.id && actor.why(Permission::ManageUsers, &row.area_code).is_some();
+        views.push(UserView {
+            name: name::open(state, &row).await?,
+            status: row.status(),
+            roles: theirs.iter().map(Into::into).collect(),
+            locked_until: locked.get(&row.login).copied(),
+            manageable: below && authority::require_above(actor, theirs).is_ok(),
+            resettable: below && authority::require_could_grant_all(actor, theirs).is_ok(),
+            id: row.id,
+            login: row.login,
+            area: row.area_code,
+            version: row.version,
+            created_at: row.created_at,
+        });
+    }
+    Ok(views)
 }
 
 /// Makes a typed text mean itself in a LIKE pattern.

@@ -1,5 +1,7 @@
 //! Grants: give, take back, list, and what they add up to.
 
+use std::collections::HashMap;
+
 use chrono::NaiveDate;
 use doorstep_core::ids::{AreaCode, UserId};
 use doorstep_core::rights::{Permission, Role};
@@ -7,7 +9,7 @@ use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::accounts::find_user;
+use super::accounts::{self, find_user};
 use super::authority;
 use super::fields::check_area;
 use super::model::{Grant, GrantRole, GrantRow, GrantState, GrantView, RightView, UserStatus};
@@ -102,7 +104,8 @@ pub async fn grant_role(
     audit::record(&mut tx, entry).await?;
     tx.commit().await?;
     state.live.tell(Notice::RightsChanged(user));
-    Ok(view(state, &row))
+    let names = accounts::names(state, &givers(std::slice::from_ref(&row))).await?;
+    Ok(view(state, actor, &row, &names))
 }
 
 /// Takes a grant back.
@@ -157,7 +160,18 @@ pub async fn list_grants(
     actor.trail.note_area(row.area_code);
     let mut tx = system_tx(&state.pool).await?;
     let rows = store::grants_of(&mut tx, user.0).await?;
-    Ok(rows.iter().map(|row| view(state, row)).collect())
+    drop(tx);
+    let names = accounts::names(state, &givers(&rows)).await?;
+    Ok(rows
+        .iter()
+        .map(|row| view(state, actor, row, &names))
+        .collect())
+}
+
+fn givers(rows: &[GrantRow]) -> Vec<UserId> {
+    rows.iter()
+        .filter_map(|row| row.granted_by.map(UserId))
+        .collect()
 }
 
 /// What a user may do, where, and through which grant.
@@ -214,6 +228,20 @@ pub(super) async fn in_force(
 ) -> ApiResult<Vec<Grant>> {
     let rows = store::live_grants_of(tx, user.0).await?;
     Ok(rows.iter().filter_map(|row| sound(state, row)).collect())
+}
+
+/// The grants of several users that hold today, by user.
+pub(super) async fn in_force_of_all(
+    state: &AppState,
+    tx: &mut PgConnection,
+    users: &[Uuid],
+) -> ApiResult<HashMap<UserId, Vec<Grant>>> {
+    let rows = store::live_grants_of_all(tx, users).await?;
+    let mut held: HashMap<UserId, Vec<Grant>> = HashMap::new();
+    for grant in rows.iter().filter_map(|row| sound(state, row)) {
+        held.entry(grant.user).or_default().push(grant);
+    }
+    Ok(held)
 }
 
 pub(super) async fn live_of_role(
@@ -284,7 +312,16 @@ fn state_of(state: &AppState, row: &GrantRow) -> GrantState {
     }
 }
 
-fn view(state: &AppState, row: &GrantRow) -> GrantView {
+fn view(
+    state: &AppState,
+    actor: &Actor,
+    row: &GrantRow,
+    names: &HashMap<UserId, String>,
+) -> GrantView {
+    let worth = state_of(state, row);
+    let theirs = (row.role.parse(), row.area_code.parse());
+    let reached =
+        matches!(theirs, (Ok(role), Ok(area)) if authority::may_grant(actor, role, &area));
     GrantView {
         id: row.id,
         user: row.user_id,
@@ -296,8 +333,12 @@ fn view(state: &AppState, row: &GrantRow) -> GrantView {
         area: row.area_code.clone(),
         ends_on: row.ends_on,
         granted_by: row.granted_by,
+        granted_by_name: row
+            .granted_by
+            .and_then(|id| names.get(&UserId(id)).cloned()),
         granted_at: row.granted_at,
-        state: state_of(state, row),
+        state: worth,
+        revocable: reached && worth == GrantState::InForce && row.user_id != actor.user.0,
     }
 }
 

@@ -160,6 +160,47 @@ pub struct UserView {
     pub version: i32,
     /// When it was created.
     pub created_at: DateTime<Utc>,
+    /// Roles that hold now.
+    pub roles: Vec<HeldRole>,
+    /// Locked out by failed tries to sign in, until then.
+    pub locked_until: Option<DateTime<Utc>>,
+    /// Whether the caller may change, close or unlock the account.
+    pub manageable: bool,
+    /// Whether the caller may set a new password: to do so is to become the user.
+    pub resettable: bool,
+}
+
+/// A role that a user holds.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct HeldRole {
+    /// Role's code.
+    pub role: &'static str,
+    /// Role's name.
+    pub label: &'static str,
+    /// Where: this area and all below it.
+    #[schema(value_type = String)]
+    pub area: AreaCode,
+    /// The last day on which it holds.
+    pub ends_on: Option<NaiveDate>,
+}
+
+impl From<&Grant> for HeldRole {
+    fn from(grant: &Grant) -> Self {
+        Self {
+            role: grant.role.code(),
+            label: grant.role.label(),
+            area: grant.area,
+            ends_on: grant.ends_on,
+        }
+    }
+}
+
+/// Where roles are to be given.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct RoleQuery {
+    /// Says of each role whether the caller may give it in this area.
+    pub area: Option<String>,
 }
 
 /// Which users to list.
@@ -223,10 +264,14 @@ pub struct GrantView {
     pub ends_on: Option<NaiveDate>,
     /// Who gave it; none: the command line.
     pub granted_by: Option<Uuid>,
+    /// That person's name.
+    pub granted_by_name: Option<String>,
     /// When.
     pub granted_at: DateTime<Utc>,
     /// What it is worth now.
     pub state: GrantState,
+    /// Whether the caller may take it back.
+    pub revocable: bool,
 }
 
 /// One thing a user may do, where, and through which grant.

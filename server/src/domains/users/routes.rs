@@ -11,11 +11,12 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::model::{
-    CreateUser, GrantRole, GrantView, RightView, UpdateUser, UserCreated, UserQuery, UserView,
+    CreateUser, GrantRole, GrantView, RightView, RoleQuery, UpdateUser, UserCreated, UserQuery,
+    UserView,
 };
-use super::{accounts, grants};
+use super::{accounts, authority, fields, grants};
 use crate::domains::auth::Actor;
-use crate::error::ApiResult;
+use crate::error::{ApiResult, Problems};
 use crate::http::{Body, Page, Params, Segment, etag};
 use crate::state::AppState;
 
@@ -170,13 +171,24 @@ pub struct RoleView {
     pub label: &'static str,
     /// Codes of what it may do.
     pub permissions: Vec<&'static str>,
+    /// Whether the caller may give and take it in the area asked about; none: no area was given.
+    pub grantable: Option<bool>,
 }
 
-/// Every role with what it may do.
-#[utoipa::path(get, path = "/api/roles", tag = "users", operation_id = "list_roles",
+/// Every role with what it may do, and whether the caller may give it in an area.
+#[utoipa::path(get, path = "/api/roles", tag = "users", operation_id = "list_roles", params(RoleQuery),
     extensions(("x-access" = json!("signed_in"))),
     responses((status = 200, body = [RoleView])))]
-pub async fn list_roles(_: Actor) -> Json<Vec<RoleView>> {
+pub async fn list_roles(
+    actor: Actor,
+    Params(query): Params<RoleQuery>,
+) -> ApiResult<Json<Vec<RoleView>>> {
+    let mut problems = Problems::default();
+    let area = query
+        .area
+        .as_deref()
+        .and_then(|area| fields::check_area(&mut problems, area));
+    problems.finish()?;
     let roles = Role::ALL.iter().filter(|role| **role != Role::Server);
     let permissions = |role: &Role| {
         Permission::ALL
@@ -185,13 +197,13 @@ pub async fn list_roles(_: Actor) -> Json<Vec<RoleView>> {
             .map(|p| p.code())
             .collect()
     };
-    Json(
-        roles
-            .map(|role| RoleView {
-                role: role.code(),
-                label: role.label(),
-                permissions: permissions(role),
-            })
-            .collect(),
-    )
+    let views = roles.map(|role| RoleView {
+        role: role.code(),
+        label: role.label(),
+        permissions: permissions(role),
+        grantable: area
+            .as_ref()
+            .map(|area| authority::may_grant(&actor, *role, area)),
+    });
+    Ok(Json(views.collect()))
 }

@@ -24,6 +24,8 @@ const GRANTS_OF: &str = "SELECT id, user_id, role, area_code::text, ends_on, gra
      revoked_at, tag FROM grants WHERE user_id = $1 ORDER BY granted_at, id";
 const LIVE_GRANTS_OF: &str = "SELECT id, user_id, role, area_code::text, ends_on, granted_by, granted_at, revoked_by, \
      revoked_at, tag FROM grants WHERE user_id = $1 AND revoked_at IS NULL ORDER BY granted_at, id";
+const LIVE_GRANTS_OF_ALL: &str = "SELECT id, user_id, role, area_code::text, ends_on, granted_by, granted_at, \
+     revoked_by, revoked_at, tag FROM grants WHERE user_id = ANY ($1) AND revoked_at IS NULL ORDER BY granted_at, id";
 const GRANT_BY_ID: &str = "SELECT id, user_id, role, area_code::text, ends_on, granted_by, granted_at, revoked_by, \
      revoked_at, tag FROM grants WHERE id = $1";
 const LIVE_GRANTS_OF_ROLE: &str = "SELECT id, user_id, role, area_code::text, ends_on, granted_by, granted_at, \
@@ -140,6 +142,16 @@ pub(super) async fn live_grants_of(
 ) -> sqlx::Result<Vec<GrantRow>> {
     sqlx::query_as(LIVE_GRANTS_OF)
         .bind(user)
+        .fetch_all(tx)
+        .await
+}
+
+pub(super) async fn live_grants_of_all(
+    tx: &mut PgConnection,
+    users: &[Uuid],
+) -> sqlx::Result<Vec<GrantRow>> {
+    sqlx::query_as(LIVE_GRANTS_OF_ALL)
+        .bind(users)
         .fetch_all(tx)
         .await
 }

@@ -1,0 +1,95 @@
+// The audit log: found by what is known of a deed, read, taken out, and verified.
+import { readFileSync } from 'node:fs'
+import { enter, expect, test } from './test'
+import { COMMITTEE } from './town'
+
+test('the auditor finds a deed by person and action, and reads it', async ({ page, town }) => {
+  const person = await town.person('watched.one', '被查', 'collector')
+  await enter(page, town, town.people.auditor, `/audit?subject=${person.id}`)
+  const table = page.getByRole('table', { name: '审计记录' })
+  await expect(table).toContainText('授予角色')
+  await expect(table).toContainText('新建用户')
+  await page.getByRole('combobox', { name: '做了什么' }).click()
+  await page.getByRole('combobox', { name: '做了什么' }).fill('授予')
+  await page.getByRole('option', { name: '授予角色' }).click()
+  await expect(table.locator('tbody tr')).toHaveCount(1)
+  await expect(table.locator('tbody tr')).toContainText('区划管理员')
+  await page.keyboard.press('Escape')
+  await page.locator('main').focus()
+  await page.keyboard.press('j')
+  await page.keyboard.press('Enter')
+  const entry = page.getByRole('dialog', { name: /^第 .* 条记录$/ })
+  await expect(entry).toContainText('"role": "collector"')
+  await expect(entry).toContainText('grant_role')
+  await expect(entry).toContainText(person.id)
+  await entry.getByRole('button', { name: '这个人的其他记录' }).click()
+  await expect(page).toHaveURL(new RegExp(`user=${town.people.areas.id}`))
+  await expect(table.locator('tbody tr').nth(1)).toBeVisible()
+})
+
+test('days of the search are days of Shanghai, the last one whole', async ({ page, town }) => {
+  const day = new Intl.DateTimeFormat('sv-SE', { timeZone: 'Asia/Shanghai' }).format(new Date())
+  await enter(page, town, town.people.auditor, `/audit?from=${day}&until=${day}&action=sign_in`)
+  await expect(page.getByRole('table', { name: '审计记录' }).locator('tbody tr').first()).toContainText('登录控制台')
+  await page.goto(`${town.url}/audit?from=2001-01-01&until=2001-01-02`)
+  await expect(page.getByText('没有符合条件的记录')).toBeVisible()
+})
+
+test('the log is taken out as a table and as lines, as it was searched', async ({ page, town }) => {
+  await town.ask(town.people.zhou, 'GET', `/api/devices?area=${COMMITTEE}`)
+  await enter(page, town, town.people.auditor, `/audit?user=${town.people.zhou.id}&action=list_devices`)
+  await expect(page.getByRole('table', { name: '审计记录' }).locator('tbody tr').first()).toBeVisible()
+  for (const [entry, ending] of [
+    ['导出为 CSV 表格', 'csv'],
+    ['导出为 JSON（每行一条）', 'jsonl'],
+  ] as const) {
+    await page.getByRole('button', { name: '导出' }).click()
+    const [download] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('menuitem', { name: entry }).click(),
+    ])
+    expect(download.suggestedFilename()).toMatch(new RegExp(`\\.${ending}$`))
+    const text = readFileSync(await download.path(), 'utf8')
+    expect(text).toContain(town.people.zhou.id)
+    expect(text).not.toContain('sign_in')
+    if (ending === 'jsonl') {
+      const first = JSON.parse(text.split('\n')[0] ?? '') as Record<string, unknown>
+      expect(first['user_name']).toBe('周敏')
+    }
+  }
+})
+
+test('the whole log is verified, and the result stays while one looks elsewhere', async ({ page, town }) => {
+  await town.ask(town.people.auditor, 'POST', '/api/audit/signatures')
+  await enter(page, town, town.people.auditor, '/audit')
+  await page.getByRole('button', { name: '核验日志' }).click()
+  await expect(page.getByText('日志完整')).toBeVisible()
+  await expect(page.getByText(/核对了 [\d,]+ 条记录和 \d+ 个签名/)).toBeVisible()
+  await page.getByRole('link', { name: '工作台' }).click()
+  await expect(page.getByRole('heading', { name: '工作台' })).toBeVisible()
+  await page.getByRole('link', { name: '审计日志' }).click()
+  await expect(page.getByText('日志完整')).toBeVisible()
+})
+
+test('a log of many steps shows how far it is, and a broken one names its entry', async ({ page, town }) => {
+  let steps = 0
+  const hash = '0'.repeat(64)
+  let go: () => void = () => undefined
+  const wait = new Promise<void>(resolve => (go = resolve))
+  await page.route('**/api/audit/verify?*', async route => {
+    const after = Number(new URL(route.request().url()).searchParams.get('after') ?? 0)
+    steps++
+    if (after === 20_000) await wait
+    const fault = after >= 40_000 ? { fault: 'altered', seq: 41_234 } : null
+    const entries = fault ? 41_233 : after + 20_000
+    await route.fulfill({ json: { entries, head: 50_000, hash, signatures: 0, fault } })
+  })
+  await enter(page, town, town.people.auditor, '/audit')
+  await page.getByRole('button', { name: '核验日志' }).click()
+  await expect(page.getByText('已核对 20,000 条，共 50,000 条')).toBeVisible()
+  await page.getByRole('link', { name: '工作台' }).click()
+  go()
+  await page.getByRole('link', { name: '审计日志' }).click()
+  await expect(page.getByRole('alert')).toContainText('第 41,234 条记录的内容与写入时不同')
+  expect(steps).toBe(3)
+})
