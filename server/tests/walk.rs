@@ -393,7 +393,9 @@ async fn each_role_reads_what_it_may_in_its_own_area() {
             let whole_city =
                 ["verify_audit", "list_audit_signatures"].contains(&operation.id.as_str());
             let expected = match role.may(permission) && !whole_city {
-                true if ["fetch_bundle", "show_police_photo"].contains(&operation.id.as_str()) => 404,
+                true if ["fetch_bundle", "show_police_photo"].contains(&operation.id.as_str()) => {
+                    404
+                }
                 true => 200,
                 false => 403,
             };

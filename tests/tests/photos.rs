@@ -92,7 +92,8 @@ async fn a_devices_photo_arrives_after_its_connection_was_cut() {
     let person = server.person(Role::Collector, VILLAGE).await.unwrap();
     let other = server.person(Role::Collector, VILLAGE).await.unwrap();
     let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-    let sender = town::phone::light(&through, &owner(&person, &direct), folders[0].path());
+    let owned = owner(&person, &direct);
+    let sender = town::phone::light(&through, &owned, folders[0].path());
     let sender = sender.await.unwrap();
     let fields: Fields = [("name", "叶海思"), ("sex", "1"), ("population_kind", "01")]
         .map(|(key, value)| (key.to_owned(), value.into()))
@@ -140,7 +141,8 @@ async fn a_devices_photo_arrives_after_its_connection_was_cut() {
     assert_eq!(whole.body[0]["state"], "arrived", "{}", whole.body);
     assert_eq!(whole.body[0]["digest"], Value::from(digest.as_str()));
 
-    let reader = town::phone::light(&direct, &owner(&other, &direct), folders[1].path());
+    let owned = owner(&other, &direct);
+    let reader = town::phone::light(&direct, &owned, folders[1].path());
     let reader = reader.await.unwrap();
     reader.sync_once().await.unwrap();
     let named = reader.record(resident).unwrap().registers;
