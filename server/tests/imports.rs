@@ -225,7 +225,7 @@ async fn a_dry_run_says_what_each_row_comes_to_and_writes_nothing() {
     );
     let id = checked["id"].as_str().unwrap();
     let wrong = format!("/api/imports/{id}/result.csv?verdict=error");
-    let wrong = get(&server, &supervisor, &wrong).await;
+    let wrong = server.get(&supervisor, &wrong).await.unwrap();
     let lines: Vec<&str> = wrong.as_str().unwrap().lines().collect();
     let numbers: Vec<&str> = lines[1..]
         .iter()
