@@ -1,4 +1,4 @@
-// Words of whatever shows a record: its facts, editing, history, visits.
+// Words of whatever shows a record: its facts, editing, history, photos, visits.
 import type { Purpose } from '@/api/schema'
 
 export const records = {
@@ -102,6 +102,18 @@ export const records = {
   visits: '走访',
   visitsEmpty: '还没有走访记录',
   visitsHint: '采集员上门走访后，记录会自动出现在这里。',
+
+  // Photos
+  photos: '照片',
+  photosEmpty: '没有照片',
+  photosHint: '采集员在手机上拍摄后，照片会自动传到这里。',
+  photosMasked: '人像等照片需要说明目的才能查看。',
+  revealPhotos: '查看人像照片',
+  photoMasked: '需说明目的',
+  photoOnPhone: '还在采集员的手机上，手机联网后会自动传来',
+  photoArriving: (percent: number) => `正在上传，已到 ${percent}%`,
+  photoLoading: '正在加载…',
+  enlarge: (label: string) => `放大：${label}`,
 
   // Lists
   columns: '显示列',
