@@ -685,9 +685,14 @@ async fn what_an_administrator_may_do_about_a_user_is_said_beside_the_user() {
     for (area, expected) in [
         (
             VILLAGE,
-            vec!["collector", "supervisor", "area_administrator"],
+            vec![
+                "collector",
+                "supervisor",
+                "police_liaison",
+                "area_administrator",
+            ],
         ),
-        (STREET, vec!["collector", "supervisor"]),
+        (STREET, vec!["collector", "supervisor", "police_liaison"]),
         (OTHER_VILLAGE, vec![]),
     ] {
         let roles = get(format!("/api/roles?area={area}")).await;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use doorstep_client::{Event, Kind};
 use doorstep_core::ids::{RecordId, ScopeId};
+use doorstep_core::protocol::digest::ScopeDigest;
 use doorstep_core::store::{DeviceStore, ListQuery};
 use doorstep_core::value::Fields;
 use fake::{Fake, TestDevice, area, resident};
@@ -37,13 +38,16 @@ fn names(device: &TestDevice) -> Vec<(RecordId, Fields)> {
 /// Everything sent, and the scope as the server has it.
 fn assert_level(fake: &Fake, device: &TestDevice) {
     assert_eq!(device.unsent().unwrap().items, 0);
-    let scopes = device.read(DeviceStore::scopes).unwrap();
-    let (_, cursor) = scopes
-        .into_iter()
-        .find(|(scope, _)| *scope == ScopeId::Area(area()))
-        .unwrap();
-    assert_eq!(cursor.digest, fake.world().digest());
+    assert_eq!(scope_digest(device), fake.world().digest());
     assert_eq!(fake.world().doubled, []);
+}
+
+fn scope_digest(device: &TestDevice) -> ScopeDigest {
+    let scopes = device.read(DeviceStore::scopes).unwrap();
+    let area = scopes
+        .into_iter()
+        .find(|(scope, _)| *scope == ScopeId::Area(area()));
+    area.unwrap().1.digest
 }
 
 fn edits(device: &TestDevice, count: usize) {
@@ -232,6 +236,15 @@ async fn live_devices_see_each_other_and_come_back_after_a_cut() {
         .expect("it is told");
     assert_eq!(two.states("message/").unwrap().len(), 1);
     one.set_open_record(Some(names(&one)[0].0));
+    // What one sent last is confirmed to it a moment after the other has it.
+    let level = async {
+        while scope_digest(&one) != fake.world().digest() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), level)
+        .await
+        .expect("it is level");
     stop_one.send(()).unwrap();
     stop_two.send(()).unwrap();
     running.0.await.unwrap().unwrap();

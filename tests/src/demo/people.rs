@@ -25,7 +25,7 @@ pub(super) fn picture(side: u32) -> anyhow::Result<Vec<u8>> {
     let mut grain = 7_u32;
     let image = image::RgbImage::from_fn(side, side, |x, y| {
         grain = grain.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        let noise = (grain >> 27) as u8;
+        let noise = (grain >> 25) as u8;
         image::Rgb([
             (x * 255 / side) as u8 ^ noise,
             (y * 255 / side) as u8 ^ noise,
