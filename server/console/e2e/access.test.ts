@@ -42,7 +42,8 @@ test('the first page loads less than 300 KB of script, and charts come later', a
     const sizes = await response.request().sizes()
     bytes += sizes.responseBodySize
     names.push(new URL(response.url()).pathname)
-    expect(response.headers()['content-encoding']).toBe('br')
+    // A file of a few bytes, which packing would make longer, goes as it is.
+    if (sizes.responseBodySize > 200) expect(response.headers()['content-encoding']).toBe('br')
     expect(response.headers()['cache-control']).toContain('immutable')
   })
   await page.goto(`${town.url}/sign-in`)
