@@ -122,25 +122,21 @@ impl Server {
         self.path().join("data").to_str().unwrap().to_owned()
     }
 
-    /// A collector with an enrolled device; gives the device's folder.
-    fn device(&self, login: &str) -> String {
+    /// A new user of the village; gives the first password.
+    fn user(&self, login: &str, name: &str, role: &str) -> String {
         let create = [
-            "users",
-            "create",
-            "--login",
-            login,
-            "--name",
-            "林朝霞",
-            "--area",
-            AREA,
-            "--role",
-            "collector",
+            "users", "create", "--login", login, "--name", name, "--area", AREA, "--role", role,
         ];
         let created = run(self.path(), &create, &[]);
-        let first = created["temporary_password"].as_str().unwrap();
+        created["temporary_password"].as_str().unwrap().to_owned()
+    }
+
+    /// A collector with an enrolled device; gives the device's folder.
+    fn device(&self, login: &str) -> String {
+        let first = self.user(login, "林朝霞", "collector");
         let dir = self.path().join(login).to_str().unwrap().to_owned();
         let secrets = [
-            ("DOORSTEP_PASSWORD", first),
+            ("DOORSTEP_PASSWORD", first.as_str()),
             ("DOORSTEP_NEW_PASSWORD", PASSWORD),
         ];
         let enroll = [
@@ -160,23 +156,10 @@ impl Server {
 
     /// A signed-in supervisor; gives the session's file.
     fn supervisor(&self, login: &str) -> String {
-        let create = [
-            "users",
-            "create",
-            "--login",
-            login,
-            "--name",
-            "何建华",
-            "--area",
-            AREA,
-            "--role",
-            "supervisor",
-        ];
-        let created = run(self.path(), &create, &[]);
-        let first = created["temporary_password"].as_str().unwrap();
+        let first = self.user(login, "何建华", "supervisor");
         let session = self.path().join(login).to_str().unwrap().to_owned();
         let secrets = [
-            ("DOORSTEP_PASSWORD", first),
+            ("DOORSTEP_PASSWORD", first.as_str()),
             ("DOORSTEP_NEW_PASSWORD", PASSWORD),
         ];
         let login = [
