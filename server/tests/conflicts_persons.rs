@@ -340,6 +340,38 @@ async fn two_persons_in_one_record_are_parted() {
 }
 
 #[tokio::test]
+async fn of_two_persons_the_one_who_stays_keeps_the_number() {
+    let server = TestServer::open_city().await.unwrap();
+    let supervisor = server.person(Role::Supervisor, VILLAGE).await.unwrap();
+    let (mut one, mut two) = (
+        server.phone(VILLAGE).await.unwrap(),
+        server.phone(VILLAGE).await.unwrap(),
+    );
+    let (resident, item) = one.resident("王小二", NUMBER).unwrap();
+    one.send(&server, vec![item]).await.unwrap();
+    two.learn(resident, &one);
+    for (phone, name) in [(&mut one, "王大"), (&mut two, "王二")] {
+        let edit = phone.edit(resident, &fields(&[("name", name)])).unwrap();
+        phone.send(&server, vec![edit]).await.unwrap();
+    }
+    let id = server.conflict_of(resident).await.unwrap();
+    let split = json!({ "action": "split", "keep": 0, "fields": { "birth_date": null } });
+    let reply = server.decide(&supervisor, id, split).await.unwrap();
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    let new = RecordId(reply.body["created"][0].as_str().unwrap().parse().unwrap());
+    assert_eq!(server_value(&server, new, "id_number").await, None);
+    assert_eq!(
+        server_value(&server, new, "birth_date").await,
+        None,
+        "taken out by the decider"
+    );
+    assert_eq!(
+        server_value(&server, resident, "id_number").await,
+        Some(NUMBER.into())
+    );
+}
+
+#[tokio::test]
 async fn a_decision_is_taken_back_within_a_day_unless_someone_edited_since() {
     let server = TestServer::open_city().await.unwrap();
     let supervisor = server.person(Role::Supervisor, VILLAGE).await.unwrap();

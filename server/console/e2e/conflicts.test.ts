@@ -1,6 +1,5 @@
 // The conflict queue, from two phones that disagree to two phones that agree.
-import type { Page } from '@playwright/test'
-import { enter, expect, test, watch } from './test'
+import { confirm, enter, expect, test, watch } from './test'
 import type { Town } from './town'
 
 interface Shown {
@@ -10,14 +9,6 @@ interface Shown {
 /** What a device shows of a record, as one text. */
 async function onDevice(town: Town, who: 'li' | 'wang', id: string): Promise<string> {
   return JSON.stringify((await town.device(who, 'show', id)) as Shown)
-}
-
-/** Confirms what the dialog says a decision comes to. */
-async function confirm(page: Page): Promise<void> {
-  await expect(page.getByRole('button', { name: '确认裁决' })).toBeFocused()
-  await page.keyboard.press('Enter')
-  await expect(page.locator('.el-message', { hasText: '已裁决' })).toBeVisible()
-  await expect(page.locator('[aria-modal=true]:visible')).toHaveCount(0)
 }
 
 test('a conflict is decided from the keyboard, and the phones show it', async ({ page, town }) => {
@@ -75,16 +66,6 @@ test('another value is written, and what is wrong with one is said', async ({ pa
   await confirm(page)
   await town.sync('wang')
   expect(await onDevice(town, 'wang', resident.id)).toContain('1961-05-06')
-})
-
-test('two records of one person are merged with m', async ({ page, town }) => {
-  const [one] = await town.twins('程思敏')
-  const conflict = await town.conflictOf(one)
-  await enter(page, town, town.people.zhou, `/conflicts/${conflict}`)
-  await expect(page.getByText('留下的档案').first()).toBeVisible()
-  await page.keyboard.press('m')
-  await expect(page.getByRole('dialog')).toContainText('并入留下的档案')
-  await confirm(page)
 })
 
 test('what is no conflict is dismissed with d, and asks nobody', async ({ page, town }) => {

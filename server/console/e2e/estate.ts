@@ -39,20 +39,7 @@ export function estate(town: Town): Promise<void> {
 async function build(town: Town): Promise<void> {
   const { he, areas } = town.people
   await town.ask(areas, 'POST', `/api/users/${he.id}/grants`, { role: 'supervisor', area: VILLAGE })
-  const query = `type=house&area=${VILLAGE}&name=estate.csv&then=check`
-  const made = await town.ask(he, 'POST', `/api/imports?${query}`, csv())
-  const path = `/api/imports/${String(made['id'])}`
-  const is = (status: string) => async () => (await town.ask(he, 'GET', path))['status'] === status
-  await town.until(is('checked'))
-  await town.ask(he, 'POST', `${path}/run`, {})
-  for (let waits = 0; waits < 3; waits++) {
-    try {
-      return await town.until(is('done'))
-    } catch {
-      // A slow machine: twice more.
-    }
-  }
-  throw new Error('the estate was not taken in')
+  await town.bring(he, 'house', VILLAGE, csv())
 }
 
 /** Registers something through the API; gives its id. */

@@ -1,6 +1,6 @@
 // Houses: their file, what becomes of their people, management; and the view of buildings with 1,400 houses.
 import type { Page } from '@playwright/test'
-import { ESTATE, HOUSES, VILLAGE, estate, household } from './estate'
+import { ESTATE, HOUSES, VILLAGE, estate, household, register } from './estate'
 import { enter, expect, test } from './test'
 import { COMMITTEE } from './town'
 
@@ -15,6 +15,17 @@ async function measure(page: Page): Promise<() => Promise<number[]>> {
   })
   return () => page.evaluate(() => (window as unknown as { slow: number[] }).slow)
 }
+
+/** Whose main residence is claimed: the server asks about it within a minute, while the tests go on. */
+let asked = ''
+test.beforeAll(async ({ town }) => {
+  const { people } = await household(town, town.people.zhou, COMMITTEE)
+  const { house } = await household(town, town.people.zhou, COMMITTEE)
+  asked = people[1] ?? ''
+  const tie = { resident: asked, house, kind: 'living' }
+  const residence = await register(town, town.people.zhou, 'residences', tie, COMMITTEE)
+  await town.ask(town.people.zhou, 'POST', `/api/residents/${asked}/main-residence`, { residence })
+})
 
 test('the view of 1,400 houses is shown, coloured, walked and opened without a wait', async ({ page, town }) => {
   test.setTimeout(300_000)
@@ -132,4 +143,34 @@ test('houses are found by address and estate, and narrowed by use', async ({ pag
   await expect(rows.nth(1)).toContainText('自用')
   await page.getByRole('searchbox', { name: '查找房屋' }).fill('不存在的路9999号')
   await expect(page.getByText('没有符合条件的档案')).toBeVisible()
+})
+
+test('what is to be checked is marked, and the legend shows it alone', async ({ page, town }) => {
+  test.setTimeout(150_000)
+  const open = async () => (await town.ask(town.people.zhou, 'GET', `/api/checks?resident=${asked}`))['items']
+  await expect.poll(async () => ((await open()) as unknown[]).length, { timeout: 90_000 }).toBe(2)
+  await enter(page, town, town.people.zhou, `/buildings?area=${COMMITTEE}&by=tasks`)
+  const legend = page.getByRole('list', { name: '图例' })
+  const wanted = legend.getByRole('button', { name: /^待核查/ })
+  const count = Number(await wanted.locator('b').innerText())
+  expect(count).toBeGreaterThan(0)
+  const all = await page.getByRole('gridcell').count()
+  await wanted.click()
+  await expect(wanted).toHaveAttribute('aria-pressed', 'true')
+  await expect(page.getByRole('gridcell')).toHaveCount(count)
+  await expect(page.getByRole('gridcell').first()).toContainText('核查1')
+  await expect(page).toHaveURL(/only=/)
+  // In every other colouring the room keeps its sign.
+  await page.getByText('房屋用途', { exact: true }).click()
+  await expect(page.getByRole('gridcell').nth(count)).toBeAttached()
+  expect(await page.getByRole('gridcell').count()).toBeGreaterThanOrEqual(all)
+  await expect(page.locator('.room i', { hasText: '核' })).toHaveCount(count)
+  const vacant = legend.getByRole('button', { name: /^空置/ })
+  const own = legend.getByRole('button', { name: /^自用/ })
+  await vacant.click()
+  await own.click()
+  const both = (await Promise.all([vacant, own].map(one => one.locator('b').innerText()))).map(Number)
+  await expect(page.getByRole('gridcell')).toHaveCount((both[0] ?? 0) + (both[1] ?? 0))
+  await page.getByRole('button', { name: '显示全部' }).click()
+  await expect(vacant).toHaveAttribute('aria-pressed', 'false')
 })

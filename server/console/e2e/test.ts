@@ -47,3 +47,11 @@ export async function enter(page: Page, town: Town, person: Person, path = '/'):
   await page.waitForURL(url => !url.pathname.startsWith('/sign-in'))
   await page.locator('#page').waitFor()
 }
+
+/** Confirms, from the keyboard, what the dialog says a decision comes to. */
+export async function confirm(page: Page): Promise<void> {
+  await expect(page.getByRole('button', { name: '确认裁决' })).toBeFocused()
+  await page.keyboard.press('Enter')
+  await expect(page.locator('.el-message', { hasText: '已裁决' })).toBeVisible()
+  await expect(page.locator('[aria-modal=true]:visible')).toHaveCount(0)
+}

@@ -2,12 +2,13 @@
 // and devices on the command line that go offline and disagree. Everyone in it is invented.
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { randomInt } from 'node:crypto'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { picture } from './picture'
 
 const run = promisify(execFile)
 const repository = fileURLToPath(new URL('../../..', import.meta.url))
@@ -26,6 +27,16 @@ export interface Person {
   name: string
   password: string
   token: string
+}
+
+/** Whose device. */
+export type Holder = 'li' | 'wang' | 'chen' | Person
+
+/** A collector who will have left. */
+export interface Leaver {
+  person: Person
+  /** Ends the right, then sends what the device still has. */
+  leave(): Promise<void>
 }
 
 /** A record as a device lists it. */
@@ -54,7 +65,6 @@ async function freePort(): Promise<number> {
 
 /** A server in a folder of its own. */
 export class Town {
-  readonly folder = mkdtempSync(join(tmpdir(), 'doorstep-console-'))
   readonly program = program()
   url = ''
   people = {} as Record<'areas' | 'security' | 'auditor' | 'zhou' | 'he' | 'elsewhere' | 'li' | 'wang' | 'chen', Person>
@@ -62,13 +72,19 @@ export class Town {
   private residents: Listed[] = []
   private houses: Listed[] = []
   private server: ChildProcess | undefined
+  private readonly kept: boolean
+  readonly folder: string
+
+  /** In a folder of its own that goes with it, or in one that stays. */
+  constructor(folder?: string) {
+    this.kept = folder !== undefined
+    this.folder = folder ?? mkdtempSync(join(tmpdir(), 'doorstep-console-'))
+  }
 
   /** Builds it: server, accounts, register, two devices. */
   static async build(rows = 40): Promise<Town> {
-    const town = new Town()
+    const town = await Town.empty()
     try {
-      await town.start()
-      await town.appoint()
       await town.importRegister(rows)
       await town.enrol('li', '李静的手机')
       await town.enrol('wang', '王强的手机')
@@ -82,6 +98,39 @@ export class Town {
     }
   }
 
+  /** Server and accounts, nobody registered. */
+  static async empty(folder?: string): Promise<Town> {
+    const town = new Town(folder)
+    try {
+      await town.found()
+      await town.serve()
+      await town.appoint()
+      return town
+    } catch (cause) {
+      await town.close()
+      throw cause
+    }
+  }
+
+  /** Notes who has an account, for `reopen`. */
+  save(): void {
+    writeFileSync(join(this.folder, 'people.json'), JSON.stringify(this.people))
+  }
+
+  /** A town that was saved, served again; none, where there is none. */
+  static async reopen(folder: string): Promise<Town | undefined> {
+    const saved = join(folder, 'people.json')
+    if (!existsSync(saved)) return undefined
+    const town = new Town(folder)
+    town.people = JSON.parse(readFileSync(saved, 'utf8')) as Town['people']
+    await town.serve()
+    for (const person of Object.values(town.people)) {
+      const { login, password } = person
+      person.token = String((await town.ask(undefined, 'POST', '/api/auth/sign-in', { login, password }))['token'])
+    }
+    return town
+  }
+
   /** Runs a command of the program; its answer as JSON. */
   async command(args: string[], env: Record<string, string> = {}): Promise<unknown> {
     const { stdout } = await run(this.program, [...args, '--json'], {
@@ -91,7 +140,7 @@ export class Town {
     return stdout.trim() === '' ? undefined : JSON.parse(stdout)
   }
 
-  private async start(): Promise<void> {
+  private async found(): Promise<void> {
     const data = join(this.folder, 'server')
     await this.command(['areas', 'import', join(repository, 'tests/fixtures/shanghai-areas.csv'), '--data', data])
     for (const [login, role, name] of [
@@ -102,6 +151,10 @@ export class Town {
       const args = ['admin', 'create', '--data', data, '--login', login, '--role', role, '--name', name]
       await this.command(args, { DOORSTEP_PASSWORD: `First-${PASSWORD}` })
     }
+  }
+
+  private async serve(): Promise<void> {
+    const data = join(this.folder, 'server')
     const port = await freePort()
     this.url = `http://127.0.0.1:${port}`
     this.server = spawn(this.program, ['serve', '--data', data, '--listen', `127.0.0.1:${port}`], { stdio: 'ignore' })
@@ -168,20 +221,36 @@ export class Town {
   }
 
   private async importRegister(rows: number): Promise<void> {
-    for (const type of ['house', 'resident']) {
+    for (const type of ['house', 'resident'] as const) {
       const file = readFileSync(join(repository, `tests/fixtures/community/${type}s.csv`), 'utf8')
-      const body =
-        file
-          .split('\n')
-          .slice(0, rows + 1)
-          .join('\n') + '\n'
-      const query = `type=${type}&area=${COMMITTEE}&name=${type}s.csv&then=check`
-      const made = await this.ask(this.people.zhou, 'POST', `/api/imports?${query}`, body)
-      const path = `/api/imports/${String(made['id'])}`
-      await this.until(async () => (await this.ask(this.people.zhou, 'GET', path))['status'] === 'checked')
-      await this.ask(this.people.zhou, 'POST', `${path}/run`, {})
-      await this.until(async () => (await this.ask(this.people.zhou, 'GET', path))['status'] === 'done')
+      const lines = file.split('\n').slice(0, rows + 1)
+      await this.bring(this.people.zhou, type, COMMITTEE, lines.join('\n') + '\n')
     }
+  }
+
+  /** Brings a file in, as a person does: judged, then written. Told how far it is. */
+  async bring(
+    by: Person,
+    type: 'house' | 'resident',
+    area: string,
+    csv: string,
+    told: (status: string, percent: number) => void = () => undefined,
+  ): Promise<void> {
+    const query = `type=${type}&area=${area}&name=${type}s.csv&then=check`
+    const made = await this.ask(by, 'POST', `/api/imports?${query}`, csv)
+    const path = `/api/imports/${String(made['id'])}`
+    const reaches = async (status: string) => {
+      for (;;) {
+        const now = await this.ask(by, 'GET', path)
+        if (now['status'] === status) return
+        if (now['status'] === 'failed') throw new Error(`${type}s.csv: ${String(now['failure'])}`)
+        told(String(now['status']), Number(now['percent']))
+        await new Promise(done => setTimeout(done, 250))
+      }
+    }
+    await reaches('checked')
+    await this.ask(by, 'POST', `${path}/run`, {})
+    await reaches('done')
   }
 
   /** Waits until something holds; 60 s at most. */
@@ -194,16 +263,44 @@ export class Town {
   }
 
   /** A device of a collector's, enrolled and filled. */
-  async enrol(who: 'li' | 'wang' | 'chen', name: string): Promise<void> {
-    const person = this.people[who]
-    const args = ['device', 'enroll', '--dir', join(this.folder, who), '--server', this.url]
+  async enrol(who: Holder, name: string): Promise<void> {
+    const person = typeof who === 'string' ? this.people[who] : who
+    const args = ['device', 'enroll', '--dir', this.dir(who), '--server', this.url]
     await this.command([...args, '--login', person.login, '--name', name], { DOORSTEP_PASSWORD: person.password })
     await this.device(who, 'sync')
   }
 
   /** A command of a device: `device('li', 'set', id, '姓名=…')`. */
-  device(who: 'li' | 'wang' | 'chen', command: string, ...args: string[]): Promise<unknown> {
-    return this.command(['device', command, ...args, '--dir', join(this.folder, who)])
+  device(who: Holder, command: string, ...args: string[]): Promise<unknown> {
+    return this.command(['device', command, ...args, '--dir', this.dir(who)])
+  }
+
+  private dir(who: Holder): string {
+    return join(this.folder, typeof who === 'string' ? who : who.login)
+  }
+
+  /** A collector with a device whose right to the committee ends while it has unsent work. */
+  async leaver(login: string, name: string): Promise<Leaver> {
+    const person = await this.person(login, name, 'collector')
+    await this.enrol(person, `${name}的手机`)
+    const leave = async () => {
+      const grants = await this.ask(this.people.areas, 'GET', `/api/users/${person.id}/grants`)
+      // Another village keeps the account at work.
+      const elsewhere = { role: 'collector', area: ELSEWHERE }
+      await this.ask(this.people.areas, 'POST', `/api/users/${person.id}/grants`, elsewhere)
+      for (const grant of grants as unknown as { id: string }[]) {
+        await this.ask(this.people.areas, 'DELETE', `/api/grants/${grant.id}`)
+      }
+      await this.device(person, 'sync')
+    }
+    return { person, leave }
+  }
+
+  /** The file of a picture, for a device to add. */
+  photo(seed: number): string {
+    const file = join(this.folder, `photo-${seed}.png`)
+    writeFileSync(file, picture(seed))
+    return file
   }
 
   /** A resident that no test has used. */
@@ -234,7 +331,7 @@ export class Town {
     return (await this.dispute([`姓名=${stem}${one}`, `姓名=${stem}${two}`], resident)).conflict
   }
 
-  async sync(...devices: ('li' | 'wang' | 'chen')[]): Promise<void> {
+  async sync(...devices: Holder[]): Promise<void> {
     for (const who of devices) await this.device(who, 'sync')
   }
 
@@ -267,13 +364,18 @@ export class Town {
       await Promise.race([ended, new Promise(done => setTimeout(done, 20_000))])
       if (server.exitCode === null) server.kill('SIGKILL')
     }
-    rmSync(this.folder, { recursive: true, force: true })
+    if (!this.kept) rmSync(this.folder, { recursive: true, force: true })
   }
 }
 
-/** An invented number with the right check digit (GB 11643-1999). */
+/** An invented number. */
 function idNumber(): string {
-  const body = `310101${1960 + randomInt(40)}0${1 + randomInt(9)}1${randomInt(10)}${String(randomInt(1000)).padStart(3, '0')}`
+  const day = `${1960 + randomInt(40)}0${1 + randomInt(9)}1${randomInt(10)}`
+  return checked(`310101${day}${String(randomInt(1000)).padStart(3, '0')}`)
+}
+
+/** Seventeen digits with their check digit (GB 11643-1999). */
+export function checked(body: string): string {
   const weights = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2]
   const sum = weights.reduce((total, weight, at) => total + weight * Number(body[at]), 0)
   return body + '10X98765432'.charAt(sum % 11)

@@ -1,7 +1,7 @@
 //! A main residence is claimed, compared, and moves in one step.
 
 use doorstep_server::domains::checks;
-use doorstep_server::testing::city::NEXT_VILLAGE;
+use doorstep_server::testing::city::{NEXT_VILLAGE, VILLAGE};
 use serde_json::{Value, json};
 
 use crate::kit::Kit;
@@ -170,4 +170,62 @@ async fn a_main_residence_moves_in_one_step_and_both_communities_are_told() {
         (&json!(here), &json!(there), &json!(kit.supervisor.id))
     );
     assert_eq!(ledger["items"][1]["from"], Value::Null, "the first");
+}
+
+#[tokio::test]
+async fn a_claim_shows_its_photos_in_the_queue_and_its_checks_in_the_building() {
+    let Claimed {
+        kit,
+        person,
+        here,
+        there,
+    } = two_homes().await;
+    let room = async || {
+        let path = format!("/api/buildings/floors?area={VILLAGE}");
+        kit.get(&kit.collector, &path).await["floors"][0]["rooms"][0].clone()
+    };
+    let before = room().await;
+    assert_eq!(
+        (&before["open_checks"], &before["overdue_checks"]),
+        (&json!(0), &json!(0))
+    );
+    let path = format!("/api/residents/{person}/main-residence");
+    let body = json!({ "residence": there, "evidence": ["cd".repeat(32), "ef".repeat(32)] });
+    let claimed = kit.send(&kit.next, "POST", &path, body).await;
+    let item = claimed.body["candidates"][1]["conflict"].as_str().unwrap();
+    let detail = kit
+        .get(&kit.supervisor, &format!("/api/conflicts/{item}"))
+        .await;
+    assert_eq!(
+        (&detail["base"]["meaning"], &detail["values"][0]["meaning"]),
+        (
+            &json!("居住 陕西中路12弄28号1702室"),
+            &json!("租赁 永嘉路5弄6号201室")
+        ),
+        "residences are named by their houses"
+    );
+    assert_eq!(
+        detail["evidence"]["photos"],
+        json!([{ "of": there, "label": "居住关系", "count": 2 }]),
+        "not those of {here}, which has none"
+    );
+
+    checks::service::work(&kit.server.state).await.unwrap();
+    let asked = room().await;
+    assert_eq!(
+        (&asked["open_checks"], &asked["overdue_checks"]),
+        (&json!(1), &json!(0))
+    );
+    let next = format!("/api/buildings/floors?area={NEXT_VILLAGE}");
+    let next = kit.get(&kit.next, &next).await;
+    assert_eq!(
+        next["floors"][0]["rooms"][0]["open_checks"], 0,
+        "only where someone is asked"
+    );
+    let check = kit.get(&kit.collector, "/api/checks").await["items"][0]["id"].clone();
+    let path = format!("/api/checks/{}/answer", check.as_str().unwrap());
+    let body = json!({ "answer": "01" });
+    let reply = kit.send(&kit.collector, "POST", &path, body).await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    assert_eq!(room().await["open_checks"], 0);
 }

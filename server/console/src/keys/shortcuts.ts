@@ -34,10 +34,16 @@ export function useShortcuts(title: string, shortcuts: Shortcut[]): void {
   })
 }
 
+/** A box that was ticked or a list that was chosen from keeps the focus: letters mean nothing to it. */
+function takesNoLetters(input: HTMLInputElement): boolean {
+  return /^(checkbox|radio)$/.test(input.type) || (input.readOnly && input.getAttribute('aria-expanded') !== 'true')
+}
+
 /** Letters typed into a field are no shortcuts, nor is anything while a dialog asks. */
 function isTyping(event: KeyboardEvent): boolean {
   const target = event.target
   if (!(target instanceof HTMLElement)) return false
+  if (target instanceof HTMLInputElement && takesNoLetters(target)) return event.key.length > 1
   if (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName)) return true
   return target.closest('[role=dialog], [role=listbox], [role=menu]') !== null
 }

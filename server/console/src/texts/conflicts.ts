@@ -56,6 +56,7 @@ export const conflicts = {
   evidence: '佐证',
   visits: '走访记录',
   photos: (count: number) => `照片 ${count} 张`,
+  photosOf: (label: string, count: number) => `${label} ${count}`,
   noEvidence: '没有走访记录和照片',
   record: '档案现状',
   history: '修改历史',
@@ -135,9 +136,14 @@ export const conflicts = {
   otherGo: '下一步',
 
   splitTitle: '拆分为两个人',
-  splitText: '留下的值归这份档案，另一个值归新建的居民。与新居民有关的居住关系可一并转过去。',
+  splitText: '留下的值归这份档案，另一个值归新建的居民。',
   splitKeep: '这份档案保留',
   splitOther: '新居民',
+  splitResidences: '随新居民转走的居住关系',
+  splitNoResidence: '没有居住关系',
+  splitMain: '主要居住地',
+  splitShared: '新居民也有的内容，不是新居民的请取消勾选',
+  splitNote: '证件号码留在这份档案；走访记录是已发生的事实，也留在这份档案。拆分后可到新居民的档案里补充。',
 
   mergeTitle: '合并为一个人',
   mergeText: '合并后只留一份档案，另一份的居住关系和历史都并入其中。',

@@ -108,6 +108,7 @@ export const records = {
   photosEmpty: '没有照片',
   photosHint: '采集员在手机上拍摄后，照片会自动传到这里。',
   photosMasked: '人像等照片需要说明目的才能查看。',
+  photosBeyond: (count: number) => `另有 ${count} 张照片属于其他区划，由管辖那里的主管查看。`,
   revealPhotos: '查看人像照片',
   photoMasked: '需说明目的',
   photoOnPhone: '还在采集员的手机上，手机联网后会自动传来',

@@ -96,6 +96,17 @@ impl CheckRow {
     }
 }
 
+/// What an open check is about.
+#[derive(Clone, Copy, Debug, FromRow)]
+pub struct OpenCheck {
+    /// Whom.
+    pub resident: Uuid,
+    /// Which of that person's residences, for a main residence.
+    pub residence: Option<Uuid>,
+    /// Until when it is to be answered.
+    pub due_at: DateTime<Utc>,
+}
+
 /// Which checks to list; all given conditions must fit.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]

@@ -1,9 +1,10 @@
 //! What jobs and other domains may ask of checks.
 
-use doorstep_core::ids::{ConflictId, ScopeId};
+use doorstep_core::ids::{AreaCode, ConflictId, ScopeId};
 use doorstep_core::protocol::frames::StateEntry;
 use sqlx::PgConnection;
 
+pub use super::model::OpenCheck;
 use super::{act, escalate, open, relations, store, tell};
 use crate::error::ApiResult;
 use crate::state::AppState;
@@ -18,6 +19,14 @@ pub async fn work(state: &AppState) -> ApiResult<()> {
     relations::review(state).await?;
     act::act_on_answers(state).await?;
     escalate::escalate(state).await
+}
+
+/// What the open checks of an area are about, as far as the transaction's areas reach.
+///
+/// # Errors
+/// When the database fails.
+pub async fn open_in(tx: &mut PgConnection, area: &AreaCode) -> ApiResult<Vec<OpenCheck>> {
+    Ok(store::open_in(tx, &format!("{}%", area.prefix())).await?)
 }
 
 /// Ends the open checks of items that were decided without them, in the decision's transaction; gives what phones are

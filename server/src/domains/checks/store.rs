@@ -4,13 +4,14 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::model::CheckRow;
+use super::model::{CheckRow, OpenCheck};
 
 const INSERT: &str = include_str!("sql/insert.sql");
 const FIND: &str = include_str!("sql/find.sql");
 const LOCK: &str = include_str!("sql/lock.sql");
 const LIST: &str = include_str!("sql/list.sql");
 const OVERDUE: &str = include_str!("sql/overdue.sql");
+const OPEN_IN: &str = include_str!("sql/open_in.sql");
 const CLOSE_OF: &str = include_str!("sql/close_of.sql");
 const CLOSE_HOUSEHOLD: &str = include_str!("sql/close_household.sql");
 const ANSWERS: &str = include_str!("sql/answers.sql");
@@ -88,6 +89,11 @@ pub(super) async fn list(tx: &mut PgConnection, filter: &Filter) -> sqlx::Result
         .bind(filter.rows)
         .fetch_all(tx)
         .await
+}
+
+/// What the open checks of an area are about.
+pub(super) async fn open_in(tx: &mut PgConnection, area: &str) -> sqlx::Result<Vec<OpenCheck>> {
+    sqlx::query_as(OPEN_IN).bind(area).fetch_all(tx).await
 }
 
 /// The first check that nobody answered in time, locked, unless another node has it.

@@ -12,6 +12,7 @@ use sqlx::PgConnection;
 
 use super::model::{ConflictRow, RefusedRow};
 use super::store;
+use super::values::{self, Sight};
 use crate::domains::auth::Actor;
 use crate::error::{ApiError, ApiResult};
 use crate::register::{self, ConflictBody, Opened};
@@ -29,6 +30,8 @@ pub(super) struct Case {
     pub(super) record: RecordId,
     /// Residences by resident.
     pub(super) residences: Vec<(RecordId, RecordId)>,
+    /// The houses of those residences: they name them.
+    houses: BTreeMap<RecordId, Opened>,
 }
 
 /// Something that was refused, opened.
@@ -152,14 +155,32 @@ impl Case {
                     .await?;
             refused.push(Refused::open(held, item));
         }
+        let houses: Vec<RecordId> = concerned
+            .residences
+            .iter()
+            .filter_map(|(residence, _)| house_of(records.get(residence)?))
+            .collect();
         Ok(Self {
             row,
             body,
             refused,
-            records,
             record: concerned.record,
             residences: concerned.residences,
+            houses: register::open(tx, &state.keys, &houses).await?,
+            records,
         })
+    }
+
+    /// What names a record to a person: a residence by its house, where it has no address of its own.
+    pub(super) fn title(&self, record: &Opened, sight: Sight) -> String {
+        let title = values::title(record, sight);
+        let house = house_of(record).and_then(|house| self.houses.get(&house));
+        match (record.registers.get("address"), house) {
+            (None | Some(Value::Null), Some(house)) => {
+                format!("{title} {}", values::title(house, sight))
+            }
+            _ => title,
+        }
     }
 
     /// The record that the item is about, where the register holds it.
@@ -202,6 +223,11 @@ impl Case {
         let refused = self.refused.iter().map(|item| UserId(item.row.user_id));
         values.chain(refused).collect()
     }
+}
+
+/// The house that a residence names.
+fn house_of(residence: &Opened) -> Option<RecordId> {
+    residence.registers.get("house")?.as_text()?.parse().ok()
 }
 
 /// The records that an item concerns.

@@ -31,11 +31,7 @@ pub(super) fn writes(actor: &Actor, case: &Case, plan: &Plan) -> ApiResult<Vec<D
         Some(_) => Sight::Personal,
         None => Sight::Masked,
     };
-    let title = |id| {
-        case.records
-            .get(id)
-            .map(|record| values::title(record, sight))
-    };
+    let title = |id| case.records.get(id).map(|record| case.title(record, sight));
     let label = |record_type: &str| {
         records::record_type(record_type)
             .map(|declared| declared.label.clone())

@@ -302,8 +302,19 @@ pub(super) struct VisitView {
 pub(super) struct Evidence {
     /// The latest visits to the record.
     pub visits: Vec<VisitView>,
-    /// Digests of the record's photos.
-    pub photos: Vec<String>,
+    /// What has photos: the records in question and those visits.
+    pub photos: Vec<PhotosOf>,
+}
+
+/// Photos that a record or visit names; `/api/records/{of}/photos` lists them.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(super) struct PhotosOf {
+    /// The record or visit.
+    pub of: Uuid,
+    /// What it is called.
+    pub label: String,
+    /// How many.
+    pub count: usize,
 }
 
 /// A decision that was taken.

@@ -23,6 +23,8 @@ use crate::register::{self, Opened};
 use crate::state::AppState;
 
 const RESIDENT: &str = "resident";
+/// The certificate's number, which no two persons share.
+const NUMBER: &str = "id_number";
 /// 并入他人档案: merged into another record.
 const MERGED: &str = "72";
 /// 重复登记: entered twice.
@@ -244,6 +246,14 @@ pub(super) async fn split(
     let mut stays = side_of(tx, record, kept.change).await?;
     stays.insert(case.row.subject.clone(), kept.value.clone());
     let declared = plan::declared(RESIDENT)?;
+    let own_number = stays
+        .get(NUMBER)
+        .or_else(|| record.registers.get(NUMBER))
+        .cloned();
+    // A number is one person's: unless told otherwise it stays with the record.
+    if new.get(NUMBER) == own_number.as_ref() {
+        new.remove(NUMBER);
+    }
     for (key, value) in fields {
         let value = plan::normalised(declared, &new, key, value)?;
         new.insert(key.clone(), value);
@@ -254,10 +264,7 @@ pub(super) async fn split(
             && !SOURCES.contains(&key.as_str())
             && !STANDING.contains(&key.as_str())
     });
-    let own_number = stays
-        .get("id_number")
-        .or_else(|| record.registers.get("id_number"));
-    check_person(declared, &new, own_number)?;
+    check_person(declared, &new, own_number.as_ref())?;
     let id = random::id(state.clock.timestamp(), RecordId::new)?;
     let area = moved
         .first()
@@ -352,7 +359,7 @@ fn check_person(
             );
         }
     }
-    let number = fields.get("id_number");
+    let number = fields.get(NUMBER);
     problems.require(
         number.is_none() || number != own_number,
         "fields/id_number",

@@ -5,16 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use doorstep_core::ids::{AreaCode, ChangeHash, ConflictId, DeviceId, RecordId, UserId};
 use doorstep_core::projection;
-use doorstep_core::records::{self, FieldKind, SetOf, split_key};
+use doorstep_core::records::{self, FieldKind, SetOf};
 use doorstep_core::rights::Permission;
 use doorstep_core::value::{Fields, Value};
 use serde_json::json;
 use sqlx::PgConnection;
+use sqlx::types::Uuid;
 
 use super::case::{self, Case, Refused};
 use super::model::{
-    ConflictDetail, DecisionView, Evidence, Outcome, RecordView, RefusedView, ShowQuery, Shown,
-    ValueView, VisitView, actions_of,
+    ConflictDetail, DecisionView, Evidence, Outcome, PhotosOf, RecordView, RefusedView, ShowQuery,
+    Shown, ValueView, VisitView, actions_of,
 };
 use super::values::{self, Sight};
 use super::{list, undo};
@@ -86,7 +87,7 @@ pub(super) async fn show(
             .collect(),
         evidence: Evidence {
             visits: visits.iter().map(|visit| viewer.visit(visit)).collect(),
-            photos: case.opened().map(photos).unwrap_or_default(),
+            photos: photos(&case, &visits),
         },
         actions: match case.row.status.as_str() {
             "open" => actions_of(&case.row.kind).to_vec(),
@@ -165,24 +166,46 @@ fn claim(case: &Case) -> Option<RecordId> {
     (case.row.kind == "main_residence").then(|| case.row.subject.parse().ok())?
 }
 
-/// Digests of a record's photos.
-fn photos(record: &Opened) -> Vec<String> {
-    let Some(declared) = records::record_type(&record.record_type) else {
-        return Vec::new();
-    };
-    let mut digests: Vec<String> = record
-        .registers
-        .fields()
+/// What has photos: the record, the other one, the residences that are claimed, and the visits.
+fn photos(case: &Case, visits: &[EventAbout]) -> Vec<PhotosOf> {
+    let other = case.row.other_id.map(RecordId);
+    let claimed = case
+        .body
+        .values
+        .iter()
+        .filter(|_| case.row.kind == "main_residence")
+        .filter_map(|value| value.value.as_text()?.parse().ok());
+    let ids: BTreeSet<RecordId> = other.into_iter().chain(claimed).collect();
+    let opened = ids.iter().filter_map(|id| case.records.get(id));
+    let of_records = case
+        .opened()
         .into_iter()
-        .filter_map(|(key, value)| match &declared.field(&key)?.kind {
-            FieldKind::Blob => value.as_text().map(str::to_owned),
-            FieldKind::Set(SetOf::Blob) => split_key(&key).1.map(str::to_owned),
-            _ => None,
-        })
-        .collect();
-    digests.sort();
-    digests.dedup();
-    digests
+        .chain(opened)
+        .filter_map(|record| {
+            photos_of(record.id.0, &record.record_type, &record.registers.fields())
+        });
+    let of_visits = visits
+        .iter()
+        .filter_map(|visit| photos_of(visit.id.0, &visit.event_type, &visit.fields));
+    of_records.chain(of_visits).collect()
+}
+
+fn photos_of(of: Uuid, record_type: &str, fields: &Fields) -> Option<PhotosOf> {
+    let declared = records::record_type(record_type)?;
+    let holds = |(key, value): (&String, &Value)| {
+        let kind = declared.field(key).map(|field| &field.kind);
+        match kind {
+            Some(FieldKind::Blob) => value.as_text().is_some(),
+            Some(FieldKind::Set(SetOf::Blob)) => *value == Value::Bool(true),
+            _ => false,
+        }
+    };
+    let count = fields.iter().filter(|field| holds(*field)).count();
+    (count > 0).then(|| PhotosOf {
+        of,
+        label: declared.label.clone(),
+        count,
+    })
 }
 
 struct Viewer<'a> {
@@ -207,7 +230,7 @@ impl Viewer<'_> {
                     meaning: value
                         .as_text()
                         .and_then(|id| case.records.get(&id.parse().ok()?))
-                        .map(|residence| values::title(residence, self.sight)),
+                        .map(|residence| case.title(residence, self.sight)),
                     masked: false,
                 };
             }
@@ -337,7 +360,7 @@ impl Viewer<'_> {
             user: visit.user.0,
             user_name: self.name(Some(visit.user)),
             happened_at: visit.happened_at,
-            values: values::fields(&visit.event_type, &visit.fields, self.sight),
+            values: values::without_photos(&visit.event_type, &visit.fields, self.sight),
         }
     }
 

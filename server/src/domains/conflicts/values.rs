@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta};
 use doorstep_core::codes;
 use doorstep_core::mask;
-use doorstep_core::records::{self, Field, FieldKind, RecordType, Sensitivity, split_key};
+use doorstep_core::records::{self, Field, FieldKind, RecordType, Sensitivity, SetOf, split_key};
 use doorstep_core::value::{Fields, Value};
 
 use super::model::{FieldView, Shown};
@@ -104,6 +104,21 @@ pub(super) fn fields(record_type: &str, fields: &Fields, sight: Sight) -> Vec<Fi
         .collect();
     views.sort_by(|a, b| (a.0, &a.1.key).cmp(&(b.0, &b.1.key)));
     views.into_iter().map(|(_, view)| view).collect()
+}
+
+/// As [`fields`]; photos are shown by themselves.
+pub(super) fn without_photos(record_type: &str, values: &Fields, sight: Sight) -> Vec<FieldView> {
+    let declared = records::record_type(record_type);
+    let is_photo = |key: &str| {
+        declared
+            .and_then(|declared| declared.field(key))
+            .is_some_and(|field| {
+                matches!(field.kind, FieldKind::Blob | FieldKind::Set(SetOf::Blob))
+            })
+    };
+    let mut values = values.clone();
+    values.retain(|key, _| !is_photo(key));
+    fields(record_type, &values, sight)
 }
 
 /// What a change would put, cleared values too.

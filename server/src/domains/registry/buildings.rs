@@ -1,19 +1,21 @@
 //! The view of buildings (房态图): the buildings of an area, and a building's rooms by floor with use, occupancy and
 //! people by class. From open fields and counts alone: nothing sealed is opened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use chrono::{Days, NaiveDate};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 use doorstep_core::address;
 use doorstep_core::ids::{AreaCode, AreaLevel};
 use doorstep_core::rights::Permission;
 use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::store::{self, BuildingRow, RoomRow};
 use super::{edit, search, view};
 use crate::domains::auth::{Actor, scoped_tx};
+use crate::domains::checks;
 use crate::error::{ApiError, ApiResult, Problems};
 use crate::state::AppState;
 
@@ -114,6 +116,10 @@ pub struct RoomView {
     pub last_verified: Option<NaiveDate>,
     /// Whether that is too long ago.
     pub unverified: bool,
+    /// Open checks about those who live, own or are registered there.
+    pub open_checks: i64,
+    /// Of them not answered in time.
+    pub overdue_checks: i64,
     /// For If-Match.
     pub version: i32,
 }
@@ -123,7 +129,7 @@ pub(super) async fn list(
     actor: &Actor,
     query: BuildingsQuery,
 ) -> ApiResult<Vec<EstateView>> {
-    let areas = areas(actor, &query.area)?;
+    let (_, areas) = areas(actor, &query.area)?;
     let since = since(state, &query);
     let mut tx = scoped_tx(&state.pool, actor, Permission::ReadRegister).await?;
     let rows = store::buildings(&mut tx, &areas, since).await?;
@@ -145,7 +151,7 @@ pub(super) async fn floors(
     actor: &Actor,
     query: BuildingsQuery,
 ) -> ApiResult<FloorsView> {
-    let areas = areas(actor, &query.area)?;
+    let (area, areas) = areas(actor, &query.area)?;
     let since = since(state, &query);
     let token = query
         .building
@@ -153,11 +159,13 @@ pub(super) async fn floors(
         .map(|key| state.keys.blind(&format!("kb:{key}")));
     let mut tx = scoped_tx(&state.pool, actor, Permission::ReadRegister).await?;
     let rows = store::rooms(&mut tx, &areas, token).await?;
+    let asked = asked(&mut tx, state.clock.now(), &area).await?;
     drop(tx);
     let houses = rows.len();
     let mut floors: BTreeMap<Option<i64>, Vec<RoomView>> = BTreeMap::new();
     for row in rows {
-        let (floor, room) = room(row, since);
+        let checks = asked.get(&row.id).copied().unwrap_or_default();
+        let (floor, room) = room(row, since, checks);
         floors.entry(floor).or_default().push(room);
     }
     let floors = floors.into_iter().rev().map(|(floor, mut rooms)| {
@@ -171,20 +179,49 @@ pub(super) async fn floors(
 }
 
 /// A street has tens of thousands of houses: more are not one view.
-fn areas(actor: &Actor, area: &str) -> ApiResult<Vec<String>> {
+fn areas(actor: &Actor, area: &str) -> ApiResult<(AreaCode, Vec<String>)> {
     let mut problems = Problems::default();
     let area = search::area(&mut problems, Some(area));
     problems.finish()?;
     let areas = search::areas(actor, area)?;
     let small = |area: &AreaCode| matches!(area.level(), AreaLevel::Village | AreaLevel::Street);
-    if !area.as_ref().is_some_and(small) {
-        return Err(ApiError::field(
+    match area.filter(small) {
+        Some(area) => Ok((area, areas.unwrap_or_default())),
+        None => Err(ApiError::field(
             "area",
             "area_too_large",
             "请选择街镇或居村委",
-        ));
+        )),
     }
-    Ok(areas.unwrap_or_default())
+}
+
+/// Open checks of a house, and those of them that are overdue.
+#[derive(Clone, Copy, Debug, Default)]
+struct Asked {
+    open: i64,
+    overdue: i64,
+}
+
+/// The open checks of an area by house.
+async fn asked(
+    tx: &mut PgConnection,
+    now: DateTime<Utc>,
+    area: &AreaCode,
+) -> ApiResult<HashMap<Uuid, Asked>> {
+    let checks = checks::service::open_in(tx, area).await?;
+    let residents: Vec<Uuid> = checks.iter().map(|check| check.resident).collect();
+    let residences: Vec<Option<Uuid>> = checks.iter().map(|check| check.residence).collect();
+    let mut by_house: HashMap<Uuid, Asked> = HashMap::new();
+    for (place, house) in store::houses_of(tx, &residents, &residences).await? {
+        let check = usize::try_from(place - 1)
+            .ok()
+            .and_then(|at| checks.get(at));
+        let Some(check) = check else { continue };
+        let asked = by_house.entry(house).or_default();
+        asked.open += 1;
+        asked.overdue += i64::from(check.due_at < now);
+    }
+    Ok(by_house)
 }
 
 fn since(state: &AppState, query: &BuildingsQuery) -> NaiveDate {
@@ -211,7 +248,7 @@ fn building(row: BuildingRow) -> BuildingView {
     }
 }
 
-fn room(row: RoomRow, since: NaiveDate) -> (Option<i64>, RoomView) {
+fn room(row: RoomRow, since: NaiveDate, checks: Asked) -> (Option<i64>, RoomView) {
     let text = |key: &str| row.facets[key].as_str().map(str::to_owned);
     let address = text("address").unwrap_or_default();
     let parsed = address::parse(&address);
@@ -238,6 +275,8 @@ fn room(row: RoomRow, since: NaiveDate) -> (Option<i64>, RoomView) {
         occupied: row.here_both + row.lives_only > 0,
         last_verified,
         unverified: last_verified.is_none_or(|day| day < since),
+        open_checks: checks.open,
+        overdue_checks: checks.overdue,
         version: row.version,
     };
     (floor, view)

@@ -21,6 +21,7 @@ const OPEN_CONFLICTS: &str =
     "SELECT count(*) FROM conflicts WHERE (record_id = $1 OR other_id = $1) AND status = 'open'";
 const CONFLICTS: &str = include_str!("sql/conflicts.sql");
 const BUILDINGS: &str = include_str!("sql/buildings.sql");
+const HOUSES_OF: &str = include_str!("sql/houses_of.sql");
 const ROOMS: &str = include_str!("sql/rooms.sql");
 const FORMER: &str = include_str!("sql/former.sql");
 const HOUSEHOLDERS: &str = include_str!("sql/householders.sql");
@@ -292,6 +293,19 @@ pub(super) async fn rooms(
     sqlx::query_as(ROOMS)
         .bind(areas)
         .bind(building)
+        .fetch_all(tx)
+        .await
+}
+
+/// The houses that questions about residents and residences concern: each question's place, counted from 1, with a house.
+pub(super) async fn houses_of(
+    tx: &mut PgConnection,
+    residents: &[Uuid],
+    residences: &[Option<Uuid>],
+) -> sqlx::Result<Vec<(i64, Uuid)>> {
+    sqlx::query_as(HOUSES_OF)
+        .bind(residents)
+        .bind(residences)
         .fetch_all(tx)
         .await
 }

@@ -50,6 +50,17 @@ export function blocks(estates: EstateView[], view: FloorsView): Block[] {
   )
 }
 
+/** The blocks with only some of their rooms; floors and blocks without any are left out. */
+export function only(all: Block[], wanted: (room: RoomView) => boolean): Block[] {
+  return all.flatMap(block => {
+    const floors = block.floors
+      .map(floor => ({ ...floor, rooms: floor.rooms.filter(wanted) }))
+      .filter(floor => floor.rooms.length > 0)
+    if (floors.length === 0) return []
+    return [{ ...block, floors, houses: floors.reduce((sum, floor) => sum + floor.rooms.length, 0) }]
+  })
+}
+
 /** Where a room stands among blocks. */
 export interface Place {
   block: number

@@ -24,6 +24,7 @@ export interface Painter {
 
 export function painter(colouring: Colouring, declared: Declared): Painter {
   if (colouring === 'use') return byUse(declared)
+  if (colouring === 'tasks') return byTasks()
   return colouring === 'verified' ? byVerification() : byLiving()
 }
 
@@ -77,6 +78,23 @@ function byVerification(): Painter {
       if (!room.last_verified) return { ...tones.never, mark: never.mark }
       const day = room.last_verified.slice(2, 7)
       return room.unverified ? { ...tones.stale, mark: day } : { ...tones.fresh, mark: day }
+    },
+  }
+}
+
+function byTasks(): Painter {
+  const { overdue, open, none } = texts.tasks
+  const tones = {
+    overdue: { tone: 'tone-6', label: overdue.label },
+    open: { tone: 'tone-3', label: open.label },
+    none: { tone: 'tone-none', label: none.label },
+  }
+  return {
+    legend: Object.values(tones),
+    shade(room) {
+      if (room.overdue_checks > 0) return { ...tones.overdue, mark: texts.taskCount(overdue.mark, room.open_checks) }
+      if (room.open_checks > 0) return { ...tones.open, mark: texts.taskCount(open.mark, room.open_checks) }
+      return { ...tones.none, mark: none.mark }
     },
   }
 }

@@ -1,0 +1,224 @@
+// Decisions about persons, claims and what was refused; and what an item shows of evidence to whom.
+import { household, register } from './estate'
+import { confirm, enter, expect, test } from './test'
+import { COMMITTEE, type Listed, type Town } from './town'
+
+const list = async (town: Town, who: 'li' | 'wang', type: string, ...more: string[]) =>
+  (await town.device(who, 'list', type, '--limit', '500', ...more)) as Listed[]
+const shown = async (town: Town, id: string) =>
+  (await town.ask(town.people.zhou, 'GET', `/api/residents/${id}`)) as {
+    resident: { fields: Record<string, unknown>; cancelled: boolean }
+    residences: { id: string; address: string; main: boolean; active: boolean; kind: string }[]
+  }
+const item = (town: Town, id: string) => town.ask(town.people.zhou, 'GET', `/api/conflicts/${id}`)
+
+test("one file of two persons is split, with the residences and facts that are the other one's", async ({
+  page,
+  town,
+}) => {
+  const { people } = await household(town, town.people.zhou, COMMITTEE)
+  const id = people[0] ?? ''
+  await town.sync('li', 'wang')
+  await town.device('wang', 'set', id, '姓名=乔安门')
+  await town.device('li', 'set', id, '姓名=乔安明')
+  await town.sync('wang', 'li')
+  const conflict = await town.conflictOf(id)
+  await enter(page, town, town.people.zhou, `/conflicts/${conflict}`)
+  await expect(page.locator('.card').first()).toBeVisible()
+  await page.keyboard.press('s')
+  const dialog = page.getByRole('dialog', { name: '拆分为两个人' })
+  await dialog.getByText(/^乔安门（/).click()
+  await expect(dialog).toContainText('新居民：乔安明')
+  await dialog.getByText(/^户籍.*安康路12弄/).click()
+  await dialog.getByText(/^工作单位/).click()
+  await dialog.getByRole('button', { name: '下一步' }).click()
+  const preview = page.getByRole('dialog', { name: /^确认/ })
+  await expect(preview).toContainText('新建')
+  await expect(preview).toContainText('姓名：乔安明')
+  await confirm(page)
+  await town.sync('li')
+  const made = (await list(town, 'li', 'resident')).find(one => one.fields['name'] === '乔安明')
+  expect(made, 'the new resident is on the phone').toBeDefined()
+  expect(made?.fields['workplace']).toBeUndefined()
+  expect(made?.fields['sex']).toBe('1')
+  expect((await shown(town, made?.id ?? '')).residences.map(tie => tie.kind)).toEqual(['register'])
+  expect((await shown(town, id)).residences.map(tie => tie.kind)).toEqual(['living'])
+})
+
+test('a record with a certificate is split: the number stays, and that is said', async ({ page, town }) => {
+  const { conflict, resident } = await town.dispute(['姓名=汪一帆', '姓名=汪逸凡'])
+  expect(String(resident.fields['id_number'])).not.toBe('')
+  await enter(page, town, town.people.zhou, `/conflicts/${conflict}`)
+  await expect(page.locator('.card').first()).toBeVisible()
+  await page.keyboard.press('s')
+  const dialog = page.getByRole('dialog', { name: '拆分为两个人' })
+  await expect(dialog).toContainText('证件号码留在这份档案')
+  await dialog.getByRole('button', { name: '下一步' }).click()
+  await expect(page.getByRole('dialog', { name: /^确认/ })).toContainText('新建')
+  await expect(page.getByRole('dialog', { name: /^确认/ })).not.toContainText('证件号码')
+  await confirm(page)
+})
+
+test('two records of one person are merged with m: one chooses who stays and what it takes', async ({ page, town }) => {
+  const [one, two] = await town.twins('程思敏')
+  await town.sync('wang')
+  await town.device('li', 'set', one, '手机号码=13917020011')
+  await town.device('wang', 'set', two, '手机号码=13917020022')
+  await town.sync('li', 'wang', 'li')
+  const conflict = await town.conflictOf(one)
+  await enter(page, town, town.people.zhou, `/conflicts/${conflict}`)
+  await expect(page.getByText('留下的档案').first()).toBeVisible()
+  await page.getByRole('button', { name: '留下这一份' }).click()
+  const phones = page.getByRole('row', { name: /手机号码/ }).getByRole('button')
+  await expect(phones).toHaveCount(2)
+  const losing = phones.and(page.locator('[aria-pressed=false]'))
+  const taken = await losing.innerText()
+  await losing.click()
+  await page.keyboard.press('m')
+  await expect(page.getByRole('dialog')).toContainText('并入留下的档案')
+  await confirm(page)
+  await town.sync('li', 'wang')
+  for (const who of ['li', 'wang'] as const) {
+    const left = (await list(town, who, 'resident')).filter(resident => [one, two].includes(resident.id))
+    expect(left.map(resident => resident.fields['phone'])).toEqual([taken])
+  }
+})
+
+test('of what came from a collector who had left, some is accepted and the rest stays refused', async ({
+  page,
+  town,
+}) => {
+  const [kept, lost] = [town.resident(), town.resident()]
+  const { person, leave } = await town.leaver('qin.yue', '秦越')
+  await town.device(person, 'set', kept.id, '手机号码=13917030001')
+  await town.device(person, 'set', kept.id, '工作单位=码头')
+  await town.device(person, 'set', lost.id, '手机号码=13917030002')
+  await leave()
+  const conflict = await town.conflictOf(kept.id)
+  await enter(page, town, town.people.zhou, `/conflicts/${conflict}`)
+  const refused = page.getByRole('list', { name: '被拒的更改' }).getByRole('listitem')
+  await expect(refused).toHaveCount(2)
+  await expect(refused.first()).toContainText('秦越')
+  await expect(refused.first()).toContainText('秦越的手机')
+  await refused.filter({ hasText: '码头' }).locator('.el-checkbox').click()
+  await page.keyboard.press('a')
+  await expect(page.getByRole('dialog')).toContainText('13917030001')
+  await expect(page.getByRole('dialog')).not.toContainText('码头')
+  await confirm(page)
+  await town.sync('li')
+  const fields = (await list(town, 'li', 'resident')).find(one => one.id === kept.id)?.fields ?? {}
+  expect(fields['phone']).toBe('13917030001')
+  expect(fields['workplace']).not.toBe('码头')
+
+  const other = await town.conflictOf(lost.id)
+  await page.goto(`${town.url}/conflicts/${other}`)
+  await expect(refused).toHaveCount(1)
+  await page.keyboard.press('r')
+  await page.getByRole('dialog').getByRole('textbox').fill('已由新的采集员核实')
+  await page.getByRole('button', { name: '确认裁决' }).click()
+  await expect(page.locator('.el-message', { hasText: '已裁决' })).toBeVisible()
+  await page.goto(`${town.url}/conflicts/${other}`)
+  await expect(page.getByText('周敏没有采纳被拒的更改')).toBeVisible()
+  await expect(page.getByText('已由新的采集员核实')).toBeVisible()
+  expect(String((await shown(town, lost.id)).resident.fields['phone'])).not.toMatch(/0002$/)
+})
+
+/** A resident with a main residence and a claim that another one is it; gives the item. */
+async function claimed(town: Town): Promise<{ conflict: string; resident: string; claim: string }> {
+  const { people } = await household(town, town.people.zhou, COMMITTEE)
+  const resident = people[1] ?? ''
+  const { house } = await household(town, town.people.zhou, COMMITTEE)
+  const tie = { resident, house, kind: 'living' }
+  const claim = await register(town, town.people.zhou, 'residences', tie, COMMITTEE)
+  await town.ask(town.people.zhou, 'POST', `/api/residents/${resident}/main-residence`, { residence: claim })
+  return { conflict: await town.conflictOf(resident), resident, claim }
+}
+
+test('a claim of the main residence is compared in the queue, confirmed with y and denied with n', async ({
+  page,
+  town,
+}) => {
+  for (const [key, becomes] of [
+    ['y', true],
+    ['n', false],
+  ] as const) {
+    const { conflict, resident, claim } = await claimed(town)
+    await enter(page, town, town.people.zhou, `/conflicts/${conflict}`)
+    await expect(page.getByText('居民的主要居住地被另一处认领')).toBeVisible()
+    await expect(page.getByText('现在的主要居住地')).toBeVisible()
+    await expect(page.locator('.values .base')).toContainText('居住 安康路12弄')
+    await expect(page.locator('.card', { hasText: '认领的居住地' })).toContainText('居住 安康路12弄')
+    await page.keyboard.press(key)
+    await expect(page.getByRole('dialog')).toContainText('将写入')
+    await confirm(page)
+    const main = (await shown(town, resident)).residences.filter(one => one.main && one.active)
+    expect(main.map(one => one.id === claim)).toEqual([becomes])
+    await page.evaluate(() => sessionStorage.clear())
+  }
+})
+
+test('an item is taken with t, given to another, and found by whom it was given to', async ({ page, town }) => {
+  const { conflict } = await town.dispute(['姓名=池上青', '姓名=池尚青'])
+  await enter(page, town, town.people.zhou, `/conflicts/${conflict}`)
+  await expect(page.locator('.card').first()).toBeVisible()
+  await page.keyboard.press('t')
+  await expect(page.locator('.el-message', { hasText: '已分派给周敏' })).toBeVisible()
+  expect((await item(town, conflict))['assignee_name']).toBe('周敏')
+  await page.getByRole('combobox', { name: '分派给' }).click({ force: true })
+  await page.getByRole('option', { name: '经办：何平' }).click()
+  await expect(page.locator('.el-message', { hasText: '已分派给何平' })).toBeVisible()
+  await page.evaluate(() => sessionStorage.clear())
+  await enter(page, town, town.people.he, '/conflicts?assignee=me')
+  await page.locator(`a[href*="${conflict}"]`).click()
+  await page.getByRole('combobox', { name: '分派给' }).click({ force: true })
+  await page.getByRole('option', { name: '未分派' }).click()
+  await expect(page.locator('.el-message', { hasText: '已取消分派' })).toBeVisible()
+  expect((await item(town, conflict))['assignee']).toBeNull()
+})
+
+test('numbers in an item are masked until a purpose is given, which the audit log keeps', async ({ page, town }) => {
+  const [one] = await town.twins('宁静远')
+  const conflict = await town.conflictOf(one)
+  const number = (await list(town, 'li', 'resident')).find(resident => resident.id === one)?.fields['id_number']
+  await enter(page, town, town.people.zhou, `/conflicts/${conflict}`)
+  await expect(page.getByText('留下的档案').first()).toBeVisible()
+  expect(await page.content()).not.toContain(String(number))
+  await page.getByRole('button', { name: '查看完整号码' }).click()
+  await expect(page.getByRole('button', { name: '查看', exact: true })).toBeDisabled()
+  await page.getByLabel('查看目的').fill('核对身份证原件')
+  await page.keyboard.press('Enter')
+  await expect(page.getByText(String(number)).first()).toBeVisible()
+  await expect(page.getByRole('button', { name: '查看完整号码' })).toHaveCount(0)
+  const log = await town.ask(town.people.auditor, 'GET', `/api/audit?subject=${conflict}`)
+  const entries = JSON.stringify(log['items'])
+  expect(entries).toContain('核对身份证原件')
+  expect(entries).not.toContain(String(number))
+})
+
+test('photos of a visit stand beside the values; those of the person ask for a purpose', async ({ page, town }) => {
+  const resident = town.resident()
+  await town.device('li', 'photo', 'add', resident.id, town.photo(1))
+  await town.device('li', 'photo', 'add', resident.id, town.photo(2), '--field', 'portrait')
+  await town.device('li', 'visit', '--resident', resident.id, '--photo', town.photo(3), '走访记录=本人在家')
+  await town.sync('li', 'wang')
+  const { conflict } = await town.dispute(['姓名=温故新', '姓名=温故知'], resident)
+  await enter(page, town, town.people.zhou, `/conflicts/${conflict}`)
+  await expect(page.getByText('照片 3 张')).toBeVisible()
+  const pictures = page.locator('article img')
+  await expect(pictures).toHaveCount(1)
+  await expect(page.getByText('需说明目的').first()).toBeVisible()
+  await page.getByRole('button', { name: '查看人像照片' }).click()
+  await page.getByRole('dialog').getByText('裁决或更正信息').click()
+  await page.getByRole('dialog').getByRole('button', { name: '查看', exact: true }).click()
+  await expect(pictures).toHaveCount(3)
+  for (const one of await pictures.all()) {
+    await expect.poll(() => one.evaluate(image => (image as HTMLImageElement).naturalWidth)).toBeGreaterThan(100)
+  }
+  await page.getByRole('button', { name: /^放大/ }).first().click()
+  await expect(page.getByRole('dialog').locator('img')).toBeVisible()
+  // The keys of the queue rest while a picture is open.
+  await page.keyboard.press('Escape')
+  await expect(page.getByRole('dialog')).toHaveCount(0)
+  const log = await town.ask(town.people.auditor, 'GET', `/api/audit?actor=${town.people.zhou.id}&limit=50`)
+  expect(JSON.stringify(log['items'])).toContain('correction')
+})
