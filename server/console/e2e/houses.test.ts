@@ -170,7 +170,7 @@ test('what is to be checked is marked, and the legend shows it alone', async ({ 
   await vacant.click()
   await own.click()
   const both = (await Promise.all([vacant, own].map(one => one.locator('b').innerText()))).map(Number)
-  await expect(page.getByRole('gridcell')).toHaveCount((both[0] ?? 0) + (both[1] ?? 0))
+  await expect(page.locator('.head')).toContainText(`${(both[0] ?? 0) + (both[1] ?? 0)} 套`)
   await page.getByRole('button', { name: '显示全部' }).click()
   await expect(vacant).toHaveAttribute('aria-pressed', 'false')
 })

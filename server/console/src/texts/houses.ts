@@ -6,8 +6,6 @@ export const houses = {
   hint: '地址、小区、产权人、住在里面的人',
   search: '查找房屋',
   address: '地址',
-  file: '档案',
-  tabs: '档案内容',
   inBuilding: '在房态图中查看',
 
   people: '房屋内人员',

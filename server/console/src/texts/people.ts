@@ -7,8 +7,6 @@ export const people = {
   search: '查找人员',
   name: '姓名',
   living: '居住地',
-  file: '档案',
-  tabs: '档案内容',
   loading: '正在打开档案…',
 
   residences: '居住关系',

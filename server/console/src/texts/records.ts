@@ -2,6 +2,10 @@
 import type { Purpose } from '@/api/schema'
 
 export const records = {
+  // A file
+  file: '档案',
+  tabs: '档案内容',
+
   // Facts
   showEmpty: (count: number) => `显示未填写的 ${count} 项`,
   hideEmpty: '只显示已填写的',
