@@ -19,6 +19,7 @@ mod outbox;
 mod register;
 mod rescue;
 mod store;
+mod token;
 
 pub use error::{OpenError, StoreError};
 pub use store::{Salvaged, SqliteStore};

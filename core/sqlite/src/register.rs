@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::StoreError;
 use crate::file::Steps;
 use crate::list;
+use crate::token::TokenWrites;
 
 pub(crate) const STEPS: Steps = &[include_str!("schema/register_1.sql")];
 
@@ -71,16 +72,12 @@ pub(crate) fn unpack<T: DeserializeOwned>(
 
 /// Writes a half; `taken` is the outbox's number of it, where it has one. The caller commits.
 pub(crate) fn write(to: &Connection, half: &Half, taken: Option<i64>) -> Result<(), StoreError> {
+    let mut tokens = TokenWrites::default();
     for record in &half.records {
-        write_record(to, record)?;
+        write_record(to, record, &mut tokens)?;
     }
     for id in &half.purge {
-        purge(to, *id)?;
-    }
-    if !half.records.is_empty() || !half.purge.is_empty() {
-        // FTS5 would write at the commit only, and a full disk be found when the outbox has committed.
-        to.prepare_cached("INSERT INTO token (token) VALUES ('flush')")?
-            .execute([])?;
+        purge(to, *id, &mut tokens)?;
     }
     for event in &half.events {
         write_event(to, event)?;
@@ -121,7 +118,7 @@ pub(crate) fn write(to: &Connection, half: &Half, taken: Option<i64>) -> Result<
         to.prepare_cached("UPDATE stand SET taken = ?1")?
             .execute([number])?;
     }
-    Ok(())
+    tokens.write(to)
 }
 
 /// The number of the outbox's last half that this file has taken; `None` for a file that was only made now.
@@ -145,12 +142,14 @@ pub(crate) fn project_again(to: &Connection) -> Result<(), StoreError> {
             ids.push(RecordId::from_bytes(row.get(0)?));
         }
     }
+    let mut tokens = TokenWrites::default();
     for id in ids {
         if let (Some(row), Some(record)) = (row_of(&transaction, id)?, record(&transaction, id)?) {
             let projection = projection::project(&record.record_type, &record.registers);
-            update_record(&transaction, row, &record, &projection)?;
+            update_record(&transaction, row, &record, &projection, &mut tokens)?;
         }
     }
+    tokens.write(&transaction)?;
     transaction.execute("UPDATE stand SET projected = ?1", [stamp])?;
     Ok(transaction.commit()?)
 }
@@ -162,15 +161,18 @@ fn row_of(from: &Connection, id: RecordId) -> Result<Option<i64>, StoreError> {
         .optional()?)
 }
 
-fn write_record(to: &Connection, write: &RecordWrite) -> Result<(), StoreError> {
-    let found = row_of(to, write.record.id)?;
-    let row = match found {
-        Some(row) => row,
-        None => insert_record(to, write)?,
+fn write_record(
+    to: &Connection,
+    write: &RecordWrite,
+    tokens: &mut TokenWrites,
+) -> Result<(), StoreError> {
+    let row = match row_of(to, write.record.id)? {
+        Some(row) => {
+            update_record(to, row, &write.record, &write.projection, tokens)?;
+            row
+        }
+        None => insert_record(to, write, tokens)?,
     };
-    if found.is_some() {
-        update_record(to, row, &write.record, &write.projection)?;
-    }
     for hash in &write.remove {
         to.prepare_cached("DELETE FROM change WHERE row = ?1 AND hash = ?2")?
             .execute(params![row, hash.0])?;
@@ -196,7 +198,11 @@ fn write_record(to: &Connection, write: &RecordWrite) -> Result<(), StoreError> 
     Ok(())
 }
 
-fn insert_record(to: &Connection, write: &RecordWrite) -> Result<i64, StoreError> {
+fn insert_record(
+    to: &Connection,
+    write: &RecordWrite,
+    tokens: &mut TokenWrites,
+) -> Result<i64, StoreError> {
     let (record, projection) = (&write.record, &write.projection);
     to.prepare_cached(
         "INSERT INTO record (id, type, area, epoch, cancelled, fields) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -210,7 +216,7 @@ fn insert_record(to: &Connection, write: &RecordWrite) -> Result<i64, StoreError
         codec::to_bytes(&projection.fields),
     ])?;
     let row = to.last_insert_rowid();
-    let tokens = list::indexed(&projection.tokens);
+    let words = list::indexed(&projection.tokens);
     to.prepare_cached(
         "INSERT INTO register (row, registers, confirmed, tokens) VALUES (?1, ?2, ?3, ?4)",
     )?
@@ -218,9 +224,9 @@ fn insert_record(to: &Connection, write: &RecordWrite) -> Result<i64, StoreError
         row,
         codec::to_bytes(&record.registers),
         codec::to_bytes(&record.confirmed),
-        tokens,
+        words,
     ])?;
-    write_tokens(to, row, "", &tokens)?;
+    tokens.put(row, String::new(), words);
     write_links(to, row, &projection.links)?;
     Ok(row)
 }
@@ -230,6 +236,7 @@ fn update_record(
     row: i64,
     record: &StoredRecord,
     projection: &Projection,
+    tokens: &mut TokenWrites,
 ) -> Result<(), StoreError> {
     to.prepare_cached(
         "UPDATE record SET type = ?2, area = ?3, epoch = ?4, cancelled = ?5, fields = ?6 WHERE row = ?1",
@@ -242,7 +249,7 @@ fn update_record(
         projection.cancelled,
         codec::to_bytes(&projection.fields),
     ])?;
-    let (before, tokens) = (tokens_of(to, row)?, list::indexed(&projection.tokens));
+    let (before, after) = (tokens_of(to, row)?, list::indexed(&projection.tokens));
     to.prepare_cached(
         "UPDATE register SET registers = ?2, confirmed = ?3, tokens = ?4 WHERE row = ?1",
     )?
@@ -250,9 +257,9 @@ fn update_record(
         row,
         codec::to_bytes(&record.registers),
         codec::to_bytes(&record.confirmed),
-        tokens,
+        after,
     ])?;
-    write_tokens(to, row, &before, &tokens)?;
+    tokens.put(row, before, after);
     to.prepare_cached("DELETE FROM link WHERE row = ?1")?
         .execute([row])?;
     write_links(to, row, &projection.links)
@@ -264,22 +271,6 @@ fn tokens_of(from: &Connection, row: i64) -> Result<String, StoreError> {
         .query_row([row], |row| row.get(0))?)
 }
 
-/// Most edits touch no token, and then nothing is written.
-fn write_tokens(to: &Connection, row: i64, before: &str, after: &str) -> Result<(), StoreError> {
-    if before == after {
-        return Ok(());
-    }
-    if !before.is_empty() {
-        to.prepare_cached("INSERT INTO token (token, rowid, tokens) VALUES ('delete', ?1, ?2)")?
-            .execute(params![row, before])?;
-    }
-    if !after.is_empty() {
-        to.prepare_cached("INSERT INTO token (rowid, tokens) VALUES (?1, ?2)")?
-            .execute(params![row, after])?;
-    }
-    Ok(())
-}
-
 fn write_links(to: &Connection, row: i64, links: &[(String, RecordId)]) -> Result<(), StoreError> {
     for (field, target) in links {
         to.prepare_cached("INSERT OR IGNORE INTO link (row, field, target) VALUES (?1, ?2, ?3)")?
@@ -288,12 +279,11 @@ fn write_links(to: &Connection, row: i64, links: &[(String, RecordId)]) -> Resul
     Ok(())
 }
 
-fn purge(to: &Connection, id: RecordId) -> Result<(), StoreError> {
+fn purge(to: &Connection, id: RecordId, tokens: &mut TokenWrites) -> Result<(), StoreError> {
     let Some(row) = row_of(to, id)? else {
         return Ok(());
     };
-    let tokens = tokens_of(to, row)?;
-    write_tokens(to, row, &tokens, "")?;
+    tokens.put(row, tokens_of(to, row)?, String::new());
     for sql in [
         "DELETE FROM link WHERE row = ?1",
         "DELETE FROM member WHERE row = ?1",
