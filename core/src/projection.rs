@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::address;
-use crate::crdt::Registers;
+use crate::crdt::{FlatChange, Registers};
 use crate::ids::{AreaCode, RecordId};
 use crate::records::{self, FieldKind, Sensitivity};
 use crate::search;
@@ -82,6 +82,24 @@ pub fn project_without_tokens(record_type: &str, registers: &Registers) -> Proje
         tokens: BTreeSet::new(),
         links,
     }
+}
+
+/// Derives the projection of a record after a change that is part of its registers already, and says whether its tokens
+/// stay as they were: they are not derived then. A record's first change puts something that feeds them, or they are
+/// none before and after.
+#[must_use]
+pub fn project_after(
+    record_type: &str,
+    registers: &Registers,
+    change: &FlatChange,
+) -> (Projection, bool) {
+    let keys = change.ops.iter().map(|op| &op.key);
+    let same_tokens = !keys.into_iter().any(|key| feeds_tokens(record_type, key));
+    let projection = match same_tokens {
+        true => project_without_tokens(record_type, registers),
+        false => project(record_type, registers),
+    };
+    (projection, same_tokens)
 }
 
 /// Whether the tokens of a record may differ after a change of this key.

@@ -15,9 +15,12 @@ use serde::{Deserialize, Serialize};
 use crate::error::StoreError;
 use crate::file::Steps;
 use crate::list;
-use crate::token::TokenWrites;
+use crate::token::{self, TokenWrites};
 
-pub(crate) const STEPS: Steps = &[include_str!("schema/register_1.sql")];
+pub(crate) const STEPS: Steps = &[
+    include_str!("schema/register_1.sql"),
+    include_str!("schema/register_2.sql"),
+];
 
 /// The register's half of a batch.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -118,7 +121,11 @@ pub(crate) fn write(to: &Connection, half: &Half, taken: Option<i64>) -> Result<
         to.prepare_cached("UPDATE stand SET taken = ?1")?
             .execute([number])?;
     }
-    tokens.write(to)
+    tokens.write(to)?;
+    if half.forgets() {
+        token::forget(to)?;
+    }
+    Ok(())
 }
 
 /// The number of the outbox's last half that this file has taken; `None` for a file that was only made now.
@@ -146,7 +153,8 @@ pub(crate) fn project_again(to: &Connection) -> Result<(), StoreError> {
     for id in ids {
         if let (Some(row), Some(record)) = (row_of(&transaction, id)?, record(&transaction, id)?) {
             let projection = projection::project(&record.record_type, &record.registers);
-            update_record(&transaction, row, &record, &projection, &mut tokens)?;
+            update_record(&transaction, row, &record, &projection)?;
+            update_words(&transaction, row, &projection, &mut tokens)?;
         }
     }
     tokens.write(&transaction)?;
@@ -168,7 +176,10 @@ fn write_record(
 ) -> Result<(), StoreError> {
     let row = match row_of(to, write.record.id)? {
         Some(row) => {
-            update_record(to, row, &write.record, &write.projection, tokens)?;
+            update_record(to, row, &write.record, &write.projection)?;
+            if !write.same_tokens {
+                update_words(to, row, &write.projection, tokens)?;
+            }
             row
         }
         None => insert_record(to, write, tokens)?,
@@ -203,7 +214,12 @@ fn insert_record(
     write: &RecordWrite,
     tokens: &mut TokenWrites,
 ) -> Result<i64, StoreError> {
-    let (record, projection) = (&write.record, &write.projection);
+    let (record, mut projection) = (&write.record, &write.projection);
+    let with_tokens;
+    if write.same_tokens {
+        with_tokens = projection::project(&record.record_type, &record.registers);
+        projection = &with_tokens;
+    }
     to.prepare_cached(
         "INSERT INTO record (id, type, area, epoch, cancelled, fields) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?
@@ -236,7 +252,6 @@ fn update_record(
     row: i64,
     record: &StoredRecord,
     projection: &Projection,
-    tokens: &mut TokenWrites,
 ) -> Result<(), StoreError> {
     to.prepare_cached(
         "UPDATE record SET type = ?2, area = ?3, epoch = ?4, cancelled = ?5, fields = ?6 WHERE row = ?1",
@@ -249,20 +264,31 @@ fn update_record(
         projection.cancelled,
         codec::to_bytes(&projection.fields),
     ])?;
-    let (before, after) = (tokens_of(to, row)?, list::indexed(&projection.tokens));
-    to.prepare_cached(
-        "UPDATE register SET registers = ?2, confirmed = ?3, tokens = ?4 WHERE row = ?1",
-    )?
-    .execute(params![
-        row,
-        codec::to_bytes(&record.registers),
-        codec::to_bytes(&record.confirmed),
-        after,
-    ])?;
-    tokens.put(row, before, after);
+    to.prepare_cached("UPDATE register SET registers = ?2, confirmed = ?3 WHERE row = ?1")?
+        .execute(params![
+            row,
+            codec::to_bytes(&record.registers),
+            codec::to_bytes(&record.confirmed),
+        ])?;
     to.prepare_cached("DELETE FROM link WHERE row = ?1")?
         .execute([row])?;
     write_links(to, row, &projection.links)
+}
+
+/// What the index holds of a record, and what it shall hold.
+fn update_words(
+    to: &Connection,
+    row: i64,
+    projection: &Projection,
+    tokens: &mut TokenWrites,
+) -> Result<(), StoreError> {
+    let (before, after) = (tokens_of(to, row)?, list::indexed(&projection.tokens));
+    if before != after {
+        to.prepare_cached("UPDATE register SET tokens = ?2 WHERE row = ?1")?
+            .execute(params![row, after])?;
+        tokens.put(row, before, after);
+    }
+    Ok(())
 }
 
 fn tokens_of(from: &Connection, row: i64) -> Result<String, StoreError> {

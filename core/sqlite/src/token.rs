@@ -1,9 +1,8 @@
 //! The search index's side of a write: which words each row gains and loses, written at its end, in one go.
 //!
 //! FTS5 writes what it has gathered to disk whenever another statement may have to be undone, and again when a row
-//! comes that is not after the last: row by row, each was written by itself, and a word taken out is looked for in
-//! every part of the index. So words that stay are left alone, rows come in order, and other tables are written
-//! before. Knows rows and words, no records; what the words are, `list` says.
+//! comes that is not after the last: row by row, each was written by itself. So words that stay are left alone, rows come
+//! in order, and other tables are written before. Knows rows and words, no records; what the words are, `list` says.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,6 +47,14 @@ impl TokenWrites {
     }
 }
 
+/// Takes the words that are in no row any more out of the index's pages: an edit leaves a replaced word, with a note that
+/// it counts no longer, until the parts that hold them are merged.
+pub(crate) fn forget(to: &Connection) -> Result<(), StoreError> {
+    to.prepare_cached("INSERT INTO token (token) VALUES ('optimize')")?
+        .execute([])?;
+    Ok(())
+}
+
 impl Words {
     /// FTS5 counts rows by insertions less deletions, and takes an index with fewer than it takes out for damaged: a row
     /// that keeps some of its words is taken out and put in, if need be with no word.
@@ -58,8 +65,10 @@ impl Words {
         let (before, after) = (set(&self.before), set(&self.after));
         if !before.is_empty() {
             let gone: Vec<&str> = before.difference(&after).copied().collect();
-            to.prepare_cached("INSERT INTO token (token, rowid, tokens) VALUES ('delete', ?1, ?2)")?
-                .execute(params![row, gone.join(" ")])?;
+            to.prepare_cached(
+                "INSERT INTO token (token, rowid, tokens) VALUES ('delete', ?1, ?2)",
+            )?
+            .execute(params![row, gone.join(" ")])?;
         }
         if !after.is_empty() {
             let new: Vec<&str> = after.difference(&before).copied().collect();
@@ -120,6 +129,7 @@ mod tests {
                     writes.put(row, words(&before), words(&after));
                 }
                 writes.write(&transaction).unwrap();
+                forget(&transaction).unwrap();
                 transaction.commit().unwrap();
                 for n in 0..20 {
                     let holds = rows.iter().filter(|(_, set)| set.contains(&n));

@@ -10,6 +10,8 @@ use std::path::Path;
 use aes::cipher::{BlockCipherDecrypt as _, KeyInit as _};
 use common::{ID_NUMBER, KEY, NAME, PHONE, PLACE, files, fill, open, record_id, who};
 use doorstep_core::store::{DeviceStore, WriteBatch};
+use doorstep_core::sync::edit;
+use doorstep_core::time::Timestamp;
 use doorstep_sqlite::StoreError;
 
 /// The ways in which a text could lie in a file.
@@ -109,6 +111,11 @@ fn a_purged_record_is_not_in_the_decrypted_files() {
     all.dedup();
     assert_eq!(all.len(), 4, "the key opens the files");
     let mut store = open(dir.path(), 1);
+    // Words that an edit replaced are forgotten with the rest.
+    let other = common::texts(&[("phone", "13900001111")]);
+    edit::update(&mut store, &who(1), record_id(1), &other, Timestamp(9))
+        .unwrap()
+        .unwrap();
     let items = store.outbox().unwrap().iter().map(|item| item.id).collect();
     let gone = WriteBatch {
         purge: [1, 2, 3].map(record_id).to_vec(),

@@ -17,7 +17,7 @@ use doorstep_core::sync::edit;
 use doorstep_core::time::Timestamp;
 
 /// The versions of the files; a fixture of each is kept.
-const VERSIONS: &[i64] = &[1];
+const VERSIONS: &[i64] = &[1, 2];
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")

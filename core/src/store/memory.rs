@@ -197,7 +197,10 @@ impl DeviceStore for MemoryStore {
                 scopes: BTreeSet::new(),
             });
             row.record = write.record;
-            row.projection = write.projection;
+            let before = std::mem::replace(&mut row.projection, write.projection);
+            if write.same_tokens {
+                row.projection.tokens = before.tokens;
+            }
             row.changes
                 .retain(|change| !write.remove.contains(&change.hash));
             row.changes.extend(write.add);

@@ -61,6 +61,9 @@ pub struct RecordWrite {
     pub join: Vec<ScopeId>,
     /// Scopes it left.
     pub leave: Vec<ScopeId>,
+    /// The words that it is found by stay as they are: `projection` was made without them.
+    #[serde(default)]
+    pub same_tokens: bool,
 }
 
 /// Something to send.

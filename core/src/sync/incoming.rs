@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::crdt::{FlatChange, Registers, chunk};
 use crate::envelope::Item;
 use crate::ids::{ChangeHash, EventId, RecordId, ScopeId};
-use crate::projection::{self, project};
+use crate::projection::{self, Projection, feeds_tokens, project, project_without_tokens};
 use crate::protocol::digest::{ScopeDigest, heads_after};
 use crate::protocol::frames::{Batch, Cursor, Entry, PutEntry, StateEntry, WholeEntry};
 use crate::store::{DeviceStore, OutboxItem, RecordWrite, StoredChange, StoredRecord, WriteBatch};
@@ -42,6 +42,8 @@ struct Open {
     whole: bool,
     old_heads: Vec<ChangeHash>,
     join: bool,
+    /// Nothing that came may alter the words that it is found by.
+    same_tokens: bool,
 }
 
 /// Takes the entries of a batch and moves the scope's cursor to `to`. A repair holds records as the server has them
@@ -145,7 +147,8 @@ pub(super) fn apply<S: DeviceStore>(
             }
         }
         write.records.push(RecordWrite {
-            projection: project(&open.record.record_type, &open.record.registers),
+            projection: open.projection(),
+            same_tokens: open.same_tokens,
             record: open.record,
             add: open.add,
             confirm: open.confirm,
@@ -256,13 +259,14 @@ fn part(id: RecordId, heads: &[ChangeHash]) -> ScopeDigest {
 /// The write that takes a record out of a scope and keeps it for the others.
 pub(super) fn leave(record: StoredRecord, scope: ScopeId) -> RecordWrite {
     RecordWrite {
-        projection: project(&record.record_type, &record.registers),
+        projection: project_without_tokens(&record.record_type, &record.registers),
         record,
         add: Vec::new(),
         confirm: Vec::new(),
         remove: Vec::new(),
         join: Vec::new(),
         leave: vec![scope],
+        same_tokens: true,
     }
 }
 
@@ -297,6 +301,7 @@ fn open_record<'a, S: DeviceStore>(
                 whole: false,
                 old_heads,
                 join,
+                same_tokens: !join,
             })))
         }
     }
@@ -385,6 +390,14 @@ fn take_whole<S: DeviceStore>(
 }
 
 impl Open {
+    fn projection(&self) -> Projection {
+        let (kind, registers) = (&self.record.record_type, &self.record.registers);
+        match self.same_tokens {
+            true => project_without_tokens(kind, registers),
+            false => project(kind, registers),
+        }
+    }
+
     /// How many changes made here came back: confirmed by this batch, and not new.
     fn own(&self) -> usize {
         let new = |hash: &ChangeHash| self.add.iter().any(|change| change.hash == *hash);
@@ -406,6 +419,8 @@ impl Open {
                 self.hole = true;
                 return;
             }
+            let kind = &self.record.record_type;
+            self.same_tokens &= !change.ops.iter().any(|op| feeds_tokens(kind, &op.key));
             let stored = StoredChange {
                 hash,
                 bytes,
@@ -470,7 +485,7 @@ impl Open {
     /// Puts a whole record in place. What the device has besides comes on top: unsent edits and, unless this mends the
     /// record, what another scope has already brought.
     fn put_in_place(&mut self, registers: Registers, changes: Vec<StoredChange>, mends: bool) {
-        (self.hole, self.whole) = (false, true);
+        (self.hole, self.whole, self.same_tokens) = (false, true, false);
         self.record.confirmed = registers.heads().to_vec();
         self.record.registers = registers;
         let mut before = std::mem::replace(&mut self.known, changes);

@@ -160,6 +160,7 @@ impl Mend<'_> {
             remove: built_on.into_iter().collect(),
             join: Vec::new(),
             leave: Vec::new(),
+            same_tokens: false,
         });
     }
 

@@ -6,6 +6,10 @@ use anyhow::Context;
 use clap::Parser;
 use doorstep_tests::bench::{self, Options, Task};
 
+/// The devices measured are in this process: it allocates as the program that people run does.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measures syncing with the real binary and real devices.
 #[derive(Debug, Parser)]
 #[command(name = "bench-sync")]

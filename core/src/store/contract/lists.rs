@@ -1,5 +1,7 @@
 //! Lists and search.
 
+use std::collections::BTreeSet;
+
 use super::{edited, hash_of, new_record, record_id, words, write};
 use crate::ids::RecordId;
 use crate::store::{DeviceStore, ListQuery, RecordWrite, WriteBatch};
@@ -104,6 +106,13 @@ fn a_record_is_found_by_its_present_words<S: DeviceStore>(mut store: S) {
     renamed.projection.tokens = words("beta delta").into_iter().collect();
     write(&mut store, vec![renamed]);
     assert_eq!(found(&store, "alpha"), [record_id(2)]);
+    assert_eq!(found(&store, "beta delta"), [record_id(1)]);
+
+    // An edit of something else says nothing of the words, and leaves them.
+    let record = store.record(record_id(1)).unwrap().unwrap();
+    let mut elsewhere = edited(record, &[("phone", "13800000000")]);
+    (elsewhere.projection.tokens, elsewhere.same_tokens) = (BTreeSet::new(), true);
+    write(&mut store, vec![elsewhere]);
     assert_eq!(found(&store, "beta delta"), [record_id(1)]);
 
     let purge = vec![record_id(1)];

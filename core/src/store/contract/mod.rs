@@ -101,6 +101,7 @@ fn edited(mut record: StoredRecord, values: &[(&str, &str)]) -> RecordWrite {
         remove: Vec::new(),
         join: Vec::new(),
         leave: Vec::new(),
+        same_tokens: false,
     }
 }
 
