@@ -20,6 +20,7 @@ pub mod protocol;
 pub mod records;
 pub mod rights;
 pub mod search;
+pub mod standard_address;
 pub mod store;
 pub mod sync;
 pub mod time;

@@ -17,6 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::console::routes as console;
+use crate::domains::addresses::routes as addresses;
 use crate::domains::areas::routes as areas;
 use crate::domains::audit::routes as audit;
 use crate::domains::auth::routes as auth;
@@ -107,6 +108,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(devices::revoke_device))
         .routes(routes!(devices::order_wipe))
         // Areas
+        .routes(routes!(addresses::list_addresses))
         .routes(routes!(areas::import_areas))
         .routes(routes!(areas::list_areas))
         .routes(routes!(areas::show_area_tree))

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use doorstep_core::ids::{AreaCode, EventId, RecordId};
 use doorstep_core::protocol::frames::{EventEntry, StateEntry, Unsent};
+use doorstep_core::standard_address::{self, Found, StandardAddress};
 use doorstep_core::store::{DeviceStore, ListQuery, Listed, OutboxItem, StoredRecord};
+use doorstep_core::sync::alike::{self, Alike};
 use doorstep_core::sync::{Identity, edit};
 use doorstep_core::time::Timestamp;
 use doorstep_core::value::Fields;
@@ -307,6 +309,33 @@ impl<S: DeviceStore + Send + 'static> Device<S> {
     /// The storage's.
     pub fn events_about(&self, record: RecordId) -> ClientResult<Vec<EventEntry>> {
         self.read(|store| store.events_about(record))
+    }
+
+    /// Records here that may be the one these fields describe: to be shown before it is made.
+    ///
+    /// # Errors
+    /// The storage's.
+    pub fn alike(&self, record_type: &str, fields: &Fields) -> ClientResult<Vec<(Alike, Listed)>> {
+        self.read(|store| alike::alike(store, record_type, fields))
+    }
+
+    /// Standard addresses that a text may mean, the nearest first.
+    ///
+    /// # Errors
+    /// The storage's.
+    pub fn addresses(&self, text: &str, limit: usize) -> ClientResult<Vec<Found>> {
+        let states = self.states(standard_address::PREFIX)?;
+        Ok(standard_address::find(&states, text, limit))
+    }
+
+    /// The standard address of a code; `None` when it is not one of this device's areas.
+    ///
+    /// # Errors
+    /// The storage's.
+    pub fn standard_address(&self, code: &str) -> ClientResult<Option<StandardAddress>> {
+        let key = standard_address::key(code);
+        let json = self.read(|store| store.state(&key))?;
+        Ok(json.and_then(|json| StandardAddress::read(&StateEntry { key, json })))
     }
 
     /// State entries under a prefix: `message/`, `rights`.

@@ -1,6 +1,7 @@
 //! Sync as state machines: frames in, frames out. `device` is one end of a connection, `server` the other;
 //! `edit` makes changes, `replay` mends a record after a refusal. Knows no socket, clock or randomness.
 
+pub mod alike;
 pub mod device;
 pub mod edit;
 mod incoming;

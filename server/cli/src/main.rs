@@ -1,6 +1,7 @@
 //! The command `doorstep`: serves, administers, and is a whole device. Knows no rule: it reads arguments, calls, and
 //! prints. Exit codes: see `failure::Exit`.
 
+mod addresses;
 mod admin;
 mod areas;
 mod audit;
@@ -45,6 +46,8 @@ enum Command {
     Serve(serve::ServeArgs),
     #[command(subcommand)]
     Admin(admin::AdminCommand),
+    #[command(subcommand)]
+    Addresses(addresses::AddressesCommand),
     #[command(subcommand)]
     Areas(areas::AreasCommand),
     #[command(subcommand)]
@@ -103,6 +106,7 @@ async fn run(cli: Cli) -> Outcome {
     match cli.command {
         Command::Serve(args) => serve::run(args, json).await,
         Command::Admin(command) => admin::run(command, json).await,
+        Command::Addresses(command) => addresses::run(command, json).await,
         Command::Areas(command) => areas::run(command, json).await,
         Command::Audit(command) => audit::run(command, json).await,
         Command::Login(args) => login::run(args, json).await,

@@ -435,3 +435,98 @@ fn a_refusal_is_shown_and_dismissed_a_damaged_outbox_is_mended_and_a_wipe_is_con
         (2, "not_enrolled".to_owned())
     );
 }
+
+#[test]
+fn what_is_here_already_is_shown_before_another_is_made_and_a_house_takes_its_standard_address() {
+    let server = Server::start();
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../tests/fixtures/police/DZ_310101002001_20261120_0001.txt"
+    );
+    let data = server.data();
+    let import = ["addresses", "import", file, "--data", &data];
+    let (imported, again) = (
+        run(server.path(), &import, &[]),
+        run(server.path(), &import, &[]),
+    );
+    assert_eq!(
+        (&imported["rows"], &imported["added"]),
+        (&1413.into(), &1413.into())
+    );
+    assert_eq!(again["added"], 0);
+    let one = server.device("lin.zx");
+    server.on(&one, &["sync"]);
+
+    // An address of the base, written otherwise, gets its code; one that is not there is proposed, with what is near.
+    let known = server.on(&one, &["addresses", "12弄28号", "--limit", "2"]);
+    assert_eq!(known.as_array().unwrap().len(), 2);
+    let address = known[0]["address"].as_str().unwrap();
+    let written = format!("房屋地址=上海市黄浦区{}", address.replace("28号", "28号楼"));
+    let new = |address: &str| {
+        server.on(
+            &one,
+            &["new", "房屋", address, "房屋用途=自住", "--area", AREA],
+        )
+    };
+    let house = new(&written);
+    assert_eq!(house["address"]["standard"], known[0]["code"], "{house}");
+    let id = house["id"].as_str().unwrap();
+    let fields = server.on(&one, &["show", id])["fields"].clone();
+    assert_eq!(fields["standard_address_code"], known[0]["code"]);
+    let road = address.split("12弄").next().unwrap();
+    let proposed = new(&format!("房屋地址={road}12弄28号9904室"));
+    assert_eq!(proposed["address"]["proposed"], true, "{proposed}");
+    assert_eq!(proposed["address"]["near"][0]["nearness"], "same_building");
+    // Chosen by its code, it brings its address.
+    let code = format!(
+        "standard_address_code={}",
+        known[1]["code"].as_str().unwrap()
+    );
+    let chosen = new(&code);
+    let id = chosen["id"].as_str().unwrap();
+    assert_eq!(
+        server.on(&one, &["show", id])["fields"]["address"],
+        known[1]["address"]
+    );
+    let unknown = [
+        "device",
+        "new",
+        "房屋",
+        "standard_address_code=1",
+        "--dir",
+        &one,
+    ];
+    assert_eq!(
+        refused(server.path(), &unknown),
+        (2, "no_such_address".to_owned())
+    );
+
+    // The same house again, and the same person: shown, not made; made all the same when that is said.
+    let count = || server.on(&one, &["list"]).as_array().unwrap().len();
+    assert_eq!(count(), 3);
+    let person = [
+        "new",
+        "居民",
+        "姓名=何晓梅",
+        "性别=女",
+        "出生日期=1970-04-27",
+        "人员类别=户籍人口",
+        "--area",
+        AREA,
+    ];
+    let first = server.on(&one, &person)["id"].clone();
+    let house = ["new", "房屋", &written, "房屋用途=出租", "--area", AREA];
+    for (again, reason) in [(&person[..], "name_and_birth"), (&house, "address")] {
+        let arguments = [&["device"], again, &["--dir", &one]].concat();
+        let output = doorstep(server.path(), &arguments, &[]);
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert_eq!(said["error"]["code"], "already_here");
+        assert_eq!(said["alike"][0]["reason"], reason, "{said}");
+    }
+    assert_eq!(count(), 4);
+    let another = server.on(&one, &[&person[..], &["--anyway"]].concat())["id"].clone();
+    assert_ne!(another, first);
+    let report = &server.on(&one, &["sync"])["report"];
+    assert_eq!(report["accepted"], 5, "{report}");
+}

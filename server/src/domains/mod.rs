@@ -1,6 +1,7 @@
 //! The business of the server, one folder a domain: routes, service, store, model and sql.
 //! A domain calls another's service, never its store.
 
+pub mod addresses;
 pub mod areas;
 pub mod audit;
 pub mod auth;

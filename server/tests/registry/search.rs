@@ -142,6 +142,11 @@ async fn lists_are_narrowed_by_area_facets_state_and_verification() {
             vec![&newcomer, &old],
         ),
         ("/api/houses?facets=house_use:4".to_owned(), vec![&rented]),
+        (
+            "/api/houses?facets=house_use:4,standard_address_code:".to_owned(),
+            vec![&rented],
+        ),
+        ("/api/houses?facets=house_use:".to_owned(), vec![]),
         (format!("/api/houses?area={VILLAGE}"), vec![&rented, &own]),
         (
             format!("/api/houses?area={STREET}&facets=house_use:1"),

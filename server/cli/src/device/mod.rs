@@ -1,6 +1,7 @@
 //! `doorstep device`: a whole device on the command line, over the same core, store and websocket as a phone.
 
 mod account;
+mod address;
 mod outbox;
 mod photo;
 mod record;
@@ -32,7 +33,9 @@ pub(crate) enum DeviceCommand {
     Sync(sync::SyncArgs),
     /// 本机状态：账号、数量、未上传、游标
     Status(sync::StatusArgs),
-    /// 新建档案
+    /// 查询标准地址
+    Addresses(address::AddressesArgs),
+    /// 新建档案；与本机已有档案相同时先列出来
     New(record::NewArgs),
     /// 修改档案
     Set(record::SetArgs),
@@ -61,6 +64,7 @@ pub(crate) async fn run(command: DeviceCommand, json: bool) -> Outcome {
         DeviceCommand::Password(args) => account::password(args, json).await,
         DeviceCommand::Sync(args) => sync::sync(args, json).await,
         DeviceCommand::Status(args) => sync::status(&args, json),
+        DeviceCommand::Addresses(args) => address::addresses(&args, json),
         DeviceCommand::New(args) => record::new(&args, json),
         DeviceCommand::Set(args) => record::set(&args, json),
         DeviceCommand::List(args) => record::list(&args, json),

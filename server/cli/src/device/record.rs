@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use doorstep_core::ids::{AreaCode, RecordId, ScopeId};
 use doorstep_core::records::{self, RecordType};
 use doorstep_core::store::{DeviceStore, ListQuery, Listed, StoredRecord};
+use doorstep_core::sync::alike::Alike;
 use doorstep_core::value::{Fields, Value};
 use serde_json::{Map, json};
 
+use super::address::{self, Place};
 use super::{CliDevice, DirArgs};
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Exit, Failure, Outcome};
 use crate::{output, values};
 
 #[derive(clap::Args, Debug)]
@@ -23,6 +25,9 @@ pub(crate) struct NewArgs {
     /// 在哪个区划登记；本机只有一个区划时可不填
     #[arg(long, value_name = "区划")]
     area: Option<AreaCode>,
+    /// 已看过相同的档案，确认不是同一个，仍要新建
+    #[arg(long)]
+    anyway: bool,
     #[command(flatten)]
     dir: DirArgs,
 }
@@ -33,13 +38,58 @@ pub(crate) fn new(args: &NewArgs, json: bool) -> Outcome {
     fields.retain(|_, value| !value.is_null());
     records::read::normalise(declared, &mut fields);
     let device = args.dir.device()?;
+    let place = match declared.name.as_str() {
+        "house" => address::settle(&device, &mut fields)?,
+        _ => Place::AsGiven,
+    };
+    let alike = device.alike(&declared.name, &fields)?;
+    if !alike.is_empty() && !args.anyway {
+        return Err(already_here(declared, &alike, json));
+    }
     let id = device.create(&declared.name, area(&device, args.area)?, fields)?;
     if json {
-        output::json(&json!({ "id": id }));
+        output::json(&json!({ "id": id, "address": place.json() }));
     } else {
         output::line(&format!("已新建{}：{id}", declared.label));
+        place.say();
     }
     Ok(())
+}
+
+/// Nothing is made before the collector has seen what may be the same.
+fn already_here(declared: &RecordType, alike: &[(Alike, Listed)], json: bool) -> Failure {
+    let cancelled =
+        |listed: &Listed| listed.fields.get("status").and_then(Value::as_text) == Some("cancelled");
+    if json {
+        let items = alike.iter().map(|(reason, listed)| {
+            json!({ "id": listed.id, "reason": reason, "cancelled": cancelled(listed), "fields": plain(&listed.fields) })
+        });
+        output::json(&json!({
+            "error": { "code": "already_here", "message": "本机已有可能相同的档案，没有新建" },
+            "alike": items.collect::<Vec<_>>(),
+        }));
+        return Failure::said(Exit::Usage);
+    }
+    let rows = alike.iter().map(|(reason, listed)| {
+        let state = if cancelled(listed) { "已注销" } else { "" };
+        let title = values::title(declared, &listed.fields);
+        vec![
+            title,
+            reason.label().to_owned(),
+            state.to_owned(),
+            listed.id.to_string(),
+        ]
+    });
+    output::table(
+        &["内容", "相同之处", "状态", "编号"],
+        &rows.collect::<Vec<_>>(),
+    );
+    let message = format!(
+        "本机已有 {} 份可能相同的{}档案，没有新建。如果是同一个，请用 set 修改；确实不是，请加 --anyway",
+        alike.len(),
+        declared.label
+    );
+    Failure::usage("already_here", message)
 }
 
 /// The area that is meant: as given, or the only one on this device.

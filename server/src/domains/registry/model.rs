@@ -41,7 +41,8 @@ pub struct RecordQuery {
     pub text: Option<String>,
     /// In this area and below, 12 digits.
     pub area: Option<String>,
-    /// Values of fields that lists are narrowed by, such as `house_use:4,managed:claimed` or `population_kind:02`.
+    /// Values of fields that lists are narrowed by, such as `house_use:4,managed:claimed` or `population_kind:02`;
+    /// with nothing after the colon, those without: `standard_address_code:` finds houses whose address is proposed.
     pub facets: Option<String>,
     /// `false` (if not told): those in force; `true`: those cancelled; `any`: both.
     pub cancelled: Option<String>,

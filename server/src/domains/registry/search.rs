@@ -113,6 +113,7 @@ fn filter(
         tokens: (!tokens.is_empty()).then_some(tokens),
         cancelled,
         facets: (!narrowed.facets.is_empty()).then(|| narrowed.facets.into()),
+        lacking: (!narrowed.lacking.is_empty()).then_some(narrowed.lacking),
         unverified_since: query.unverified_since,
         ..Filter::default()
     })
@@ -176,6 +177,8 @@ pub(super) async fn typed(
 struct Narrowed {
     facets: serde_json::Map<String, serde_json::Value>,
     tokens: Vec<String>,
+    /// Fields that must not be filled in.
+    lacking: Vec<String>,
 }
 
 /// Conditions on fields: open ones by their values in clear, others by blind tokens.
@@ -208,6 +211,10 @@ fn narrowed(problems: &mut Problems, record_type: &str, text: Option<&str>) -> N
                     format!("不能按「{}」筛选", field.label),
                 ),
             }
+            continue;
+        }
+        if value.is_empty() {
+            narrowed.lacking.push(key.to_owned());
             continue;
         }
         let value = match (&field.kind, value) {

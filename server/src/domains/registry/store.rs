@@ -48,6 +48,8 @@ pub(super) struct Filter {
     pub(super) cancelled: Option<bool>,
     /// With these values in clear.
     pub(super) facets: Option<serde_json::Value>,
+    /// Without these fields in clear.
+    pub(super) lacking: Option<Vec<String>>,
     pub(super) unverified_since: Option<NaiveDate>,
     pub(super) after: Option<Uuid>,
     pub(super) rows: i64,
@@ -64,6 +66,7 @@ pub(super) async fn list(tx: &mut PgConnection, filter: &Filter) -> sqlx::Result
         .bind(filter.unverified_since)
         .bind(filter.after)
         .bind(filter.rows)
+        .bind(&filter.lacking)
         .fetch_all(tx)
         .await
 }
@@ -78,6 +81,7 @@ pub(super) async fn count(tx: &mut PgConnection, filter: &Filter, most: i64) -> 
         .bind(&filter.facets)
         .bind(filter.unverified_since)
         .bind(most)
+        .bind(&filter.lacking)
         .fetch_one(tx)
         .await
 }

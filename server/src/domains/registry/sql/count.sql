@@ -9,6 +9,7 @@ SELECT count(*) FROM (
             WHERE ($3::text[] IS NULL OR areas && $3) AND ($4::bigint[] IS NULL OR tokens @> $4)))
         AND ($5::bool IS NULL OR cancelled = $5)
         AND ($6::jsonb IS NULL OR facets @> $6)
+        AND ($9::text[] IS NULL OR NOT facets ?| $9)
         AND ($7::date IS NULL OR (
             coalesce(facets ->> 'last_verified', '') < $7::text
             AND NOT EXISTS (

@@ -1,0 +1,173 @@
+//! Importing and listing standard addresses.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use doorstep_core::ids::{AreaCode, ScopeId};
+use doorstep_core::protocol::frames::StateEntry;
+use doorstep_core::rights::Permission;
+use doorstep_core::standard_address::{self, StandardAddress};
+use serde_json::json;
+
+use super::model::{AddressQuery, AddressReport, AddressView};
+use super::read::{self, Row};
+use super::store;
+use crate::database::system_tx;
+use crate::domains::audit::{self, Entry};
+use crate::domains::auth::Actor;
+use crate::error::{ApiError, ApiResult, Problems};
+use crate::http::{Page, PageParams};
+use crate::register;
+use crate::state::AppState;
+
+/// Addresses written in one step.
+const STEP: usize = 2_000;
+/// The most addresses of one area that are searched.
+const MOST: i64 = 100_000;
+
+type Told = (ScopeId, StateEntry);
+
+/// Brings a file of the police's in: whole or not at all, and the same file again changes nothing. Addresses that the file
+/// does not name stay as they are.
+///
+/// # Errors
+/// When rows are wrong or name no village in force (all are named), or the database fails.
+pub async fn import(state: &AppState, bytes: &[u8], dry_run: bool) -> ApiResult<AddressReport> {
+    let rows = read::read(bytes)?;
+    let mut tx = system_tx(&state.pool).await?;
+    store::lock(&mut tx).await?;
+    let areas: BTreeSet<&AreaCode> = rows.values().map(|row| &row.area).collect();
+    let areas: Vec<String> = areas.into_iter().map(ToString::to_string).collect();
+    let known = store::villages(&mut tx, &areas).await?;
+    let mut problems = Problems::default();
+    for area in areas.iter().filter(|area| !known.contains(area)) {
+        let message = format!("没有居村委 {area}：请先导入包含它的区划");
+        problems.add("area", "unknown_area", message);
+    }
+    problems.finish()?;
+    let keys: Vec<String> = rows
+        .keys()
+        .map(|code| standard_address::key(code))
+        .collect();
+    let mut present: BTreeMap<String, (ScopeId, String)> = BTreeMap::new();
+    for (scope, key, json) in store::by_keys(&mut tx, &keys).await? {
+        let scope = scope.parse().map_err(ApiError::internal)?;
+        present.insert(key, (scope, json));
+    }
+    let (report, told) = compare(rows, &present);
+    if dry_run || told.is_empty() {
+        return Ok(report);
+    }
+    let now = state.clock.now();
+    let mut slices = Vec::new();
+    for step in told.chunks(STEP) {
+        slices.extend(register::append_states(&mut tx, step.to_vec(), now).await?);
+    }
+    let entry = Entry::by_server(now, "import_addresses").detail(json!(report));
+    audit::record(&mut tx, entry).await?;
+    tx.commit().await?;
+    for slice in slices {
+        state.hub.publish(slice);
+    }
+    Ok(report)
+}
+
+/// What must be told for the states to become what the file says.
+fn compare(
+    rows: BTreeMap<String, Row>,
+    present: &BTreeMap<String, (ScopeId, String)>,
+) -> (AddressReport, Vec<Told>) {
+    let mut report = AddressReport {
+        rows: rows.len(),
+        ..AddressReport::default()
+    };
+    let mut told = Vec::new();
+    for (code, row) in rows {
+        let scope = ScopeId::Area(row.area);
+        let address = row.address;
+        let new = StandardAddress { code, address }.state();
+        let withdrawn = |key: &str| StateEntry {
+            key: key.to_owned(),
+            json: String::new(),
+        };
+        match present.get(&new.key) {
+            Some((held, _)) if !row.in_force => {
+                report.withdrawn += 1;
+                told.push((*held, withdrawn(&new.key)));
+            }
+            None if !row.in_force => {}
+            Some((held, json)) if *held == scope && *json == new.json => {}
+            Some((held, _)) if *held == scope => {
+                report.changed += 1;
+                told.push((scope, new));
+            }
+            Some((held, _)) => {
+                report.moved += 1;
+                told.push((*held, withdrawn(&new.key)));
+                told.push((scope, new));
+            }
+            None => {
+                report.added += 1;
+                told.push((scope, new));
+            }
+        }
+    }
+    (report, told)
+}
+
+/// An area's standard addresses: those that `text` may mean, the nearest first, or all by code.
+///
+/// # Errors
+/// A wrong area, `forbidden`, or the database fails.
+pub async fn list(
+    state: &AppState,
+    actor: &Actor,
+    query: AddressQuery,
+) -> ApiResult<Page<AddressView>> {
+    let area: AreaCode = query
+        .area
+        .parse()
+        .map_err(|_| ApiError::field("area", "area_form", "区划代码为 12 位数字"))?;
+    actor.require(Permission::ReadRegister, &area)?;
+    let paging = PageParams {
+        limit: query.limit,
+        cursor: query.cursor,
+    };
+    let scope = ScopeId::Area(area).to_string();
+    let mut tx = system_tx(&state.pool).await?;
+    let text = query.text.unwrap_or_default();
+    if text.trim().is_empty() {
+        let after = paging.after::<String>()?;
+        let after = after.as_deref().unwrap_or(standard_address::PREFIX);
+        let rows = store::of_scope(&mut tx, &scope, after, paging.rows()).await?;
+        return paging.page(
+            rows,
+            |(key, _)| key.clone(),
+            |(key, json)| {
+                let standard = StandardAddress::read(&StateEntry { key, json });
+                view(standard.unwrap_or_default(), None)
+            },
+        );
+    }
+    let rows = store::of_scope(&mut tx, &scope, standard_address::PREFIX, MOST).await?;
+    drop(tx);
+    let states = rows.into_iter().map(|(key, json)| StateEntry { key, json });
+    let states: Vec<StateEntry> = states.collect();
+    let limit = usize::try_from(paging.limit()).unwrap_or_default();
+    let found = standard_address::find(&states, &text, limit).into_iter();
+    let items = found.map(|found| {
+        let nearness = found.nearness.code().to_owned();
+        view(found.standard, Some(nearness))
+    });
+    Ok(Page {
+        items: items.collect(),
+        next: None,
+    })
+}
+
+fn view(standard: StandardAddress, nearness: Option<String>) -> AddressView {
+    AddressView {
+        code: standard.code,
+        address: standard.address,
+        nearness,
+    }
+}
