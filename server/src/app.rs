@@ -2,7 +2,6 @@
 //! Knows no route and no rule.
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::database::{Database, Ownership};
+use crate::http::listen;
 use crate::jobs;
 use crate::router;
 use crate::state::AppState;
@@ -69,24 +69,22 @@ impl App {
         listener: TcpListener,
         shutdown: impl Future<Output = ()>,
     ) -> anyhow::Result<()> {
-        let router =
-            router::build(self.state.clone()).into_make_service_with_connect_info::<SocketAddr>();
+        let router = router::build(self.state.clone());
         let state = self.state.clone();
-        let mut serving = tokio::spawn(
-            axum::serve(listener, router)
-                .with_graceful_shutdown(async move { state.stopped().await })
-                .into_future(),
-        );
+        let mut serving = tokio::spawn(listen::serve(listener, router, async move {
+            state.stopped().await;
+        }));
         let jobs = jobs::start(&self.state);
+        let kept_up = self.database.keep_up(self.state.stopping.clone());
         let ended_early = tokio::select! {
             () = shutdown => None,
             result = &mut serving => Some(result),
         };
         self.stop.send_replace(true);
         match ended_early {
-            Some(result) => result??,
+            Some(result) => result?,
             None => match tokio::time::timeout(DRAIN, &mut serving).await {
-                Ok(result) => result??,
+                Ok(result) => result?,
                 Err(_) => {
                     tracing::warn!("requests were still under way when the server stopped");
                     serving.abort();
@@ -94,6 +92,7 @@ impl App {
             },
         }
         jobs.await.ok();
+        kept_up.await.ok();
         self.close().await
     }
 

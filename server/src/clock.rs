@@ -1,6 +1,6 @@
 //! The server's time, passed in so that tests can turn it. Knows no time zone: all is UTC.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use doorstep_core::time::Timestamp;
 
 /// Where 'now' comes from.
@@ -21,5 +21,24 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> DateTime<Utc> {
         Utc::now()
+    }
+}
+
+/// A time that a device says, where the database can keep it: devices' clocks may say anything, PostgreSQL's years end.
+#[must_use]
+pub fn storable(time: Timestamp) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp_millis(time.0).filter(|at| (1..=9_999).contains(&at.year()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_times_that_the_database_takes_are_kept() {
+        let kept = |ms| storable(Timestamp(ms)).is_some();
+        assert!(kept(0) && kept(1_795_482_000_000) && kept(-62_135_596_800_000));
+        let ends = [i64::MIN, i64::MAX, 253_402_300_800_000, -62_135_596_800_001];
+        assert!(!ends.into_iter().any(kept));
     }
 }

@@ -214,6 +214,14 @@ impl Home {
     /// # Errors
     /// `no_such_account`; `device_key`; `store_*` when the user's store does not open.
     pub fn device(&self, user: UserId, options: Options) -> ClientResult<Device<SqliteStore>> {
+        match self.open_device(user, options) {
+            // Damage that was only met when what was unsent was put back: now it is known, and salvaged.
+            Err(error) if error.code == "storage" => self.open_device(user, options),
+            opened => opened,
+        }
+    }
+
+    fn open_device(&self, user: UserId, options: Options) -> ClientResult<Device<SqliteStore>> {
         let account = self.inner.account(user)?;
         let data_key = account.data_key()?;
         let store_key = derive(&data_key, "store");

@@ -22,6 +22,8 @@ use crate::{list, outbox, register, rescue};
 
 const REGISTER: &str = "register.db";
 const OUTBOX: &str = "outbox.db";
+/// Lies beside them once damage was met.
+const SUSPECT: &str = "damage.met";
 
 /// How many halves the outbox holds before the register waits for the disk.
 const MOST_HALVES: i64 = 32;
@@ -87,6 +89,7 @@ impl SqliteStore {
             .and_then(|()| register::project_again(&store.register))
             .and_then(|()| store.make_up(user));
         match ready {
+            Ok(()) if !store.is_above_suspicion()? => Err(OpenError::RegisterDamaged),
             Ok(()) => Ok(store),
             Err(StoreError::Sqlite(error)) if !is_damage(&error) => Err(OpenError::Sqlite(error)),
             Err(_) => Err(OpenError::RegisterDamaged),
@@ -217,80 +220,33 @@ impl SqliteStore {
         }
         Ok(&self.register)
     }
-}
 
-impl DeviceStore for SqliteStore {
-    type Error = StoreError;
-
-    fn record(&self, id: RecordId) -> Result<Option<StoredRecord>, StoreError> {
-        register::record(self.register()?, id)
+    /// Leaves word of damage that a read or a write met: the next opening looks at every page, where it else would not.
+    fn noted<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(error) = &result
+            && error.is_damage()
+        {
+            // A disk that does not take it leaves the damage to be met again.
+            let _ = std::fs::write(self.folder.join(SUSPECT), []);
+        }
+        result
     }
 
-    fn changes(&self, id: RecordId) -> Result<Vec<StoredChange>, StoreError> {
-        register::changes(self.register()?, id)
+    /// Whether the register may be used: one that damage was met in must be whole.
+    fn is_above_suspicion(&self) -> Result<bool, OpenError> {
+        let suspect = self.folder.join(SUSPECT);
+        if !suspect.exists() {
+            return Ok(true);
+        }
+        let whole = file::is_whole(&self.register).map_err(OpenError::Sqlite)?;
+        if whole {
+            std::fs::remove_file(suspect)?;
+        }
+        Ok(whole)
     }
 
-    fn scopes_of(&self, id: RecordId) -> Result<Vec<ScopeId>, StoreError> {
-        register::scopes_of(self.register()?, id)
-    }
-
-    fn scopes(&self) -> Result<Vec<(ScopeId, Cursor)>, StoreError> {
-        register::scopes(self.register()?)
-    }
-
-    fn members(&self, scope: &ScopeId) -> Result<Vec<(RecordId, Vec<ChangeHash>)>, StoreError> {
-        register::members(self.register()?, scope)
-    }
-
-    fn state(&self, key: &str) -> Result<Option<String>, StoreError> {
-        register::state(self.register()?, key)
-    }
-
-    fn states(&self, prefix: &str) -> Result<Vec<StateEntry>, StoreError> {
-        register::states(self.register()?, prefix)
-    }
-
-    fn event(&self, id: EventId) -> Result<Option<EventEntry>, StoreError> {
-        register::event(self.register()?, id)
-    }
-
-    fn events_about(&self, record: RecordId) -> Result<Vec<EventEntry>, StoreError> {
-        register::events_about(self.register()?, record)
-    }
-
-    fn queued(&self, limit: usize) -> Result<Vec<OutboxItem>, StoreError> {
-        outbox::queued(&self.outbox, limit)
-    }
-
-    fn outbox(&self) -> Result<Vec<OutboxItem>, StoreError> {
-        outbox::outbox(&self.outbox)
-    }
-
-    fn unsent(&self) -> Result<Unsent, StoreError> {
-        outbox::unsent(&self.outbox)
-    }
-
-    fn envelopes(&self) -> Result<Vec<SavedEnvelope>, StoreError> {
-        outbox::envelopes(&self.outbox)
-    }
-
-    fn last_envelope(&self) -> Result<u64, StoreError> {
-        outbox::last_envelope(&self.outbox)
-    }
-
-    fn refused(&self) -> Result<Vec<RefusedItem>, StoreError> {
-        outbox::refused(&self.outbox)
-    }
-
-    fn list(&self, query: &ListQuery) -> Result<Vec<Listed>, StoreError> {
-        list::list(self.register()?, query)
-    }
-
-    fn count(&self, record_type: Option<&str>) -> Result<u64, StoreError> {
-        list::count(self.register()?, record_type)
-    }
-
-    fn commit(&mut self, mut batch: WriteBatch) -> Result<(), StoreError> {
+    /// Keeps a batch whole, in both files.
+    fn keep(&mut self, mut batch: WriteBatch) -> Result<(), StoreError> {
         if self.wiped {
             return Err(StoreError::Wiped);
         }
@@ -332,6 +288,98 @@ impl DeviceStore for SqliteStore {
             let _ = outbox::forget_halves(&self.outbox);
         }
         Ok(())
+    }
+}
+
+impl DeviceStore for SqliteStore {
+    type Error = StoreError;
+
+    fn record(&self, id: RecordId) -> Result<Option<StoredRecord>, StoreError> {
+        self.noted(self.register().and_then(|held| register::record(held, id)))
+    }
+
+    fn changes(&self, id: RecordId) -> Result<Vec<StoredChange>, StoreError> {
+        self.noted(self.register().and_then(|held| register::changes(held, id)))
+    }
+
+    fn scopes_of(&self, id: RecordId) -> Result<Vec<ScopeId>, StoreError> {
+        self.noted(
+            self.register()
+                .and_then(|held| register::scopes_of(held, id)),
+        )
+    }
+
+    fn scopes(&self) -> Result<Vec<(ScopeId, Cursor)>, StoreError> {
+        self.noted(self.register().and_then(register::scopes))
+    }
+
+    fn members(&self, scope: &ScopeId) -> Result<Vec<(RecordId, Vec<ChangeHash>)>, StoreError> {
+        self.noted(
+            self.register()
+                .and_then(|held| register::members(held, scope)),
+        )
+    }
+
+    fn state(&self, key: &str) -> Result<Option<String>, StoreError> {
+        self.noted(self.register().and_then(|held| register::state(held, key)))
+    }
+
+    fn states(&self, prefix: &str) -> Result<Vec<StateEntry>, StoreError> {
+        self.noted(
+            self.register()
+                .and_then(|held| register::states(held, prefix)),
+        )
+    }
+
+    fn event(&self, id: EventId) -> Result<Option<EventEntry>, StoreError> {
+        self.noted(self.register().and_then(|held| register::event(held, id)))
+    }
+
+    fn events_about(&self, record: RecordId) -> Result<Vec<EventEntry>, StoreError> {
+        self.noted(
+            self.register()
+                .and_then(|held| register::events_about(held, record)),
+        )
+    }
+
+    fn queued(&self, limit: usize) -> Result<Vec<OutboxItem>, StoreError> {
+        self.noted(outbox::queued(&self.outbox, limit))
+    }
+
+    fn outbox(&self) -> Result<Vec<OutboxItem>, StoreError> {
+        self.noted(outbox::outbox(&self.outbox))
+    }
+
+    fn unsent(&self) -> Result<Unsent, StoreError> {
+        self.noted(outbox::unsent(&self.outbox))
+    }
+
+    fn envelopes(&self) -> Result<Vec<SavedEnvelope>, StoreError> {
+        self.noted(outbox::envelopes(&self.outbox))
+    }
+
+    fn last_envelope(&self) -> Result<u64, StoreError> {
+        self.noted(outbox::last_envelope(&self.outbox))
+    }
+
+    fn refused(&self) -> Result<Vec<RefusedItem>, StoreError> {
+        self.noted(outbox::refused(&self.outbox))
+    }
+
+    fn list(&self, query: &ListQuery) -> Result<Vec<Listed>, StoreError> {
+        self.noted(self.register().and_then(|held| list::list(held, query)))
+    }
+
+    fn count(&self, record_type: Option<&str>) -> Result<u64, StoreError> {
+        self.noted(
+            self.register()
+                .and_then(|held| list::count(held, record_type)),
+        )
+    }
+
+    fn commit(&mut self, batch: WriteBatch) -> Result<(), StoreError> {
+        let kept = self.keep(batch);
+        self.noted(kept)
     }
 
     fn wipe(&mut self) -> Result<(), StoreError> {

@@ -223,6 +223,45 @@ fn reading_a_damaged_page_says_so() {
     assert!(seen > 0);
 }
 
+/// A page that opening does not read: whoever meets the damage later need only open the store again.
+#[test]
+fn damage_that_was_met_is_salvaged_at_the_next_opening() {
+    let dir = tempfile::tempdir().unwrap();
+    fill_unsent(&mut open(dir.path(), 1), &who(1));
+    let path = file(dir.path(), 1, "register.db");
+    let sound = fs::read(&path).unwrap();
+    let mut met = 0;
+    for page in 1..sound.len() / 4096 {
+        let mut bytes = sound.clone();
+        bytes[page * 4096 + 1_000] ^= 1;
+        fs::write(&path, &bytes).unwrap();
+        let Ok(store) = SqliteStore::open(dir.path(), KEY, who(1).user) else {
+            continue;
+        };
+        let said = [1, 2, 3].map(|n| store.record(record_id(n)).is_err());
+        drop(store);
+        if !said.contains(&true) {
+            continue;
+        }
+        met += 1;
+        let again = SqliteStore::open(dir.path(), KEY, who(1).user);
+        assert!(
+            matches!(again, Err(OpenError::RegisterDamaged)),
+            "{again:?}"
+        );
+        let (mut store, salvaged) = SqliteStore::salvage(dir.path(), KEY, who(1).user).unwrap();
+        edit::recover(&mut store, &who(1)).unwrap();
+        assert_eq!(store.count(None).unwrap(), 3, "page {page}");
+        drop(store);
+        drop(open(dir.path(), 1));
+        fs::remove_file(salvaged.register.unwrap()).unwrap();
+        for name in ["register.db", "register.db-wal"] {
+            let _ = fs::remove_file(file(dir.path(), 1, name));
+        }
+    }
+    assert!(met > 0);
+}
+
 #[test]
 fn a_damaged_outbox_is_not_passed_over() {
     let dir = tempfile::tempdir().unwrap();

@@ -17,6 +17,8 @@ use anyhow::{Context, bail};
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 pub use embedded::{Durability, Embedded};
 pub use scope::{Tx, area_tx, narrow, system_tx};
@@ -31,6 +33,9 @@ const APPLICATION_ROLE: &str = "doorstep_app";
 
 /// Database of the private cluster.
 const DATABASE: &str = "doorstep";
+
+/// How often a private cluster is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Whether the private cluster is ours to start and stop, or may be another process's.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -56,14 +61,7 @@ impl Database {
     /// # Errors
     /// When it can't be reached or started, the data folder is another server's, or a migration fails.
     pub async fn open(config: &Config, ownership: Ownership) -> anyhow::Result<Self> {
-        let (owner, cluster, lock) = match &config.database_url {
-            Some(url) => (
-                PgConnectOptions::from_str(url).context("数据库地址无法识别")?,
-                None,
-                None,
-            ),
-            None => open_private(config, ownership).await?,
-        };
+        let (owner, cluster, lock) = find(config, ownership).await?;
         migrate(&owner).await?;
         let pool = connect(&owner, config.database_connections).await?;
         Ok(Self {
@@ -73,16 +71,101 @@ impl Database {
         })
     }
 
+    /// Starts the private cluster again whenever it has ended by itself (killed, out of memory, its disk full), until the
+    /// server stops. Looking costs two small reads.
+    pub fn keep_up(&self, mut stopping: watch::Receiver<bool>) -> JoinHandle<()> {
+        let cluster = self.cluster.clone();
+        tokio::spawn(async move {
+            let Some(cluster) = cluster else { return };
+            loop {
+                tokio::select! {
+                    _ = stopping.wait_for(|stopping| *stopping) => return,
+                    () = tokio::time::sleep(LOOK_EVERY) => {}
+                }
+                let cluster = cluster.clone();
+                let looked = tokio::task::spawn_blocking(move || {
+                    if cluster.is_running() {
+                        return Ok(());
+                    }
+                    tracing::error!("the private database has ended and is started again");
+                    cluster.start()
+                });
+                if let Ok(Err(error)) = looked.await {
+                    tracing::error!(error = format!("{error:#}"), "it does not start yet");
+                }
+            }
+        })
+    }
+
     /// Closes the connections and stops a private cluster that we started.
     ///
     /// # Errors
     /// When the cluster does not stop.
     pub async fn close(self) -> anyhow::Result<()> {
         self.pool.close().await;
-        if let Some(cluster) = self.cluster {
-            tokio::task::spawn_blocking(move || cluster.stop()).await??;
-        }
-        Ok(())
+        stop(self.cluster).await
+    }
+}
+
+/// A database as it lies there: its schema is not looked at. For what fills an empty one.
+#[derive(Debug)]
+pub struct Unopened {
+    owner: PgConnectOptions,
+    cluster: Option<Embedded>,
+    _lock: Option<File>,
+}
+
+impl Unopened {
+    /// Finds the database of `config`; a private one is made when there is none, and started.
+    ///
+    /// # Errors
+    /// As [`Database::open`].
+    pub async fn open(config: &Config) -> anyhow::Result<Self> {
+        let (owner, cluster, lock) = find(config, Ownership::Own).await?;
+        Ok(Self {
+            owner,
+            cluster,
+            _lock: lock,
+        })
+    }
+
+    /// A connection as its owner.
+    ///
+    /// # Errors
+    /// When it can't be reached.
+    pub async fn connect(&self) -> anyhow::Result<sqlx::PgConnection> {
+        let connected = self.owner.connect().await;
+        connected.context("连接不上数据库：请检查地址、账号和网络")
+    }
+
+    /// Stops a private cluster.
+    ///
+    /// # Errors
+    /// When it does not stop.
+    pub async fn close(self) -> anyhow::Result<()> {
+        stop(self.cluster).await
+    }
+}
+
+async fn stop(cluster: Option<Embedded>) -> anyhow::Result<()> {
+    if let Some(cluster) = cluster {
+        tokio::task::spawn_blocking(move || cluster.stop()).await??;
+    }
+    Ok(())
+}
+
+/// The owner's way to the database, and the private cluster where it is ours.
+async fn find(
+    config: &Config,
+    ownership: Ownership,
+) -> anyhow::Result<(PgConnectOptions, Option<Embedded>, Option<File>)> {
+    match &config.database_url {
+        Some(url) => Ok((
+            PgConnectOptions::from_str(url).context("数据库地址无法识别")?,
+            None,
+            None,
+        )),
+        None => open_private(config, ownership).await,
     }
 }
 

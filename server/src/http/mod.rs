@@ -5,6 +5,7 @@ pub mod etag;
 pub mod extract;
 pub mod guard;
 pub mod health;
+pub mod listen;
 pub mod metrics;
 pub mod paging;
 pub mod range;

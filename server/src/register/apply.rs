@@ -19,6 +19,7 @@ use super::log::{self, Draft, LogKind, LogSlice, ScopeWrites};
 use super::model::{Prepared, Receipt, Submission, Submitter};
 use super::store::{self, Alarm, ChangeColumns, EnvelopeRow, EventColumns};
 use super::{conflicts, ledger, neighbours, record_rows, relations, rescope, sealing};
+use crate::clock;
 use crate::database::system_tx;
 use crate::domains::audit;
 use crate::error::{ApiError, ApiResult};
@@ -423,7 +424,7 @@ async fn write_changes(
         rows.device_id.push(accepted.device.0);
         rows.user_id.push(accepted.user.0);
         rows.made_at
-            .push(DateTime::from_timestamp_millis(accepted.change.time).unwrap_or(now));
+            .push(clock::storable(Timestamp(accepted.change.time)).unwrap_or(now));
         rows.body
             .push(sealing::seal_change(key, accepted.hash, &accepted.bytes)?);
         let put = PutEntry {
@@ -474,8 +475,7 @@ async fn write_events(
         rows.user_id.push(event.user.0);
         rows.device_id.push(event.device.0);
         let at = judging::event_time(item, stamp);
-        rows.happened_at
-            .push(DateTime::from_timestamp_millis(at.0).unwrap_or(now));
+        rows.happened_at.push(clock::storable(at).unwrap_or(now));
         rows.subjects.push(format!("{{{}}}", subjects.join(",")));
         rows.facets.push(judging::event_facets(item));
         rows.verifies.push(judging::event_verifies(item));

@@ -11,6 +11,7 @@ use doorstep_core::ids::{AreaCode, EventId, RecordId};
 use doorstep_core::projection::Projection;
 use doorstep_core::protocol::codec;
 use doorstep_core::records::{self, Merge};
+use doorstep_core::time::Timestamp;
 use doorstep_core::value::Value;
 use sqlx::PgConnection;
 use sqlx::types::Uuid;
@@ -19,6 +20,7 @@ use super::judging::AcceptedChange;
 use super::load::Locked;
 use super::sealed::SealedRecord;
 use super::sealing;
+use crate::clock;
 use crate::error::{ApiError, ApiResult};
 use crate::random;
 use crate::state::AppState;
@@ -164,7 +166,7 @@ impl Commit<'_> {
     }
 
     fn made_at(&self, change: &AcceptedChange) -> DateTime<Utc> {
-        DateTime::from_timestamp_millis(change.change.time).unwrap_or(self.now)
+        clock::storable(Timestamp(change.change.time)).unwrap_or(self.now)
     }
 }
 

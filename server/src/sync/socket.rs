@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use axum::extract::ws::{Message, WebSocket};
 use bytes::Bytes;
 use doorstep_core::protocol::frames::Down;
 use futures_util::{SinkExt, StreamExt};
@@ -50,6 +50,7 @@ pub(super) async fn serve(state: AppState, sync: SyncState, socket: WebSocket, t
                 return;
             }
         }
+        // Only now, behind everything that was to be said: a close that overtakes a goodbye leaves the device without it.
         to_device.close().await.ok();
     });
     let mut session = Session::new(state.clone(), sync, out.clone(), trail);
@@ -105,7 +106,6 @@ pub(super) async fn serve(state: AppState, sync: SyncState, socket: WebSocket, t
         tokio::time::timeout(Duration::from_secs(5), out.send(frame))
             .await
             .ok();
-        control.try_send(Message::Close(None::<CloseFrame>)).ok();
     }
     drop((session, out, control));
     tokio::time::timeout(Duration::from_secs(5), writer)

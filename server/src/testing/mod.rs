@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::database::testing::TestDatabase;
+use crate::http::listen;
 use crate::router;
 use crate::state::AppState;
 
@@ -122,13 +123,10 @@ impl TestServer {
         let address = listener.local_addr()?;
         let state = AppState::assemble(config, clock.clone(), database.pool.clone(), stopping)?;
         let serving = state.clone();
-        let service =
-            router::build(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
-        tokio::spawn(
-            axum::serve(listener, service)
-                .with_graceful_shutdown(async move { serving.stopped().await })
-                .into_future(),
-        );
+        let router = router::build(state.clone());
+        tokio::spawn(listen::serve(listener, router, async move {
+            serving.stopped().await;
+        }));
         Ok(Self {
             state,
             clock,
