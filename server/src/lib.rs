@@ -5,6 +5,7 @@
 //! A domain calls another's service, never its store. It knows no device store and no client.
 
 pub mod app;
+pub mod backup;
 pub mod clock;
 pub mod config;
 pub mod console;

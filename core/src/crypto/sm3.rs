@@ -13,6 +13,23 @@ pub fn digest(parts: &[&[u8]]) -> [u8; 32] {
     hasher.finalize().into()
 }
 
+/// A digest over bytes that come in pieces.
+#[derive(Clone, Debug, Default)]
+pub struct Running(Sm3);
+
+impl Running {
+    /// Takes the next piece.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    /// The digest of everything taken.
+    #[must_use]
+    pub fn finish(self) -> [u8; 32] {
+        self.0.finalize().into()
+    }
+}
+
 /// HMAC-SM3 (RFC 2104 over SM3) of the parts, one after another.
 #[must_use]
 pub fn hmac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
@@ -38,5 +55,9 @@ mod tests {
         // GB/T 32905-2016, appendix A.1
         let expected = "66c7f0f462eeedd9d1f2d46bdc10e4e24167c4875cf2f7a2297da02b8f4ba8e0";
         assert_eq!(hex::encode(super::digest(&[b"a", b"bc"])), expected);
+        let mut running = super::Running::default();
+        running.update(b"ab");
+        running.update(b"c");
+        assert_eq!(hex::encode(running.finish()), expected);
     }
 }

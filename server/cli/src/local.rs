@@ -46,7 +46,18 @@ pub(crate) async fn with_state<T, F>(
 where
     F: Future<Output = Result<T, Failure>>,
 {
-    let app = App::open(data.config(), Arc::new(SystemClock), Ownership::Share).await?;
+    with_config(data.config(), work).await
+}
+
+/// The same, with other settings than a data folder's.
+pub(crate) async fn with_config<T, F>(
+    config: Config,
+    work: impl FnOnce(AppState) -> F,
+) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
+    let app = App::open(config, Arc::new(SystemClock), Ownership::Share).await?;
     let result = work(app.state.clone()).await;
     let closed = app.close().await;
     let value = result?;

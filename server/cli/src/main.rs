@@ -5,6 +5,7 @@ mod addresses;
 mod admin;
 mod areas;
 mod audit;
+mod backup;
 mod conflicts;
 mod device;
 mod failure;
@@ -52,6 +53,8 @@ enum Command {
     Areas(areas::AreasCommand),
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    Backup(backup::BackupArgs),
+    Restore(backup::RestoreArgs),
     Login(login::LoginArgs),
     Logout(login::LogoutArgs),
     #[command(subcommand)]
@@ -109,6 +112,8 @@ async fn run(cli: Cli) -> Outcome {
         Command::Addresses(command) => addresses::run(command, json).await,
         Command::Areas(command) => areas::run(command, json).await,
         Command::Audit(command) => audit::run(command, json).await,
+        Command::Backup(args) => backup::take(args, json).await,
+        Command::Restore(args) => backup::restore(args, json).await,
         Command::Login(args) => login::run(args, json).await,
         Command::Logout(args) => login::logout(args, json).await,
         Command::Users(command) => users::run(command, json).await,

@@ -71,7 +71,7 @@ pub(crate) async fn run(args: ServeArgs, json: bool) -> Outcome {
 }
 
 /// What the environment says of S3.
-fn store_settings() -> Vec<(String, String)> {
+pub(crate) fn store_settings() -> Vec<(String, String)> {
     let named =
         |name: &std::ffi::OsString| name.to_str().is_some_and(|name| name.starts_with("AWS_"));
     std::env::vars_os()

@@ -5,6 +5,7 @@
 //! a row (an upload, a photo, or a removal that is due), so neither a crash nor another node leaves one that nobody
 //! knows. It knows no record's rules: what a record says of its photos, and the key, come from the register.
 
+mod carry;
 mod list;
 mod model;
 mod objects;

@@ -144,6 +144,11 @@ impl Photos {
         Ok(())
     }
 
+    /// The store itself, to carry all of it elsewhere.
+    pub(super) fn store(&self) -> &dyn ObjectStore {
+        self.store.as_ref()
+    }
+
     async fn put(&self, path: &Path, sealed: Vec<u8>) -> ApiResult<()> {
         let put = self.store.put(path, PutPayload::from(sealed)).await;
         put.map(drop).map_err(|error| unavailable(&error.into()))

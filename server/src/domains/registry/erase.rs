@@ -18,6 +18,9 @@ use crate::error::{ApiError, ApiResult, Problems};
 use crate::register;
 use crate::state::AppState;
 
+/// Records that are erased again in one transaction.
+const AGAIN_AT_ONCE: usize = 100;
+
 /// On what ground a record is erased.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -111,4 +114,36 @@ pub(super) async fn erase(
         records: records.into_iter().map(|id| id.0).collect(),
         scopes,
     })
+}
+
+/// Erases records that a restored backup brought back: their keys are gone, and what they sealed goes too. Gives how
+/// many there were.
+///
+/// # Errors
+/// When the database fails.
+pub async fn erase_again(state: &AppState, records: &[RecordId]) -> ApiResult<u64> {
+    let mut again = 0;
+    for some in records.chunks(AGAIN_AT_ONCE) {
+        let mut tx = system_tx(&state.pool).await?;
+        let ids: Vec<Uuid> = some.iter().map(|id| id.0).collect();
+        let there: Vec<RecordId> = store::not_erased(&mut tx, &ids)
+            .await?
+            .into_iter()
+            .map(RecordId)
+            .collect();
+        if there.is_empty() {
+            continue;
+        }
+        let erasure = register::erase(&mut tx, state, &there).await?;
+        let mut gone = there.clone();
+        gone.extend(erasure.events.iter().map(|event| RecordId::from(*event)));
+        photos::service::forget(&mut tx, state, &gone).await?;
+        for id in &there {
+            let entry = Entry::by_server(state.clock.now(), "erase_again").subject("record", id);
+            audit::record(&mut tx, entry).await?;
+        }
+        tx.commit().await?;
+        again += there.len() as u64;
+    }
+    Ok(again)
 }

@@ -2,6 +2,7 @@
 
 pub use super::away::remind_returns;
 pub use super::edit::has_own_operation;
+pub use super::erase::erase_again;
 pub use super::main_residence::{
     MainResidence, main_residence_changes, main_residences, move_main_residence,
 };

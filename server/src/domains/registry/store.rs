@@ -14,6 +14,7 @@ const TIES: &str = include_str!("sql/ties.sql");
 const RECORDS: &str = include_str!("sql/records.sql");
 /// Erased ones too: their ids are not given again.
 const EXISTS: &str = "SELECT EXISTS (SELECT FROM records WHERE id = $1)";
+const NOT_ERASED: &str = "SELECT id FROM records WHERE id = ANY($1) AND erased_at IS NULL";
 const LOCK: &str = include_str!("sql/lock.sql");
 const PEOPLE: &str = include_str!("sql/people.sql");
 const VISITS: &str = include_str!("sql/visits.sql");
@@ -133,6 +134,11 @@ pub(super) async fn ties_of_house(tx: &mut PgConnection, house: Uuid) -> sqlx::R
 
 pub(super) async fn records(tx: &mut PgConnection, ids: &[Uuid]) -> sqlx::Result<Vec<RecordRow>> {
     sqlx::query_as(RECORDS).bind(ids).fetch_all(tx).await
+}
+
+/// Those of the records that are there and not erased.
+pub(super) async fn not_erased(tx: &mut PgConnection, ids: &[Uuid]) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar(NOT_ERASED).bind(ids).fetch_all(tx).await
 }
 
 pub(super) async fn record(tx: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<RecordRow>> {
