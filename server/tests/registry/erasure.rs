@@ -217,3 +217,57 @@ async fn a_bundle_made_before_an_erasure_is_given_to_nobody() {
     let after = offer().await;
     assert_eq!(after.records, before.records - 1);
 }
+
+/// Brings a file in, and waits until it is done; gives the import's id.
+async fn bring_in(kit: &Kit, file: String) -> String {
+    let address = kit.server.address;
+    let query = format!("type=resident&area={VILLAGE}&then=run&name=x.csv");
+    let request = reqwest::Client::new()
+        .post(format!("http://{address}/api/imports?{query}"))
+        .bearer_auth(&kit.supervisor.token)
+        .body(file);
+    let body = request.send().await.unwrap().text().await.unwrap();
+    let import: Value = serde_json::from_str(&body).unwrap();
+    let id = import["id"].as_str().expect("an id").to_owned();
+    for _ in 0..600 {
+        let path = format!("/api/imports/{id}");
+        if kit.get(&kit.supervisor, &path).await["status"] == "done" {
+            return id;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("the import does not end");
+}
+
+#[tokio::test]
+async fn an_erased_persons_row_of_a_file_goes_with_the_person() {
+    let kit = Kit::new().await;
+    let file = "姓名,性别,人员类别,社区人员编号\n叶海思,女,户籍人口,C1\n何晓梅,女,户籍人口,C2\n";
+    let first = bring_in(&kit, file.to_owned()).await;
+    // The same file once more: its rows fit the records that the first made.
+    let again = bring_in(&kit, file.to_owned()).await;
+    let rows = |import: &str| {
+        let path = format!("/api/imports/{import}/rows?limit=50");
+        let kit = &kit;
+        async move {
+            let page = kit.get(&kit.supervisor, &path).await;
+            page["items"].as_array().unwrap().clone()
+        }
+    };
+    let listed = rows(&first).await;
+    assert_eq!(listed.len(), 2, "{listed:?}");
+    let erased = listed[0]["record"].as_str().unwrap().to_owned();
+    let path = format!("/api/records/{erased}/erase");
+    let body = json!({ "ground": "request", "confirm": erased });
+    let reply = kit.send(&kit.administrator, "POST", &path, body).await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    for import in [&first, &again] {
+        let left = rows(import).await;
+        assert_eq!(left.len(), 1, "{left:?}");
+        assert_ne!(left[0]["record"].as_str(), Some(erased.as_str()));
+    }
+    // What is left can still be taken back.
+    let path = format!("/api/imports/{first}/undo");
+    let reply = kit.send(&kit.supervisor, "POST", &path, Value::Null).await;
+    assert_eq!(reply.status, 202, "{}", reply.body);
+}

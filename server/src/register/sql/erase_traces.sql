@@ -6,5 +6,7 @@ WITH tokens AS (
     DELETE FROM refused_items WHERE record_id = ANY($1)
 ), fields AS (
     DELETE FROM field_changes WHERE record_id = ANY($1)
+), rows AS (
+    DELETE FROM import_rows WHERE record_id = ANY($1) OR duplicate_of = ANY($1)
 )
 DELETE FROM changes WHERE record_id = ANY($1)
