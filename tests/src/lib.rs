@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod demo;
+pub mod faults;
 pub mod repository;
 pub mod sim;
 pub mod town;

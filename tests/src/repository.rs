@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context, ensure};
+
 /// One text file of the repository.
 #[derive(Debug, Clone)]
 pub struct SourceFile {
@@ -20,6 +22,22 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+}
+
+/// The `doorstep` program beside the test that runs, built with it when the whole workspace is.
+///
+/// # Errors
+/// When it is not there; says how to build it.
+pub fn program() -> anyhow::Result<PathBuf> {
+    let test = std::env::current_exe()?;
+    let folder = test.ancestors().nth(2).context("a folder")?;
+    let program = folder.join("doorstep");
+    ensure!(
+        program.exists(),
+        "{} is missing: cargo build -p doorstep-cli",
+        program.display()
+    );
+    Ok(program)
 }
 
 /// Every UTF-8 text file whose path satisfies `wanted`, in the order of their paths.

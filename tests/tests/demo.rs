@@ -3,28 +3,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
-use std::path::PathBuf;
-
 use doorstep_tests::demo::{self, Options};
+use doorstep_tests::repository;
 use serde_json::Value;
-
-/// The program beside this test, built with it when the whole workspace is.
-fn program() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let folder = test.ancestors().nth(2).unwrap();
-    let program = folder.join("doorstep");
-    assert!(
-        program.exists(),
-        "{} is missing: cargo build -p doorstep-cli",
-        program.display()
-    );
-    program
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_short_demo_does_what_it_says() {
     let mut said = Vec::new();
-    let played = demo::run(&Options::short(program()), &mut said).await;
+    let played = demo::run(&Options::short(repository::program().unwrap()), &mut said).await;
     let said = String::from_utf8(said).unwrap();
     let report = played.unwrap_or_else(|error| panic!("{said}\n{error:#}"));
     let file = tempfile::NamedTempFile::new().unwrap();

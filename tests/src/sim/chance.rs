@@ -121,7 +121,11 @@ impl World {
         }
     }
 
-    fn some_work(&mut self, number: usize) -> anyhow::Result<()> {
+    /// Something that the person of a phone may do, if there is anything.
+    ///
+    /// # Errors
+    /// When core finds it wrong.
+    pub fn some_work(&mut self, number: usize) -> anyhow::Result<()> {
         if self.phones[number].wiped {
             return Ok(());
         }
@@ -159,7 +163,7 @@ impl World {
     }
 
     /// What the villages' register held before: a few people and houses that everyone then works on.
-    fn import(&mut self) {
+    pub fn import(&mut self) {
         for number in 1..=3 {
             for _ in 0..2 {
                 let (id, record_type, fields) =

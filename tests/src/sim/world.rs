@@ -64,9 +64,10 @@ pub struct World {
 
 /// The same keys in every world: they are dear to make and no part of the story.
 fn key(number: usize) -> KeyPair {
-    static KEYS: OnceLock<Vec<KeyPair>> = OnceLock::new();
-    let make = |secret: u8| KeyPair::from_secret(&[secret; 32]).expect("a key");
-    KEYS.get_or_init(|| (1..=32).map(make).collect())[number].clone()
+    static KEYS: [OnceLock<KeyPair>; 254] = [const { OnceLock::new() }; 254];
+    let secret = [number as u8 + 1; 32];
+    let make = || KeyPair::from_secret(&secret).expect("a key");
+    KEYS[number].get_or_init(make).clone()
 }
 
 /// The area of a village by its number, from 1.
@@ -135,7 +136,7 @@ impl World {
     pub fn add_phone(&mut self, grants: Grants, skew: i64) -> usize {
         let number = self.phones.len();
         let device = DeviceId::from_bytes([number as u8 + 1; 16]);
-        let user = UserId::from_bytes([number as u8 + 101; 16]);
+        let user = UserId::from_bytes([101u8.wrapping_add(number as u8); 16]);
         let key = key(number + 1);
         let enrolled = Enrolled {
             user,

@@ -2,6 +2,8 @@
 //! real devices with real stores. Knows no story and no figure.
 
 pub mod api;
+pub mod cutter;
+pub mod office;
 pub mod people;
 pub mod phone;
 pub mod routes;
@@ -9,6 +11,7 @@ pub mod server;
 pub mod tap;
 
 pub use api::Api;
+pub use office::Office;
 pub use people::{Administrators, Person};
 pub use phone::Phone;
 pub use server::Server;

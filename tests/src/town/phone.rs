@@ -48,7 +48,15 @@ impl std::fmt::Debug for Phone {
 }
 
 /// Enrols a home for a person.
-async fn enrol(home: &Home, server: &str, owner: &Person, name: &str) -> anyhow::Result<UserId> {
+///
+/// # Errors
+/// What the server says.
+pub async fn enrol(
+    home: &Home,
+    server: &str,
+    owner: &Person,
+    name: &str,
+) -> anyhow::Result<UserId> {
     let secrets = Secrets {
         login: owner.login.clone(),
         password: owner.password.clone(),
@@ -106,7 +114,8 @@ pub async fn level(server: &str, phones: &[Phone], area: AreaCode) -> anyhow::Re
 }
 
 /// Comes back fast: nobody waits for a phone's patience here.
-fn options() -> Options {
+#[must_use]
+pub fn options() -> Options {
     Options {
         backoff_least: Duration::from_millis(50),
         backoff_most: Duration::from_millis(500),

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use doorstep_client::Device;
 use doorstep_core::ids::ScopeId;
 use doorstep_core::protocol;
-use doorstep_core::protocol::frames::{Cursor, Down, Hello, Up, Welcome};
+use doorstep_core::protocol::frames::{Cursor, Down, Hello, Pushed, Up, Welcome};
 use doorstep_core::store::DeviceStore;
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
@@ -54,6 +54,28 @@ impl Tap {
     /// When the connection is lost.
     pub async fn send(&mut self, frame: &Up) -> anyhow::Result<()> {
         Ok(self.socket.send(Message::binary(frame.encode())).await?)
+    }
+
+    /// Sends bytes as they are, whatever they are.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn send_bytes(&mut self, bytes: Vec<u8>) -> anyhow::Result<()> {
+        Ok(self.socket.send(Message::binary(bytes)).await?)
+    }
+
+    /// Waits for the answer to an envelope; passes over what else comes, and confirms it so that it keeps coming.
+    ///
+    /// # Errors
+    /// As `next`.
+    pub async fn pushed(&mut self) -> anyhow::Result<Pushed> {
+        loop {
+            match self.next().await? {
+                Down::Pushed(pushed) => return Ok(pushed),
+                Down::Batch(batch) => self.send(&Up::Stored(batch.scope, batch.to)).await?,
+                _ => {}
+            }
+        }
     }
 
     /// The next frame.

@@ -1,0 +1,143 @@
+//! A damaged page in a device's files, one after another: it is found, what is readable is kept, unsent edits go up, and
+//! the rest is pulled from the server again.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail, ensure};
+use doorstep_client::{ClientResult, Device, Home};
+use doorstep_core::ids::UserId;
+use doorstep_sqlite::SqliteStore;
+use rand::RngExt;
+
+use super::ground::{Ground, Marks, marking, resident};
+use super::{Figures, Options};
+use crate::town::phone;
+
+const PAGE: u64 = 4096;
+/// Records that the server has.
+const SENT: usize = 8;
+/// Edits that it does not have.
+const UNSENT: usize = 4;
+
+/// The row `corrupt-page`.
+pub(super) async fn play(options: &Options, ground: &mut Ground) -> anyhow::Result<Figures> {
+    let mut rng = options.chance("corrupt-page");
+    let mut figures = Figures::default();
+    let (folder, key) = (ground.place(), rand::random());
+    let home = Home::open(&folder, key)?;
+    let user = phone::enrol(&home, &ground.server.url(), &ground.collector, "torn").await?;
+    let device = home.device(user, phone::options())?;
+    device.sync_once().await?;
+    let records = (0..SENT)
+        .map(|_| device.create("resident", ground.area, resident()))
+        .collect::<Result<Vec<_>, _>>()?;
+    device.sync_once().await?;
+    let held = device.count(Some("resident"))?;
+    drop(device);
+    let files = folder.join("users").join(user.to_string());
+    let mut phone = Torn {
+        home: &home,
+        user,
+        found: 0,
+    };
+    let mut marks = Marks::new();
+    for round in 0..options.count(14, 400) {
+        let mut device = phone.open()?;
+        for edit in 0..UNSENT {
+            let record = records[rng.random_range(0..records.len())];
+            let mark = format!("c{round}-{edit}");
+            let fields = marking(&mark);
+            if device.update(record, &fields).is_err() {
+                // Damage of an earlier round that nothing had read until now.
+                device = phone.open_again(device).await?;
+                device.update(record, &fields)?;
+            }
+            marks.entry(record).or_default().push(mark);
+        }
+        drop(device);
+        let name = ["register.db", "outbox.db"][usize::from(round % 3 == 2)];
+        let page = damage(&files.join(name), &mut rng)?;
+        let outcome = phone.comes_back(held).await;
+        figures.fault(outcome.map_err(|error| format!("page {page} of {name}: {error:#}")));
+        for path in set_aside(&files)? {
+            phone.found += 1;
+            std::fs::remove_file(path)?;
+        }
+    }
+    let found = phone.found;
+    phone.comes_back(held).await?;
+    let device = phone.open()?;
+    ensure!(found > 0, "no damage was ever found");
+    figures.lost = device.refused()?.len() as u64;
+    drop(device);
+    let there = ground.look_for(&marks).await?;
+    figures.lost += there.lost;
+    figures.doubled = there.doubled;
+    figures.note = format!("{found} found and salvaged; the others lay where nothing is kept");
+    Ok(figures)
+}
+
+/// A device whose files are damaged.
+struct Torn<'a> {
+    home: &'a Home,
+    user: UserId,
+    found: u64,
+}
+
+impl Torn<'_> {
+    fn open(&self) -> anyhow::Result<Device<SqliteStore>> {
+        Ok(self.home.device(self.user, phone::options())?)
+    }
+
+    /// Whether it sends everything and has everything again; damage is met wherever its page is first read.
+    async fn comes_back(&self, held: u64) -> anyhow::Result<()> {
+        let mut device = self.open()?;
+        for _ in 0..3 {
+            let looked = async {
+                device.sync_once().await?;
+                ClientResult::Ok((device.count(Some("resident"))?, device.unsent()?.items))
+            };
+            let Ok((here, left)) = looked.await else {
+                device = self.open_again(device).await?;
+                continue;
+            };
+            ensure!(here >= held, "{here} records of {held}");
+            ensure!(left == 0, "{left} unsent");
+            return Ok(());
+        }
+        bail!("damage upon damage")
+    }
+
+    /// What a collector does whose app says that its storage fails: closes it, opens it again, and syncs.
+    async fn open_again(&self, device: Device<SqliteStore>) -> anyhow::Result<Device<SqliteStore>> {
+        drop(device);
+        let device = self.open()?;
+        let synced = device.sync_once().await;
+        synced.context("opened again after damage")?;
+        Ok(device)
+    }
+}
+
+/// Flips a byte of a random page; gives the page's number.
+fn damage(path: &Path, rng: &mut rand_chacha::ChaCha8Rng) -> anyhow::Result<u64> {
+    let mut bytes = std::fs::read(path)?;
+    let pages = bytes.len() as u64 / PAGE;
+    ensure!(pages > 0, "{} is empty", path.display());
+    let page = rng.random_range(0..pages);
+    let at = usize::try_from(page * PAGE + rng.random_range(100..PAGE - 100))?;
+    bytes[at] ^= 1 << rng.random_range(0..8);
+    std::fs::write(path, bytes)?;
+    Ok(page)
+}
+
+/// The damaged files that were set aside.
+fn set_aside(files: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(files)? {
+        let path = entry?.path();
+        if path.to_string_lossy().contains(".damaged-") {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}

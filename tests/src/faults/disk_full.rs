@@ -1,0 +1,142 @@
+//! A device whose disk has only so many bytes left: a small file system in memory, filled to a point. Every edit is
+//! acknowledged or says that it could not be kept; when there is room again, everything goes on, and all that was
+//! acknowledged is there once.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+use doorstep_client::{Home, Kind};
+use rand::RngExt;
+
+use super::ground::{Ground, Marks, marking, resident};
+use super::{Figures, Options};
+use crate::town::phone;
+
+/// Size of the file system.
+const SIZE: u64 = 12 * 1024 * 1024;
+/// Edits tried at each point, until one is refused.
+const EDITS: u64 = 400;
+
+/// A mounted file system in memory; unmounted when dropped.
+struct Small(PathBuf);
+
+impl Small {
+    fn mount(at: &Path) -> Result<Self, String> {
+        std::fs::create_dir_all(at).map_err(|error| error.to_string())?;
+        let made = Command::new("mount")
+            .args([
+                "-t",
+                "tmpfs",
+                "-o",
+                &format!("size={SIZE},mode=700"),
+                "tmpfs",
+            ])
+            .arg(at)
+            .output()
+            .map_err(|error| format!("mount: {error}"))?;
+        if made.status.success() {
+            Ok(Self(at.to_owned()))
+        } else {
+            let said = String::from_utf8_lossy(&made.stderr);
+            Err(format!(
+                "a small file system can't be mounted here: {}",
+                said.trim()
+            ))
+        }
+    }
+
+    /// Fills it until so many bytes are left.
+    fn fill(&self, left: u64) -> anyhow::Result<PathBuf> {
+        let path = self.0.join("ballast");
+        let mut file = File::create(&path)?;
+        let block = [0; 4096];
+        // To the end, and then back by as much as is to be left.
+        while file.write_all(&block).is_ok() {}
+        let length = file.metadata()?.len();
+        file.set_len(length.saturating_sub(left))?;
+        Ok(path)
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let done = Command::new("umount").arg("-l").arg(&self.0).status();
+        if !done.is_ok_and(|status| status.success()) {
+            tracing::warn!("{} stays mounted", self.0.display());
+        }
+    }
+}
+
+/// The row `disk-full`.
+pub(super) async fn play(options: &Options, ground: &mut Ground) -> anyhow::Result<Figures> {
+    let mut rng = options.chance("disk-full");
+    let mut figures = Figures::default();
+    let place = ground.place();
+    let small = match Small::mount(&place) {
+        Ok(small) => small,
+        Err(why) => return Ok(Figures::skip(why)),
+    };
+    let folder = place.join("device");
+    let key = rand::random();
+    let home = Home::open(&folder, key)?;
+    let user = phone::enrol(&home, &ground.server.url(), &ground.collector, "full").await?;
+    let mut device = home.device(user, phone::options())?;
+    device.sync_once().await?;
+    let mut marks = Marks::new();
+    let mut refused = 0;
+    for point in 0..options.count(10, 200) {
+        let record = device.create("resident", ground.area, resident())?;
+        let ballast = small.fill(rng.random_range(0..256 * 1024))?;
+        let mut survived = Ok(());
+        for edit in 0..EDITS {
+            let mark = format!("d{point}-{edit}");
+            match device.update(record, &marking(&mark)) {
+                Ok(_) => marks.entry(record).or_default().push(mark),
+                Err(error) if error.kind == Kind::Storage => {
+                    refused += 1;
+                    break;
+                }
+                Err(error) => {
+                    survived = Err(format!("point {point}: {error}"));
+                    break;
+                }
+            }
+        }
+        // Every other time the app is closed while the disk is full, and opened while it still is, or later.
+        if point.is_multiple_of(2) {
+            drop(device);
+            if point.is_multiple_of(4) {
+                // Whether it opens on a full disk is its own matter; it must not spoil anything.
+                let tried = home.device(user, phone::options());
+                drop(tried);
+            }
+            std::fs::remove_file(&ballast)?;
+            device = home
+                .device(user, phone::options())
+                .with_context(|| format!("point {point}: it does not open again"))?;
+        } else {
+            std::fs::remove_file(&ballast)?;
+        }
+        let after = format!("d{point}-after");
+        match device.update(record, &marking(&after)) {
+            Ok(_) => marks.entry(record).or_default().push(after),
+            Err(error) => survived = Err(format!("point {point}: still {error}")),
+        }
+        figures.fault(survived);
+    }
+    ensure!(refused > 0, "the disk was never full");
+    device.sync_once().await?;
+    ensure!(device.unsent()?.items == 0, "not everything was sent");
+    figures.lost = device.refused()?.len() as u64;
+    let found = ground.look_for(&marks).await?;
+    figures.lost += found.lost;
+    figures.doubled = found.doubled;
+    let kept: usize = marks.values().map(Vec::len).sum();
+    figures.note = format!("{kept} edits acknowledged, {refused} refused for want of room");
+    drop((device, home));
+    drop(small);
+    Ok(figures)
+}

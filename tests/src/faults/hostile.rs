@@ -1,0 +1,182 @@
+//! A device with valid credentials that lies. Each kind of lie (`hostile_kinds`) is told many times; none of it may be
+//! merged that should not be, each must leave a trace (an alarm, an audit entry, an item with the supervisor), and the
+//! honest device beside it notices nothing.
+
+use anyhow::{Context, ensure};
+use doorstep_client::Device;
+use doorstep_core::envelope::{Envelope, Item, VERSION};
+use doorstep_core::protocol::frames::{Down, Outcome, Pushed, Up};
+use doorstep_core::store::memory::MemoryStore;
+
+use super::ground::Ground;
+use super::honest::Honest;
+use super::hostile_kinds::{KINDS, Kind, Lie, Must, Scene};
+use super::{Figures, Options};
+use crate::town::tap::Tap;
+
+/// What a lie may leave behind, counted together.
+const TRACES: &str = "SELECT (SELECT count(*) FROM alarms) + (SELECT count(*) FROM refused_items)
+    + (SELECT count(*) FROM audit_entries WHERE outcome = 'refused')";
+const MERGED: &str = "SELECT (SELECT count(*) FROM changes) + (SELECT count(*) FROM events)";
+
+/// The row `hostile`.
+pub(super) async fn play(options: &Options, ground: &mut Ground) -> anyhow::Result<Figures> {
+    let mut figures = Figures::default();
+    let mut scene = Scene::set(ground, options.chance("hostile")).await?;
+    let times = options.count(2, 20_000 / KINDS.len() as u64);
+    for kind in KINDS {
+        for _ in 0..times {
+            figures.fault(tell(ground, &mut scene, kind).await?);
+        }
+    }
+    // The same again, fast, beside an honest device: only the time it takes is looked at.
+    let honest = Honest::begin(ground).await?;
+    flood(options, ground, &mut scene, &mut figures).await?;
+    let beside = honest.end(ground).await?;
+    figures.lost = beside.lost;
+    figures.doubled = beside.doubled;
+    figures.fault(ground.is_sound().await);
+    figures.note = format!("{} kinds; {}", KINDS.len(), beside.note);
+    Ok(figures)
+}
+
+/// Tells one lie on a connection of its own, and looks at what came of it.
+async fn tell(
+    ground: &mut Ground,
+    scene: &mut Scene,
+    kind: &Kind,
+) -> anyhow::Result<Result<(), String>> {
+    let before = (ground.number(MERGED).await?, ground.number(TRACES).await?);
+    let mut tap = Tap::open(&ground.server.url(), &scene.liar, Vec::new()).await?;
+    scene.next = tap.welcome().await?.next_envelope;
+    let lie = (kind.tell)(scene)?;
+    let said = match lie {
+        Lie::Items(items) => {
+            let frame = seal(&scene.liar, scene.next, items);
+            scene.last = Some(frame.clone());
+            tap.send(&frame).await?;
+            answer(&mut tap).await
+        }
+        Lie::Frame(frame) => {
+            tap.send(&frame).await?;
+            answer(&mut tap).await
+        }
+        Lie::Bytes(bytes) => match tap.send_bytes(bytes).await {
+            Ok(()) => answer(&mut tap).await,
+            Err(error) => Said::Ended(format!("{error:#}")),
+        },
+    };
+    tap.close().await;
+    let after = (ground.number(MERGED).await?, ground.number(TRACES).await?);
+    let (merged, traces) = (after.0 - before.0, after.1 - before.1);
+    let wrong = |why: String| Ok(Err(format!("{}: {why}", kind.name)));
+    if merged != kind.must.merged() {
+        return wrong(format!("{merged} merged, {said:?}"));
+    }
+    if kind.must.leaves_a_trace() && traces == 0 {
+        return wrong(format!("no trace, {said:?}"));
+    }
+    match (&kind.must, &said) {
+        (Must::Refuse(code), Said::Pushed(pushed)) => match pushed.outcomes.last() {
+            Some(Outcome::Refused(refusal)) if refusal.code == *code => Ok(Ok(())),
+            other => wrong(format!("{other:?} {:?}", pushed.refused)),
+        },
+        (Must::RefuseEnvelope(code), Said::Pushed(pushed)) => match &pushed.refused {
+            Some(refusal) if refusal.code == *code => Ok(Ok(())),
+            other => wrong(format!("{other:?}")),
+        },
+        (Must::Again, Said::Pushed(pushed)) => {
+            let same = pushed.refused.is_none()
+                && pushed
+                    .outcomes
+                    .iter()
+                    .all(|outcome| !matches!(outcome, Outcome::Waiting));
+            if same {
+                Ok(Ok(()))
+            } else {
+                wrong(format!("{pushed:?}"))
+            }
+        }
+        (Must::Wait, Said::Pushed(pushed)) if pushed.outcomes == [Outcome::Waiting] => Ok(Ok(())),
+        (Must::Take, Said::Pushed(pushed)) if pushed.outcomes == [Outcome::Accepted] => Ok(Ok(())),
+        (Must::End(code), Said::Ended(why)) if why.contains(code) => Ok(Ok(())),
+        _ => wrong(format!("{said:?}")),
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+enum Said {
+    Pushed(Pushed),
+    /// The connection ended, with these words.
+    Ended(String),
+}
+
+async fn answer(tap: &mut Tap) -> Said {
+    loop {
+        match tap.next().await {
+            Ok(Down::Pushed(pushed)) => return Said::Pushed(pushed),
+            Ok(Down::Batch(batch)) => {
+                if let Err(error) = tap.send(&Up::Stored(batch.scope, batch.to)).await {
+                    return Said::Ended(format!("{error:#}"));
+                }
+            }
+            Ok(_) => {}
+            Err(error) => return Said::Ended(format!("{error:#}")),
+        }
+    }
+}
+
+/// Signs items as the device does.
+pub(super) fn seal(device: &Device<MemoryStore>, seq: u64, items: Vec<Item>) -> Up {
+    let who = device.who();
+    let envelope = Envelope {
+        version: VERSION,
+        device: who.device,
+        user: who.user,
+        seq,
+        time: device.now(),
+        items,
+    };
+    Up::Push(envelope.seal(&who.key))
+}
+
+/// As many envelopes of forged changes as go through, without waiting for answers.
+async fn flood(
+    options: &Options,
+    ground: &mut Ground,
+    scene: &mut Scene,
+    figures: &mut Figures,
+) -> anyhow::Result<()> {
+    let envelopes = options.count(20, 400);
+    let mut tap = Tap::open(&ground.server.url(), &scene.liar, Vec::new()).await?;
+    let first = tap.welcome().await?.next_envelope;
+    let forged = KINDS
+        .iter()
+        .find(|kind| kind.name == "forged actor")
+        .context("the kind is there")?;
+    let mut answered = 0;
+    for seq in first..first + envelopes {
+        let mut items = Vec::new();
+        while items.len() < 200 {
+            if let Lie::Items(more) = (forged.tell)(scene)? {
+                items.extend(more);
+            }
+        }
+        items.truncate(200);
+        tap.send(&seal(&scene.liar, seq, items)).await?;
+    }
+    while answered < envelopes {
+        let pushed = tap.pushed().await?;
+        ensure!(pushed.refused.is_none(), "{:?}", pushed.refused);
+        answered += 1;
+        for outcome in pushed.outcomes {
+            figures.fault(match outcome {
+                Outcome::Refused(refusal) if refusal.code == "forged_actor" => Ok(()),
+                other => Err(format!("flood: {other:?}")),
+            });
+        }
+    }
+    tap.close().await;
+    Ok(())
+}

@@ -1,0 +1,285 @@
+//! What goes wrong, done on purpose: hostile bytes, devices that lie, processes killed, disks full, lines cut. Each row
+//! of the table is a scenario of its own with a seed; what it found stands in `Figures`. Knows no figure to reach: the
+//! table is printed, and anything lost, doubled or not survived fails the run.
+
+mod corpus;
+mod corrupt_page;
+mod device_killed;
+mod disk_full;
+mod ground;
+mod guessing;
+mod half_files;
+mod honest;
+mod hostile;
+mod hostile_kinds;
+mod malformed;
+mod mutate;
+mod orders;
+mod server_killed;
+mod slow_sockets;
+mod sockets;
+mod wal_cut;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::Context;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+pub use device_killed::{CHILD, live_until_killed};
+use ground::Ground;
+
+/// How much of each row, and which.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The `doorstep` program.
+    pub program: PathBuf,
+    /// This program, run again as a device that is to be killed.
+    pub itself: PathBuf,
+    /// Only these rows; all when empty.
+    pub rows: Vec<String>,
+    /// What every row's chance comes from.
+    pub seed: u64,
+    /// Counts that a test can wait for.
+    pub short: bool,
+}
+
+impl Options {
+    /// A count: for the short form, or the long.
+    fn count(&self, short: u64, long: u64) -> u64 {
+        if self.short { short } else { long }
+    }
+
+    /// A row's own chance.
+    fn chance(&self, row: &str) -> ChaCha8Rng {
+        let name = row
+            .bytes()
+            .fold(0u64, |sum, byte| sum.wrapping_mul(31) ^ u64::from(byte));
+        ChaCha8Rng::seed_from_u64(self.seed ^ name)
+    }
+}
+
+/// What a row found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Figures {
+    /// Faults made.
+    pub tried: u64,
+    /// Faults after which everything went on as it should.
+    pub survived: u64,
+    /// Acknowledged edits that are nowhere.
+    pub lost: u64,
+    /// Edits that are there more than once.
+    pub doubled: u64,
+    /// What else is worth saying.
+    pub note: String,
+    /// Why the row could not be played on this machine.
+    pub skipped: Option<String>,
+    /// What went wrong first, for the one who looks for the cause.
+    pub failures: Vec<String>,
+}
+
+impl Figures {
+    /// A fault, and whether it was survived.
+    fn fault(&mut self, survived: Result<(), String>) {
+        self.tried += 1;
+        match survived {
+            Ok(()) => self.survived += 1,
+            Err(why) if self.failures.len() < 20 => self.failures.push(why),
+            Err(_) => {}
+        }
+    }
+
+    /// A row that can't be played here.
+    fn skip(why: impl Into<String>) -> Self {
+        Self {
+            skipped: Some(why.into()),
+            ..Self::default()
+        }
+    }
+
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.tried == self.survived && self.lost == 0 && self.doubled == 0
+    }
+}
+
+/// A row that was played.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Played {
+    /// Its name.
+    pub row: &'static str,
+    /// What it came to.
+    #[serde(flatten)]
+    pub figures: Figures,
+    /// The seed that replays it.
+    pub seed: u64,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// The rows, and whether they need a running server.
+pub const ROWS: &[(&str, bool, &str)] = &[
+    (
+        "malformed",
+        false,
+        "mutated changes, documents, envelopes and frames, read by the decoders",
+    ),
+    (
+        "wal-cut",
+        false,
+        "a device's write-ahead log cut at every byte opens to a clean prefix",
+    ),
+    (
+        "orders",
+        false,
+        "duplicated, reordered, delayed and lost frames, in the simulator",
+    ),
+    (
+        "clocks",
+        false,
+        "devices' clocks off by ten years, in the simulator",
+    ),
+    (
+        "partition",
+        false,
+        "many devices cut off for three simulated days",
+    ),
+    (
+        "malformed-live",
+        true,
+        "the same bytes from a signed-in device to a running server",
+    ),
+    (
+        "hostile",
+        true,
+        "a device with valid credentials that lies: forged, out of scope, replayed, with gaps",
+    ),
+    (
+        "device-killed",
+        true,
+        "kill -9 of a device between and during its writes",
+    ),
+    ("corrupt-page", true, "a damaged page in a device's files"),
+    ("disk-full", true, "a device's disk with so many bytes left"),
+    (
+        "socket-cut",
+        true,
+        "the line cut at every frame, both ways, whole and within",
+    ),
+    ("half-files", true, "every prefix of a register's file"),
+    (
+        "slow-sockets",
+        true,
+        "connections that say nothing, or only half of it",
+    ),
+    (
+        "guessing",
+        true,
+        "passwords guessed, and one password tried on many accounts",
+    ),
+    (
+        "server-killed",
+        true,
+        "kill -9 of the server while devices sync",
+    ),
+    (
+        "database-killed",
+        true,
+        "kill -9 of the database under the server",
+    ),
+];
+
+/// Says what rows there are.
+///
+/// # Errors
+/// When nothing can be printed.
+pub fn list(out: &mut dyn Write) -> anyhow::Result<()> {
+    for (row, _, what) in ROWS {
+        writeln!(out, "{row:<16} {what}")?;
+    }
+    Ok(())
+}
+
+/// Plays the rows that were asked for, printing each as it comes.
+///
+/// # Errors
+/// When a row can't be played, or nothing could be printed.
+pub async fn play(options: &Options, out: &mut (dyn Write + Send)) -> anyhow::Result<Vec<Played>> {
+    for name in &options.rows {
+        ROWS.iter()
+            .find(|(row, ..)| row == name)
+            .with_context(|| format!("no row is called {name}"))?;
+    }
+    let wanted = |name: &str| options.rows.is_empty() || options.rows.iter().any(|row| row == name);
+    writeln!(
+        out,
+        "{:<16} {:>9} {:>9} {:>5} {:>7} {:>7} {:>6}  note",
+        "row", "tried", "survived", "lost", "doubled", "seconds", "seed"
+    )?;
+    let mut ground: Option<Ground> = None;
+    let mut played = Vec::new();
+    for (row, live, _) in ROWS.iter().filter(|(row, ..)| wanted(row)) {
+        if *live && ground.is_none() {
+            ground = Some(Ground::open(&options.program).await?);
+        }
+        let started = Instant::now();
+        let figures = one(row, options, ground.as_mut())
+            .await
+            .with_context(|| format!("row {row}, seed {}", options.seed))?;
+        let seconds = started.elapsed().as_secs_f64();
+        writeln!(
+            out,
+            "{:<16} {:>9} {:>9} {:>5} {:>7} {:>7.1} {:>6}  {}",
+            row,
+            figures.tried,
+            figures.survived,
+            figures.lost,
+            figures.doubled,
+            seconds,
+            options.seed,
+            figures
+                .skipped
+                .as_ref()
+                .map_or_else(|| figures.note.clone(), |why| format!("skipped: {why}"))
+        )?;
+        for failure in &figures.failures {
+            writeln!(out, "    {failure}")?;
+        }
+        out.flush()?;
+        played.push(Played {
+            row,
+            figures,
+            seed: options.seed,
+            seconds,
+        });
+    }
+    if let Some(ground) = ground {
+        ground.close()?;
+    }
+    Ok(played)
+}
+
+async fn one(row: &str, options: &Options, ground: Option<&mut Ground>) -> anyhow::Result<Figures> {
+    match (row, ground) {
+        ("malformed", _) => malformed::decoders(options),
+        ("wal-cut", _) => wal_cut::play(options),
+        ("orders", _) => orders::any_order(options),
+        ("clocks", _) => orders::clocks(options),
+        ("partition", _) => orders::partition(options),
+        ("malformed-live", Some(ground)) => malformed::live(options, ground).await,
+        ("hostile", Some(ground)) => hostile::play(options, ground).await,
+        ("device-killed", Some(ground)) => device_killed::play(options, ground).await,
+        ("corrupt-page", Some(ground)) => corrupt_page::play(options, ground).await,
+        ("disk-full", Some(ground)) => disk_full::play(options, ground).await,
+        ("socket-cut", Some(ground)) => sockets::play(options, ground).await,
+        ("half-files", Some(ground)) => half_files::play(options, ground).await,
+        ("slow-sockets", Some(ground)) => slow_sockets::play(options, ground).await,
+        ("guessing", Some(ground)) => guessing::play(options, ground).await,
+        ("server-killed", Some(ground)) => server_killed::server(options, ground).await,
+        ("database-killed", Some(ground)) => server_killed::database(options, ground).await,
+        _ => anyhow::bail!("a row without a scenario"),
+    }
+}

@@ -1,0 +1,179 @@
+//! The server, or the database under it, killed with SIGKILL while devices sync. It must serve again in half a minute,
+//! and in the end every edit that a device kept is on the server once.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use doorstep_core::ids::AreaCode;
+use rand::RngExt;
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::ground::{Ground, Marks, marking, resident};
+use super::{Figures, Options};
+use crate::town::{Phone, routes};
+
+const PHONES: usize = 3;
+/// Edits of each phone before each kill.
+const EDITS: usize = 80;
+/// How long it may take until the server serves again.
+const BACK_WITHIN: Duration = Duration::from_secs(30);
+
+/// The phones that work on it.
+struct Crew {
+    phones: Vec<Phone>,
+    marks: Marks,
+    area: AreaCode,
+}
+
+impl Crew {
+    async fn gather(ground: &mut Ground) -> anyhow::Result<Self> {
+        let mut phones = Vec::new();
+        for _ in 0..PHONES {
+            let collector = ground.collector.clone();
+            let phone = ground.phone(&collector).await?;
+            phone.device.sync_once().await?;
+            phones.push(phone);
+        }
+        Ok(Self {
+            phones,
+            marks: Marks::new(),
+            area: ground.area,
+        })
+    }
+
+    /// Every phone edits and sends.
+    fn work(&mut self, round: u64) -> anyhow::Result<()> {
+        for (number, phone) in self.phones.iter_mut().enumerate() {
+            let record = phone.device.create("resident", self.area, resident())?;
+            for edit in 0..EDITS {
+                let mark = format!("v{round}-{number}-{edit}");
+                phone.device.update(record, &marking(&mark))?;
+                self.marks.entry(record).or_default().push(mark);
+            }
+            phone.go_online();
+        }
+        Ok(())
+    }
+
+    /// How many items have no answer yet.
+    fn unanswered(&self) -> anyhow::Result<u64> {
+        let mut unsent = 0;
+        for phone in &self.phones {
+            unsent += phone.unsent()?.0;
+        }
+        Ok(unsent)
+    }
+
+    /// Waits until everything is sent.
+    async fn settle(&mut self) -> anyhow::Result<()> {
+        for phone in &self.phones {
+            phone
+                .until("everything sent", |phone| Ok(phone.unsent()?.0 == 0))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Ends, and looks for everything.
+    async fn end(mut self, ground: &mut Ground, figures: &mut Figures) -> anyhow::Result<()> {
+        for phone in &mut self.phones {
+            phone.go_offline().await?;
+            figures.lost += phone.device.refused()?.len() as u64;
+        }
+        let found = ground.look_for(&self.marks).await?;
+        figures.lost += found.lost;
+        figures.doubled += found.doubled;
+        figures.fault(ground.is_sound().await);
+        Ok(())
+    }
+}
+
+/// The times it took, in words.
+fn times(back: &[Duration], hit: u64) -> String {
+    let longest = back.iter().max().copied().unwrap_or_default();
+    let sum: Duration = back.iter().sum();
+    format!(
+        "back in {:.1} s on average, {:.1} s at most; {hit} of {} hit an upload",
+        sum.as_secs_f64() / back.len().max(1) as f64,
+        longest.as_secs_f64(),
+        back.len()
+    )
+}
+
+fn in_time(back: Duration) -> Result<(), String> {
+    if back <= BACK_WITHIN {
+        Ok(())
+    } else {
+        Err(format!("back only after {back:?}"))
+    }
+}
+
+/// The row `server-killed`.
+pub(super) async fn server(options: &Options, ground: &mut Ground) -> anyhow::Result<Figures> {
+    let mut rng = options.chance("server-killed");
+    let mut figures = Figures::default();
+    let mut crew = Crew::gather(ground).await?;
+    let (mut back, mut hit) = (Vec::new(), 0);
+    for round in 0..options.count(3, 500) {
+        crew.work(round)?;
+        tokio::time::sleep(Duration::from_millis(rng.random_range(0..120))).await;
+        ground.server.kill()?;
+        hit += u64::from(crew.unanswered()? > 0);
+        let started = Instant::now();
+        ground.server.start().await?;
+        back.push(started.elapsed());
+        figures.fault(in_time(started.elapsed()));
+        crew.settle().await?;
+    }
+    crew.end(ground, &mut figures).await?;
+    figures.note = times(&back, hit);
+    Ok(figures)
+}
+
+/// The row `database-killed`.
+pub(super) async fn database(options: &Options, ground: &mut Ground) -> anyhow::Result<Figures> {
+    let mut rng = options.chance("database-killed");
+    let mut figures = Figures::default();
+    let mut crew = Crew::gather(ground).await?;
+    let (mut back, mut hit) = (Vec::new(), 0);
+    for round in 0..options.count(2, 100) {
+        crew.work(round)?;
+        tokio::time::sleep(Duration::from_millis(rng.random_range(0..120))).await;
+        kill_database(ground)?;
+        hit += u64::from(crew.unanswered()? > 0);
+        let started = Instant::now();
+        serves_again(ground).await?;
+        back.push(started.elapsed());
+        figures.fault(in_time(started.elapsed()));
+        crew.settle().await?;
+    }
+    crew.end(ground, &mut figures).await?;
+    figures.note = times(&back, hit);
+    Ok(figures)
+}
+
+/// Kills the database's first process; its others end when they find it gone.
+fn kill_database(ground: &Ground) -> anyhow::Result<()> {
+    let file = ground.server.data().join("postgres/data/postmaster.pid");
+    let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+    let pid: i32 = text.lines().next().unwrap_or_default().trim().parse()?;
+    let pid = Pid::from_raw(pid).context("process id")?;
+    Ok(kill_process(pid, Signal::KILL)?)
+}
+
+async fn serves_again(ground: &Ground) -> anyhow::Result<()> {
+    let url = format!("{}{}", ground.server.url(), routes::READY);
+    let client = reqwest::Client::new();
+    let started = Instant::now();
+    // It may still answer for a moment: what it asks the database fails first.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    while started.elapsed() < BACK_WITHIN * 2 {
+        if let Ok(answer) = client.get(&url).send().await
+            && answer.status().is_success()
+        {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    anyhow::bail!("the server does not serve again")
+}

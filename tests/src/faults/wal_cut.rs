@@ -1,0 +1,181 @@
+//! A power cut in the middle of a device's writes: the write-ahead logs of its two files cut at any byte. What opens
+//! afterwards is a clean prefix of the edits, and of the outbox alone nothing is ever missing that was acknowledged.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail, ensure};
+use doorstep_core::crypto::sm2::KeyPair;
+use doorstep_core::envelope::Item;
+use doorstep_core::ids::{AreaCode, DeviceId, RecordId, UserId};
+use doorstep_core::store::DeviceStore;
+use doorstep_core::sync::{Identity, edit};
+use doorstep_core::time::Timestamp;
+use doorstep_sqlite::{OpenError, SqliteStore};
+use rand::RngExt;
+
+use super::ground::{key_of, marking, resident};
+use super::{Figures, Options};
+
+const KEY: [u8; 32] = [8; 32];
+const RECORDS: u8 = 3;
+const EDITS: usize = 9;
+/// The long form cuts at every so many bytes, from where the seed says: seven seeds cut at every byte.
+const STEP: usize = 7;
+const FILES: [&str; 4] = [
+    "outbox.db",
+    "outbox.db-wal",
+    "register.db",
+    "register.db-wal",
+];
+
+fn who() -> anyhow::Result<Identity> {
+    Ok(Identity {
+        device: DeviceId::from_bytes([1; 16]),
+        user: UserId::from_bytes([1; 16]),
+        key: KeyPair::from_secret(&[1; 32])?,
+    })
+}
+
+fn record(number: usize) -> RecordId {
+    RecordId::from_bytes([1 + (number % usize::from(RECORDS)) as u8; 16])
+}
+
+/// The files of a store that was killed after its last edit.
+struct Killed(Vec<(&'static str, Vec<u8>)>);
+
+impl Killed {
+    fn make(who: &Identity) -> anyhow::Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let mut store = SqliteStore::open(dir.path(), KEY, who.user)?;
+        let area: AreaCode = "310101002001".parse()?;
+        for number in 0..EDITS {
+            let mark = marking(&format!("w{number}"));
+            if store.record(record(number))?.is_some() {
+                edit::update(&mut store, who, record(number), &mark, Timestamp(1))?;
+            } else {
+                let mut fields = resident();
+                fields.extend(mark);
+                let id = record(number);
+                edit::create(&mut store, who, id, "resident", area, fields, Timestamp(1))?;
+            }
+        }
+        let folder = store.folder().to_owned();
+        let files = FILES.into_iter().map(|name| {
+            let bytes = std::fs::read(folder.join(name)).with_context(|| name.to_owned())?;
+            Ok((name, bytes))
+        });
+        let killed = Self(files.collect::<anyhow::Result<_>>()?);
+        drop(store);
+        Ok(killed)
+    }
+
+    fn length(&self, name: &str) -> usize {
+        let file = self.0.iter().find(|(file, _)| *file == name);
+        file.map_or(0, |(_, bytes)| bytes.len())
+    }
+
+    /// The files as they lie after the cuts: name and length.
+    fn lay_out(&self, cuts: &[(&str, usize)], dir: &Path, who: &Identity) -> anyhow::Result<()> {
+        let folder: PathBuf = dir.join("users").join(who.user.to_string());
+        std::fs::create_dir_all(&folder)?;
+        for (name, bytes) in &self.0 {
+            let cut = cuts.iter().find(|(file, _)| file == name);
+            let length = cut.map_or(bytes.len(), |(_, length)| *length);
+            std::fs::write(folder.join(name), &bytes[..length])?;
+        }
+        Ok(())
+    }
+}
+
+/// The row `wal-cut`.
+pub(super) fn play(options: &Options) -> anyhow::Result<Figures> {
+    let mut rng = options.chance("wal-cut");
+    let who = who()?;
+    let killed = Killed::make(&who)?;
+    let mut figures = Figures::default();
+    let (outbox, register) = (
+        killed.length("outbox.db-wal"),
+        killed.length("register.db-wal"),
+    );
+    ensure!(outbox > 0 && register > 0, "nothing to cut");
+    let step = |length: usize| {
+        if options.short { length / 60 + 1 } else { STEP }
+    };
+    let start = rng.random_range(0..STEP);
+    for length in (start..=register).step_by(step(register)) {
+        // Alone: the outbox knows everything that the register lost.
+        let kept = after(&killed, &[("register.db-wal", length)], &who);
+        count(&mut figures, kept, true, length);
+    }
+    for length in (start..=outbox).step_by(step(outbox)) {
+        let kept = after(&killed, &[("outbox.db-wal", length)], &who);
+        count(&mut figures, kept, false, length);
+        // Both: a disk that kept nothing in order.
+        let other = rng.random_range(0..=register);
+        let cuts = [("outbox.db-wal", length), ("register.db-wal", other)];
+        count(&mut figures, after(&killed, &cuts, &who), false, length);
+    }
+    figures.note = format!("logs of {outbox} and {register} bytes, {EDITS} edits");
+    Ok(figures)
+}
+
+/// What is cut is bytes, not a disk: a folder in memory where the system has one saves waiting for flushes.
+fn in_memory() -> std::io::Result<tempfile::TempDir> {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir())
+}
+
+fn count(figures: &mut Figures, kept: anyhow::Result<usize>, all: bool, length: usize) {
+    match kept {
+        Ok(kept) => {
+            if all {
+                figures.lost += (EDITS - kept) as u64;
+            }
+            figures.fault(Ok(()));
+        }
+        Err(error) => figures.fault(Err(format!("cut at {length}: {error:#}"))),
+    }
+}
+
+/// How many edits are there after a cut, when those are the first ones and nothing else.
+fn after(killed: &Killed, cuts: &[(&str, usize)], who: &Identity) -> anyhow::Result<usize> {
+    let dir = in_memory()?;
+    killed.lay_out(cuts, dir.path(), who)?;
+    let mut store = match SqliteStore::open(dir.path(), KEY, who.user) {
+        Err(OpenError::RegisterDamaged | OpenError::OutboxDamaged) => {
+            SqliteStore::salvage(dir.path(), KEY, who.user)?.0
+        }
+        opened => opened?,
+    };
+    edit::recover(&mut store, who)?;
+    let mut there = Vec::new();
+    for number in 0..EDITS {
+        let held = store.record(record(number))?;
+        let key = key_of(&format!("w{number}"));
+        there.push(held.is_some_and(|held| held.registers.get(&key).is_some()));
+    }
+    let kept = there.iter().take_while(|there| **there).count();
+    if there[kept..].iter().any(|there| *there) {
+        bail!("holes: {there:?}");
+    }
+    let queued = store.outbox()?;
+    ensure!(
+        queued.len() == kept,
+        "{kept} shown, {} to be sent",
+        queued.len()
+    );
+    let mut hashes: Vec<_> = queued.iter().map(|item| item.hash).collect();
+    hashes.sort_unstable();
+    hashes.dedup();
+    ensure!(
+        hashes.len() == kept
+            && queued
+                .iter()
+                .all(|item| matches!(item.item, Item::Change(_))),
+        "something is queued twice"
+    );
+    // And it goes on from there.
+    if kept > 0 {
+        edit::update(&mut store, who, record(0), &marking("next"), Timestamp(9))?;
+    }
+    Ok(kept)
+}
