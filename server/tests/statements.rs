@@ -84,6 +84,24 @@ async fn every_statement_prepares_against_the_migrated_schema() {
     }
     assert!(!statements.is_empty());
     let mut wrong = Vec::new();
+    for (place, sql) in &statements {
+        // Such a set is gone through anew for every row: 46 s to count a district's people, where a join takes 66 ms.
+        let words = sql
+            .replace('(', " ( ")
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
+        let sets: Vec<&str> = words
+            .split("IN ( SELECT record_id FROM record_tokens")
+            .collect();
+        let before = &sets[..sets.len() - 1];
+        if before
+            .iter()
+            .any(|text| text.rsplit(' ').nth(2) == Some("OR"))
+        {
+            wrong.push(format!("{place}: OR … IN (SELECT … FROM record_tokens"));
+        }
+    }
     for (index, (place, sql)) in statements.iter().enumerate() {
         let prepare = format!("PREPARE statement_{index} AS {sql}");
         if let Err(error) = sqlx::raw_sql(AssertSqlSafe(prepare))

@@ -160,6 +160,18 @@ test('what is to be checked is marked, and the legend shows it alone', async ({ 
   await expect(page.getByRole('gridcell')).toHaveCount(count)
   await expect(page.getByRole('gridcell').first()).toContainText('核查1')
   await expect(page).toHaveURL(/only=/)
+  // The room tells what is asked, and leads to where it is decided.
+  await page.getByRole('gridcell').first().click()
+  const room = page.getByRole('dialog')
+  await expect(room.getByRole('heading', { name: '待办核查 1 项' })).toBeVisible()
+  await expect(room).toContainText('上门核查')
+  await room.getByRole('link', { name: '主要居住地核查' }).click()
+  await page.waitForURL('**/conflicts/*')
+  await page.goBack()
+  await expect(room).toBeVisible()
+  await page.keyboard.press('Escape')
+  await expect(room).toHaveCount(0)
+  await expect(page.getByRole('gridcell')).toHaveCount(count)
   // In every other colouring the room keeps its sign.
   await page.getByText('房屋用途', { exact: true }).click()
   await expect(page.getByRole('gridcell').nth(count)).toBeAttached()

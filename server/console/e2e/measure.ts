@@ -66,11 +66,11 @@ async function until(work: () => Promise<unknown>): Promise<number> {
 test(`interaction to paint with ${RESIDENTS} residents`, async ({ page }) => {
   const town = await city(FOLDER, RESIDENTS, 40)
   try {
+    page.setDefaultTimeout(60_000)
     await listen(page)
     await enter(page, town, town.people.he, '/people')
     const rows = page.getByRole('table', { name: '人员' }).getByRole('row')
     await rows.nth(20).waitFor()
-    console.log(`people: ${await page.locator('.page-head, header').first().innerText()}`)
     const box = page.getByRole('searchbox', { name: '查找人员' })
     const words = ['zhaoanbang', 'lsy', '王', '310101194', '长乐路110弄', '139000012']
     await phase(page, 'typing in the search of people', words.join('').length, async () => {
@@ -128,8 +128,14 @@ test(`interaction to paint with ${RESIDENTS} residents`, async ({ page }) => {
     await phase(page, 'next in the conflict queue', 30, async () => {
       const answers: number[] = []
       for (let at = 0; at < 30; at++) {
+        const before = page.url()
         await page.keyboard.press('j')
-        answers.push(await until(() => page.locator('.card .value').nth(1).waitFor()))
+        answers.push(
+          await until(async () => {
+            await page.waitForURL(url => url.href !== before)
+            await page.locator('.card .value').nth(1).waitFor()
+          }),
+        )
         await page.waitForTimeout(150)
       }
       return answers

@@ -39,7 +39,10 @@ test('pinyin initials find a person, and an answer that comes too late changes n
   expect(new URL(page.url()).searchParams.get('text')).toBe('oyjy')
   await page.reload()
   await expect(rows(page)).toHaveCount(2)
-  await rows(page).nth(1).click()
+  // From the box on to the first row, and into its file.
+  await page.getByRole('searchbox', { name: '查找人员' }).press('Enter')
+  await expect(rows(page).nth(1)).toBeFocused()
+  await page.keyboard.press('Enter')
   await page.waitForURL(`**/people/${id}`)
   await expect(page.getByRole('heading', { level: 1 })).toHaveText('欧**')
 })

@@ -1,12 +1,24 @@
-// Pictures of every screen into docs/screens, in both themes.
-import { mkdirSync } from 'node:fs'
+// Pictures of every screen into docs/screens: 1366 × 768, some of them dark as well, and some on a tablet.
+import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { Page } from '@playwright/test'
 import { places } from './places'
-import { enter, test } from './test'
+import { enter, expect, test } from './test'
+
+const DARK = ['sign-in', 'desk', 'conflict', 'person', 'buildings', 'system']
+const TABLET = ['desk', 'conflict', 'people', 'person', 'buildings', 'import-checked']
+const MOST_BYTES = 150_000
 
 const folder = fileURLToPath(new URL('../../../docs/screens', import.meta.url))
 mkdirSync(folder, { recursive: true })
+
+async function picture(page: Page, name: string): Promise<void> {
+  await page.waitForTimeout(400)
+  const path = join(folder, `${name}.png`)
+  await page.screenshot({ path })
+  expect.soft(statSync(path).size, `${name}.png`).toBeLessThan(MOST_BYTES)
+}
 
 for (const place of places) {
   test(`picture of ${place.name}`, async ({ page, town }) => {
@@ -16,10 +28,26 @@ for (const place of places) {
     else await page.goto(town.url + path)
     await place.ready(page)
     await page.evaluate(() => document.fonts.ready)
-    await page.waitForTimeout(400)
-    await page.screenshot({ path: join(folder, `${place.name}.png`) })
-    await page.emulateMedia({ reducedMotion: 'reduce', colorScheme: 'dark' })
-    await page.waitForTimeout(400)
-    await page.screenshot({ path: join(folder, `${place.name}-dark.png`) })
+    await picture(page, place.name)
+    if (DARK.includes(place.name)) {
+      await page.emulateMedia({ reducedMotion: 'reduce', colorScheme: 'dark' })
+      await picture(page, `${place.name}-dark`)
+      await page.emulateMedia({ reducedMotion: 'reduce', colorScheme: 'light' })
+    }
+    if (TABLET.includes(place.name)) {
+      await page.setViewportSize({ width: 1024, height: 768 })
+      await picture(page, `${place.name}-tablet`)
+    }
   })
 }
+
+test('no picture is left of a screen that is no more', () => {
+  const wanted = new Set(
+    places.flatMap(({ name }) => [
+      `${name}.png`,
+      ...(DARK.includes(name) ? [`${name}-dark.png`] : []),
+      ...(TABLET.includes(name) ? [`${name}-tablet.png`] : []),
+    ]),
+  )
+  for (const name of readdirSync(folder)) if (!wanted.has(name)) rmSync(join(folder, name))
+})

@@ -1,6 +1,6 @@
 // The screens that are pictured and checked for access: name, address, whose. A new screen adds its lines here.
 import type { Page } from '@playwright/test'
-import { VILLAGE, estate, household } from './estate'
+import { VILLAGE, estate, household, register } from './estate'
 import { administration } from './places-administration'
 import { COMMITTEE, type Town } from './town'
 
@@ -53,6 +53,73 @@ export const places: Place[] = [
     who: 'zhou',
     path: async town => `/conflicts/${await town.conflictOf((await town.twins('邵雨桐'))[0])}`,
     ready: page => page.getByText('留下的档案').first().waitFor(),
+  },
+  {
+    name: 'conflict-evidence',
+    who: 'zhou',
+    path: async town => {
+      const resident = town.resident()
+      await town.device('li', 'photo', 'add', resident.id, town.photo(4), '--field', 'portrait')
+      await town.device(
+        'li',
+        'visit',
+        '--resident',
+        resident.id,
+        '--photo',
+        town.photo(5),
+        '走访记录=本人在家，已核对证件',
+      )
+      await town.sync('li', 'wang')
+      return `/conflicts/${(await town.dispute(['手机号码=13800138021', '手机号码=13800138012'], resident)).conflict}`
+    },
+    ready: page => page.locator('article img').first().waitFor(),
+  },
+  {
+    name: 'conflict-claim',
+    who: 'zhou',
+    path: async town => {
+      const { people } = await household(town, town.people.zhou, COMMITTEE)
+      const { house } = await household(town, town.people.zhou, COMMITTEE)
+      const resident = people[1] ?? ''
+      const tie = { resident, house, kind: 'living' }
+      const residence = await register(town, town.people.zhou, 'residences', tie, COMMITTEE)
+      await town.ask(town.people.zhou, 'POST', `/api/residents/${resident}/main-residence`, { residence })
+      return `/conflicts/${await town.conflictOf(resident)}`
+    },
+    ready: page => page.getByText('认领的居住地').waitFor(),
+  },
+  {
+    name: 'conflict-split',
+    who: 'zhou',
+    path: async town => {
+      const { people } = await household(town, town.people.zhou, COMMITTEE)
+      const id = people[0] ?? ''
+      await town.sync('li', 'wang')
+      await town.device('li', 'set', id, '姓名=乔安民')
+      await town.device('wang', 'set', id, '姓名=乔岸民')
+      await town.device('li', 'set', id, '姓名=乔安明')
+      await town.sync('li', 'wang')
+      return `/conflicts/${await town.conflictOf(id)}`
+    },
+    ready: async page => {
+      await page.locator('.card').nth(1).waitFor()
+      await page.keyboard.press('s')
+      await page.getByText('随新居民转走的居住关系').waitFor()
+      await page.locator('.lines .el-checkbox').first().waitFor()
+    },
+  },
+  {
+    name: 'conflict-refused',
+    who: 'zhou',
+    path: async town => {
+      const resident = town.resident()
+      const { person, leave } = await town.leaver(`leaver.${Date.now()}`, '秦越')
+      await town.device(person, 'set', resident.id, '手机号码=13917030001')
+      await town.device(person, 'set', resident.id, '工作单位=安康里文具店')
+      await leave()
+      return `/conflicts/${await town.conflictOf(resident.id)}`
+    },
+    ready: page => page.getByRole('list', { name: '被拒的更改' }).getByRole('listitem').nth(1).waitFor(),
   },
   {
     name: 'conflict-rule',
@@ -117,6 +184,21 @@ export const places: Place[] = [
       return `/buildings?by=use&area=${VILLAGE}`
     },
     ready: page => page.getByRole('gridcell').nth(20).waitFor(),
+  },
+  {
+    name: 'buildings-room',
+    who: 'zhou',
+    path: async town => {
+      const { house } = await household(town, town.people.zhou, COMMITTEE)
+      return `/buildings?area=${COMMITTEE}&room=${house}`
+    },
+    ready: page => page.getByRole('dialog').getByText('人户一致').waitFor(),
+  },
+  {
+    name: 'houses',
+    who: 'zhou',
+    path: () => '/houses',
+    ready: page => page.getByRole('table', { name: '房屋' }).getByRole('row').nth(5).waitFor(),
   },
   {
     name: 'ledgers',

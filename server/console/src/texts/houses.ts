@@ -77,6 +77,8 @@ export const houses = {
   },
   taskCount: (mark: string, count: number) => `${mark}${count}`,
   task: '核',
+  checks: (count: number) => `待办核查 ${count} 项`,
+  checkDue: (when: string) => `${when}到期`,
   useUnknown: { mark: '—', label: '用途不详' },
   persons: (count: number) => `${count}人`,
   roomTitle: (address: string, what: string, people: number, checks: number) =>

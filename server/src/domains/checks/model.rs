@@ -99,6 +99,8 @@ impl CheckRow {
 /// What an open check is about.
 #[derive(Clone, Copy, Debug, FromRow)]
 pub struct OpenCheck {
+    /// The check.
+    pub id: Uuid,
     /// Whom.
     pub resident: Uuid,
     /// Which of that person's residences, for a main residence.

@@ -117,7 +117,7 @@ pub struct RoomView {
     /// Whether that is too long ago.
     pub unverified: bool,
     /// Open checks about those who live, own or are registered there.
-    pub open_checks: i64,
+    pub open_checks: Vec<Uuid>,
     /// Of them not answered in time.
     pub overdue_checks: i64,
     /// For If-Match.
@@ -159,12 +159,12 @@ pub(super) async fn floors(
         .map(|key| state.keys.blind(&format!("kb:{key}")));
     let mut tx = scoped_tx(&state.pool, actor, Permission::ReadRegister).await?;
     let rows = store::rooms(&mut tx, &areas, token).await?;
-    let asked = asked(&mut tx, state.clock.now(), &area).await?;
+    let mut asked = asked(&mut tx, state.clock.now(), &area).await?;
     drop(tx);
     let houses = rows.len();
     let mut floors: BTreeMap<Option<i64>, Vec<RoomView>> = BTreeMap::new();
     for row in rows {
-        let checks = asked.get(&row.id).copied().unwrap_or_default();
+        let checks = asked.remove(&row.id).unwrap_or_default();
         let (floor, room) = room(row, since, checks);
         floors.entry(floor).or_default().push(room);
     }
@@ -196,9 +196,9 @@ fn areas(actor: &Actor, area: &str) -> ApiResult<(AreaCode, Vec<String>)> {
 }
 
 /// Open checks of a house, and those of them that are overdue.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 struct Asked {
-    open: i64,
+    open: Vec<Uuid>,
     overdue: i64,
 }
 
@@ -218,7 +218,7 @@ async fn asked(
             .and_then(|at| checks.get(at));
         let Some(check) = check else { continue };
         let asked = by_house.entry(house).or_default();
-        asked.open += 1;
+        asked.open.push(check.id);
         asked.overdue += i64::from(check.due_at < now);
     }
     Ok(by_house)

@@ -36,6 +36,9 @@ const MAKERS: &str =
 const OPEN_CLAIMS: &str = "SELECT id, subject FROM conflicts \
     WHERE record_id = $1 AND kind = 'main_residence' AND status = 'open' ORDER BY id";
 
+/// A search is planned for what it looks for: one plan for all of them could use no index of what may be left out.
+const PLANNED_ONCE: bool = false;
+
 /// Which records a list takes; `None` leaves a condition out.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Filter {
@@ -58,6 +61,7 @@ pub(super) struct Filter {
 
 pub(super) async fn list(tx: &mut PgConnection, filter: &Filter) -> sqlx::Result<Vec<RecordRow>> {
     sqlx::query_as(LIST)
+        .persistent(PLANNED_ONCE)
         .bind(filter.record_type)
         .bind(&filter.ids)
         .bind(&filter.areas)
@@ -74,6 +78,7 @@ pub(super) async fn list(tx: &mut PgConnection, filter: &Filter) -> sqlx::Result
 
 pub(super) async fn count(tx: &mut PgConnection, filter: &Filter, most: i64) -> sqlx::Result<i64> {
     sqlx::query_scalar(COUNT)
+        .persistent(PLANNED_ONCE)
         .bind(filter.record_type)
         .bind(&filter.ids)
         .bind(&filter.areas)
@@ -103,6 +108,7 @@ pub(super) async fn find(
             .unwrap_or(0),
     );
     sqlx::query_scalar(FIND)
+        .persistent(PLANNED_ONCE)
         .bind(numbers)
         .bind(tokens)
         .bind(areas)
@@ -335,6 +341,7 @@ pub(super) async fn former(
     rows: i64,
 ) -> sqlx::Result<Vec<FormerRow>> {
     sqlx::query_as(FORMER)
+        .persistent(PLANNED_ONCE)
         .bind(areas)
         .bind(house)
         .bind(after)
@@ -362,6 +369,7 @@ pub(super) async fn householders(
     rows: i64,
 ) -> sqlx::Result<Vec<HouseholderRow>> {
     sqlx::query_as(HOUSEHOLDERS)
+        .persistent(PLANNED_ONCE)
         .bind(ids)
         .bind(areas)
         .bind(after)

@@ -92,8 +92,10 @@ function byTasks(): Painter {
   return {
     legend: Object.values(tones),
     shade(room) {
-      if (room.overdue_checks > 0) return { ...tones.overdue, mark: texts.taskCount(overdue.mark, room.open_checks) }
-      if (room.open_checks > 0) return { ...tones.open, mark: texts.taskCount(open.mark, room.open_checks) }
+      if (room.overdue_checks > 0)
+        return { ...tones.overdue, mark: texts.taskCount(overdue.mark, room.open_checks.length) }
+      if (room.open_checks.length > 0)
+        return { ...tones.open, mark: texts.taskCount(open.mark, room.open_checks.length) }
       return { ...tones.none, mark: none.mark }
     },
   }

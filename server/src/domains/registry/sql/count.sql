@@ -4,9 +4,9 @@ SELECT count(*) FROM (
     FROM records
     WHERE record_type = $1 AND merged_into IS NULL AND erased_at IS NULL
         AND ($2::uuid[] IS NULL OR id = ANY($2))
-        AND (($3::text[] IS NULL AND $4::bigint[] IS NULL) OR id IN (
+        AND id IN (
             SELECT record_id FROM record_tokens
-            WHERE ($3::text[] IS NULL OR areas && $3) AND ($4::bigint[] IS NULL OR tokens @> $4)))
+            WHERE ($3::text[] IS NULL OR areas && $3) AND ($4::bigint[] IS NULL OR tokens @> $4))
         AND ($5::bool IS NULL OR cancelled = $5)
         AND ($6::jsonb IS NULL OR facets @> $6)
         AND ($9::text[] IS NULL OR NOT facets ?| $9)

@@ -18,10 +18,16 @@ WITH term AS (
         AND NOT residence.cancelled AND NOT residence.facets ? 'ended'
     JOIN links AS person ON person.record_id = residence.id AND person.field = 'resident'
     LEFT JOIN links AS home ON home.record_id = residence.id AND home.field = 'house'
+), member AS (
+    SELECT tie.id, tie.resident, tie.house, one.of
+    FROM tie
+    CROSS JOIN LATERAL (VALUES (tie.id), (tie.resident), (tie.house)) AS one (of)
 ), named AS (
     SELECT number, id FROM hit
-    UNION SELECT hit.number, tie.resident FROM hit JOIN tie ON hit.id IN (tie.id, tie.house)
-    UNION SELECT hit.number, tie.house FROM hit JOIN tie ON hit.id IN (tie.id, tie.resident)
-    UNION SELECT hit.number, tie.id FROM hit JOIN tie ON hit.id IN (tie.resident, tie.house)
+    UNION
+    SELECT hit.number, other.id
+    FROM hit
+    JOIN member ON member.of = hit.id
+    CROSS JOIN LATERAL (VALUES (member.id), (member.resident), (member.house)) AS other (id)
 )
 SELECT id FROM named WHERE id IS NOT NULL GROUP BY id HAVING count(*) = $4 ORDER BY id LIMIT $5

@@ -8,8 +8,8 @@ JOIN links AS person ON person.record_id = residence.id AND person.field = 'resi
 LEFT JOIN links AS home ON home.record_id = residence.id AND home.field = 'house'
 LEFT JOIN records AS house ON house.id = home.target
 WHERE residence.record_type = 'residence' AND (residence.cancelled OR residence.facets ? 'ended')
-    AND ($1::text[] IS NULL OR residence.id IN (SELECT record_id FROM record_tokens WHERE areas && $1))
-    AND ($2::uuid IS NULL OR residence.id IN (SELECT record_id FROM links WHERE target = $2 AND field = 'house'))
+    AND residence.id IN (SELECT record_id FROM record_tokens WHERE $1::text[] IS NULL OR areas && $1)
+    AND ($2::uuid IS NULL OR home.target = $2)
     AND ($3::uuid IS NULL OR residence.id > $3)
 ORDER BY residence.id
 LIMIT $4

@@ -9,7 +9,7 @@ WITH register AS (
     WHERE residence.record_type = 'residence' AND NOT residence.cancelled AND NOT residence.facets ? 'ended'
         AND residence.facets ->> 'kind' = 'register'
         AND ($1::uuid[] IS NULL OR person.target = ANY($1))
-        AND ($2::text[] IS NULL OR residence.id IN (SELECT record_id FROM record_tokens WHERE areas && $2))
+        AND residence.id IN (SELECT record_id FROM record_tokens WHERE $2::text[] IS NULL OR areas && $2)
         AND ($3::uuid IS NULL OR person.target > $3)
     GROUP BY person.target
     ORDER BY person.target
