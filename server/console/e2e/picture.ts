@@ -4,6 +4,9 @@ import { crc32, deflateSync } from 'node:zlib'
 const WIDTH = 320
 const HEIGHT = 240
 
+/** What every PNG begins with. */
+export const SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a])
+
 /** A picture of its own for each seed. */
 export function picture(seed: number): Buffer {
   const lines = Buffer.alloc(HEIGHT * (1 + WIDTH * 3))
@@ -27,16 +30,16 @@ export function picture(seed: number): Buffer {
   head.writeUInt32BE(WIDTH, 0)
   head.writeUInt32BE(HEIGHT, 4)
   head.set([8, 2, 0, 0, 0], 8)
-  const signature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a])
   return Buffer.concat([
-    signature,
+    SIGNATURE,
     chunk('IHDR', head),
     chunk('IDAT', deflateSync(lines)),
     chunk('IEND', Buffer.alloc(0)),
   ])
 }
 
-function chunk(type: string, data: Buffer): Buffer {
+/** A part of a PNG: its length, type, data and checksum. */
+export function chunk(type: string, data: Buffer): Buffer {
   const body = Buffer.concat([Buffer.from(type, 'latin1'), data])
   const whole = Buffer.alloc(body.length + 8)
   whole.writeUInt32BE(data.length, 0)

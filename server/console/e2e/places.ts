@@ -70,7 +70,7 @@ export const places: Place[] = [
         '走访记录=本人在家，已核对证件',
       )
       await town.sync('li', 'wang')
-      return `/conflicts/${(await town.dispute(['手机号码=13800138021', '手机号码=13800138012'], resident)).conflict}`
+      return `/conflicts/${(await town.dispute(['姓名=纪晓岚', '姓名=纪小岚'], resident)).conflict}`
     },
     ready: page => page.locator('article img').first().waitFor(),
   },
