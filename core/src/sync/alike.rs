@@ -69,7 +69,11 @@ pub fn alike<S: DeviceStore>(
         };
         let query = ListQuery {
             record_type: Some(record_type.to_owned()),
-            text: text.to_owned(),
+            text: match reason {
+                // Searched in its one form: blanks would part it into words.
+                Alike::NameAndBirth => names::normalise(text),
+                _ => text.to_owned(),
+            },
             cancelled: true,
             limit: MOST,
             ..ListQuery::default()
@@ -114,8 +118,8 @@ fn same(reason: Alike, new: &Fields, held: &Fields) -> bool {
         Alike::Number => equal("id_number"),
         Alike::NameAndBirth => {
             let names = (text(new, "name"), text(held, "name"));
-            equal("birth_date")
-                && matches!(names, (Some(a), Some(b)) if names::fold(a) == names::fold(b))
+            let key = |name: &str| names::fold(&names::normalise(name));
+            equal("birth_date") && matches!(names, (Some(a), Some(b)) if key(a) == key(b))
         }
         Alike::Address => {
             let places = (text(new, "address"), text(held, "address"));

@@ -25,6 +25,8 @@ const GREETING: Duration = Duration::from_secs(10);
 const PING_EVERY: Duration = Duration::from_secs(30);
 /// How long it may stay silent.
 const SILENCE: Duration = Duration::from_secs(75);
+/// How long a device may take to hang up after a goodbye.
+const PARTING: Duration = Duration::from_secs(1);
 
 /// Serves a connection until it ends.
 pub(super) async fn serve(state: AppState, sync: SyncState, socket: WebSocket, trail: Arc<Trail>) {
@@ -101,6 +103,7 @@ pub(super) async fn serve(state: AppState, sync: SyncState, socket: WebSocket, t
         }
     };
     session.leave();
+    let parting = matches!(end, End::Bye(_));
     if let End::Bye(bye) = end {
         let frame = Down::Bye(bye).encode().into();
         tokio::time::timeout(Duration::from_secs(5), out.send(frame))
@@ -111,6 +114,11 @@ pub(super) async fn serve(state: AppState, sync: SyncState, socket: WebSocket, t
     tokio::time::timeout(Duration::from_secs(5), writer)
         .await
         .ok();
+    if parting {
+        // What still comes is read and let go: a socket closed over unread bytes is reset, and takes the goodbye along.
+        let rest = async { while let Some(Ok(_)) = from_device.next().await {} };
+        tokio::time::timeout(PARTING, rest).await.ok();
+    }
     drop(online);
 }
 
