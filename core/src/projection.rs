@@ -84,22 +84,20 @@ pub fn project_without_tokens(record_type: &str, registers: &Registers) -> Proje
     }
 }
 
-/// Derives the projection of a record after a change that is part of its registers already, and says whether its tokens
-/// stay as they were: they are not derived then. A record's first change puts something that feeds them, or they are
-/// none before and after.
+/// Derives the projection, without its tokens where they stay as they were (see `keeps_tokens`).
 #[must_use]
-pub fn project_after(
-    record_type: &str,
-    registers: &Registers,
-    change: &FlatChange,
-) -> (Projection, bool) {
-    let keys = change.ops.iter().map(|op| &op.key);
-    let same_tokens = !keys.into_iter().any(|key| feeds_tokens(record_type, key));
-    let projection = match same_tokens {
+pub fn project_anew(record_type: &str, registers: &Registers, same_tokens: bool) -> Projection {
+    match same_tokens {
         true => project_without_tokens(record_type, registers),
         false => project(record_type, registers),
-    };
-    (projection, same_tokens)
+    }
+}
+
+/// Whether a change leaves the tokens of its record as they were.
+#[must_use]
+pub fn keeps_tokens(record_type: &str, change: &FlatChange) -> bool {
+    let mut ops = change.ops.iter();
+    !ops.any(|op| feeds_tokens(record_type, &op.key))
 }
 
 /// Whether the tokens of a record may differ after a change of this key.

@@ -87,6 +87,15 @@ pub fn key(code: &str) -> String {
     format!("{PREFIX}{code}")
 }
 
+/// The state that takes a code back.
+#[must_use]
+pub fn withdrawn(code: &str) -> StateEntry {
+    StateEntry {
+        key: key(code),
+        json: String::new(),
+    }
+}
+
 /// The standard addresses that `text` may mean, the nearest first and then as an address book has them; at most `limit`.
 #[must_use]
 pub fn find(states: &[StateEntry], text: &str, limit: usize) -> Vec<Found> {
@@ -174,10 +183,7 @@ mod tests {
             .map(standard)
             .map(|one| one.state())
             .collect();
-        states.push(StateEntry {
-            key: key("9"),
-            json: String::new(),
-        });
+        states.push(withdrawn("9"));
         states
     }
 

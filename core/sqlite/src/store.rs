@@ -232,6 +232,14 @@ impl SqliteStore {
         result
     }
 
+    /// Reads the register.
+    fn read<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.noted(self.register().and_then(read))
+    }
+
     /// Whether the register may be used: one that damage was met in must be whole.
     fn is_above_suspicion(&self) -> Result<bool, OpenError> {
         let suspect = self.folder.join(SUSPECT);
@@ -295,51 +303,39 @@ impl DeviceStore for SqliteStore {
     type Error = StoreError;
 
     fn record(&self, id: RecordId) -> Result<Option<StoredRecord>, StoreError> {
-        self.noted(self.register().and_then(|held| register::record(held, id)))
+        self.read(|held| register::record(held, id))
     }
 
     fn changes(&self, id: RecordId) -> Result<Vec<StoredChange>, StoreError> {
-        self.noted(self.register().and_then(|held| register::changes(held, id)))
+        self.read(|held| register::changes(held, id))
     }
 
     fn scopes_of(&self, id: RecordId) -> Result<Vec<ScopeId>, StoreError> {
-        self.noted(
-            self.register()
-                .and_then(|held| register::scopes_of(held, id)),
-        )
+        self.read(|held| register::scopes_of(held, id))
     }
 
     fn scopes(&self) -> Result<Vec<(ScopeId, Cursor)>, StoreError> {
-        self.noted(self.register().and_then(register::scopes))
+        self.read(register::scopes)
     }
 
     fn members(&self, scope: &ScopeId) -> Result<Vec<(RecordId, Vec<ChangeHash>)>, StoreError> {
-        self.noted(
-            self.register()
-                .and_then(|held| register::members(held, scope)),
-        )
+        self.read(|held| register::members(held, scope))
     }
 
     fn state(&self, key: &str) -> Result<Option<String>, StoreError> {
-        self.noted(self.register().and_then(|held| register::state(held, key)))
+        self.read(|held| register::state(held, key))
     }
 
     fn states(&self, prefix: &str) -> Result<Vec<StateEntry>, StoreError> {
-        self.noted(
-            self.register()
-                .and_then(|held| register::states(held, prefix)),
-        )
+        self.read(|held| register::states(held, prefix))
     }
 
     fn event(&self, id: EventId) -> Result<Option<EventEntry>, StoreError> {
-        self.noted(self.register().and_then(|held| register::event(held, id)))
+        self.read(|held| register::event(held, id))
     }
 
     fn events_about(&self, record: RecordId) -> Result<Vec<EventEntry>, StoreError> {
-        self.noted(
-            self.register()
-                .and_then(|held| register::events_about(held, record)),
-        )
+        self.read(|held| register::events_about(held, record))
     }
 
     fn queued(&self, limit: usize) -> Result<Vec<OutboxItem>, StoreError> {
@@ -367,14 +363,11 @@ impl DeviceStore for SqliteStore {
     }
 
     fn list(&self, query: &ListQuery) -> Result<Vec<Listed>, StoreError> {
-        self.noted(self.register().and_then(|held| list::list(held, query)))
+        self.read(|held| list::list(held, query))
     }
 
     fn count(&self, record_type: Option<&str>) -> Result<u64, StoreError> {
-        self.noted(
-            self.register()
-                .and_then(|held| list::count(held, record_type)),
-        )
+        self.read(|held| list::count(held, record_type))
     }
 
     fn commit(&mut self, batch: WriteBatch) -> Result<(), StoreError> {

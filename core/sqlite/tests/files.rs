@@ -161,6 +161,13 @@ fn a_lost_register_is_made_again_from_the_outbox() {
     assert_eq!(store.outbox().unwrap().len(), 6);
 }
 
+/// A file with a bit of one page turned.
+fn with_damage(sound: &[u8], page: usize) -> Vec<u8> {
+    let mut bytes = sound.to_vec();
+    bytes[page * 4096 + 1_000] ^= 1;
+    bytes
+}
+
 /// Every page in turn: damage is found, set aside, and nothing unsent is lost.
 #[test]
 fn a_damaged_page_is_found_and_salvaged() {
@@ -171,8 +178,7 @@ fn a_damaged_page_is_found_and_salvaged() {
     let pages = sound.len() / 4096;
     assert!(pages > 10);
     for page in 0..pages {
-        let mut bytes = sound.clone();
-        bytes[page * 4096 + 1_000] ^= 1;
+        let bytes = with_damage(&sound, page);
         fs::write(&path, &bytes).unwrap();
         let found = match SqliteStore::open(dir.path(), KEY, who(1).user) {
             Ok(store) => !store.check().unwrap(),
@@ -206,8 +212,7 @@ fn reading_a_damaged_page_says_so() {
     let sound = fs::read(&path).unwrap();
     let mut seen = 0;
     for page in 1..sound.len() / 4096 {
-        let mut bytes = sound.clone();
-        bytes[page * 4096 + 1_000] ^= 1;
+        let bytes = with_damage(&sound, page);
         fs::write(&path, &bytes).unwrap();
         let Ok(store) = SqliteStore::open(dir.path(), KEY, who(1).user) else {
             continue;
@@ -232,8 +237,7 @@ fn damage_that_was_met_is_salvaged_at_the_next_opening() {
     let sound = fs::read(&path).unwrap();
     let mut met = 0;
     for page in 1..sound.len() / 4096 {
-        let mut bytes = sound.clone();
-        bytes[page * 4096 + 1_000] ^= 1;
+        let bytes = with_damage(&sound, page);
         fs::write(&path, &bytes).unwrap();
         let Ok(store) = SqliteStore::open(dir.path(), KEY, who(1).user) else {
             continue;
@@ -298,8 +302,7 @@ fn a_damaged_outbox_page_is_found_and_salvaged() {
     let register = fs::read(file(dir.path(), 1, "register.db")).unwrap();
     let mut kept = Vec::new();
     for page in 0..sound.len() / 4096 {
-        let mut bytes = sound.clone();
-        bytes[page * 4096 + 1_000] ^= 1;
+        let bytes = with_damage(&sound, page);
         let store = salvage_with(dir.path(), &bytes, &mut kept);
         assert_eq!(hashes(&store), items, "page {page}");
         assert_eq!(contents_of_records(&store), records, "page {page}");

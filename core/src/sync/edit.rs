@@ -4,7 +4,7 @@ use crate::crdt::Registers;
 use crate::crypto::actor;
 use crate::envelope::{ChangeItem, EventItem, Item};
 use crate::ids::{AreaCode, ChangeHash, EventId, RecordId, ScopeId};
-use crate::projection::{AREA_KEY, TYPE_KEY, VERSION_KEY, project_after};
+use crate::projection::{AREA_KEY, TYPE_KEY, VERSION_KEY, keeps_tokens, project_anew};
 use crate::protocol::frames::EventEntry;
 use crate::records::{self, FieldProblem, Mode, RecordKind, Severity};
 use crate::store::{DeviceStore, RecordWrite, StoredChange, StoredRecord, WriteBatch};
@@ -190,9 +190,9 @@ fn change_of(
     // A change made on top of everything held always applies.
     let applied = record.registers.apply(&change, hash, |_, _| true);
     debug_assert!(applied.is_ok());
-    let (projection, same_tokens) = project_after(&record.record_type, &record.registers, &change);
+    let same_tokens = keeps_tokens(&record.record_type, &change);
     let write = RecordWrite {
-        projection,
+        projection: project_anew(&record.record_type, &record.registers, same_tokens),
         record: record.clone(),
         add: vec![StoredChange {
             hash,
@@ -300,9 +300,9 @@ fn recover_change<S: DeviceStore>(
     }
     // One that is held may have moved: it is in the scopes that the log put it into.
     let join = new.then_some(ScopeId::Area(record.area));
-    let (projection, same_tokens) = project_after(&record.record_type, &record.registers, &change);
+    let same_tokens = keeps_tokens(&record.record_type, &change);
     let write = RecordWrite {
-        projection,
+        projection: project_anew(&record.record_type, &record.registers, same_tokens),
         record,
         add: vec![StoredChange {
             hash,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::crdt::{FlatChange, Registers, chunk};
 use crate::envelope::Item;
 use crate::ids::{ChangeHash, EventId, RecordId, ScopeId};
-use crate::projection::{self, Projection, feeds_tokens, project, project_without_tokens};
+use crate::projection::{self, keeps_tokens, project_anew, project_without_tokens};
 use crate::protocol::digest::{ScopeDigest, heads_after};
 use crate::protocol::frames::{Batch, Cursor, Entry, PutEntry, StateEntry, WholeEntry};
 use crate::store::{DeviceStore, OutboxItem, RecordWrite, StoredChange, StoredRecord, WriteBatch};
@@ -147,7 +147,11 @@ pub(super) fn apply<S: DeviceStore>(
             }
         }
         write.records.push(RecordWrite {
-            projection: open.projection(),
+            projection: project_anew(
+                &open.record.record_type,
+                &open.record.registers,
+                open.same_tokens,
+            ),
             same_tokens: open.same_tokens,
             record: open.record,
             add: open.add,
@@ -390,14 +394,6 @@ fn take_whole<S: DeviceStore>(
 }
 
 impl Open {
-    fn projection(&self) -> Projection {
-        let (kind, registers) = (&self.record.record_type, &self.record.registers);
-        match self.same_tokens {
-            true => project_without_tokens(kind, registers),
-            false => project(kind, registers),
-        }
-    }
-
     /// How many changes made here came back: confirmed by this batch, and not new.
     fn own(&self) -> usize {
         let new = |hash: &ChangeHash| self.add.iter().any(|change| change.hash == *hash);
@@ -419,8 +415,7 @@ impl Open {
                 self.hole = true;
                 return;
             }
-            let kind = &self.record.record_type;
-            self.same_tokens &= !change.ops.iter().any(|op| feeds_tokens(kind, &op.key));
+            self.same_tokens &= keeps_tokens(&self.record.record_type, change);
             let stored = StoredChange {
                 hash,
                 bytes,

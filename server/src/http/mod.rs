@@ -1,6 +1,7 @@
 //! HTTP itself: what requests are wrapped in, how bodies are read and answers are formed.
 //! Knows no domain.
 
+mod area;
 pub mod etag;
 pub mod extract;
 pub mod guard;
@@ -12,5 +13,6 @@ pub mod range;
 pub mod request;
 pub mod respond;
 
+pub use area::area_code;
 pub use extract::{Body, Params, Segment};
 pub use paging::{Page, PageParams};

@@ -87,11 +87,7 @@ pub(super) async fn write(
         }
         let kind = &locked.hold.record_type;
         let registers = &locked.hold.registers;
-        let projection = if touch.tokens {
-            projection::project(kind, registers)
-        } else {
-            projection::project_without_tokens(kind, registers)
-        };
+        let projection = projection::project_anew(kind, registers, !touch.tokens);
         if is_new {
             begin(&mut new, *id, locked);
         }

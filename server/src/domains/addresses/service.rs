@@ -15,7 +15,7 @@ use crate::database::system_tx;
 use crate::domains::audit::{self, Entry};
 use crate::domains::auth::Actor;
 use crate::error::{ApiError, ApiResult, Problems};
-use crate::http::{Page, PageParams};
+use crate::http::{Page, PageParams, area_code};
 use crate::register;
 use crate::state::AppState;
 
@@ -84,15 +84,12 @@ fn compare(
     for (code, row) in rows {
         let scope = ScopeId::Area(row.area);
         let address = row.address;
-        let new = StandardAddress { code, address }.state();
-        let withdrawn = |key: &str| StateEntry {
-            key: key.to_owned(),
-            json: String::new(),
-        };
+        let standard = StandardAddress { code, address };
+        let new = standard.state();
         match present.get(&new.key) {
             Some((held, _)) if !row.in_force => {
                 report.withdrawn += 1;
-                told.push((*held, withdrawn(&new.key)));
+                told.push((*held, standard_address::withdrawn(&standard.code)));
             }
             None if !row.in_force => {}
             Some((held, json)) if *held == scope && *json == new.json => {}
@@ -102,7 +99,7 @@ fn compare(
             }
             Some((held, _)) => {
                 report.moved += 1;
-                told.push((*held, withdrawn(&new.key)));
+                told.push((*held, standard_address::withdrawn(&standard.code)));
                 told.push((scope, new));
             }
             None => {
@@ -123,10 +120,7 @@ pub async fn list(
     actor: &Actor,
     query: AddressQuery,
 ) -> ApiResult<Page<AddressView>> {
-    let area: AreaCode = query
-        .area
-        .parse()
-        .map_err(|_| ApiError::field("area", "area_form", "区划代码为 12 位数字"))?;
+    let area = area_code(&query.area)?;
     actor.require(Permission::ReadRegister, &area)?;
     let paging = PageParams {
         limit: query.limit,

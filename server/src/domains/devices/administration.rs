@@ -1,6 +1,6 @@
 //! Seeing and stopping devices.
 
-use doorstep_core::ids::{AreaCode, DeviceId, UserId};
+use doorstep_core::ids::{DeviceId, UserId};
 use doorstep_core::rights::Permission;
 use serde_json::json;
 
@@ -10,7 +10,7 @@ use crate::domains::audit::{self, Entry};
 use crate::domains::auth::{self, Actor, scoped_tx};
 use crate::domains::users;
 use crate::error::{ApiError, ApiResult, Problems};
-use crate::http::{Page, PageParams};
+use crate::http::{Page, PageParams, area_code};
 use crate::live::Notice;
 use crate::state::AppState;
 
@@ -24,13 +24,7 @@ pub(super) async fn list(
         limit: query.limit,
         cursor: query.cursor,
     };
-    let area = match &query.area {
-        Some(text) => Some(
-            text.parse::<AreaCode>()
-                .map_err(|_| ApiError::field("area", "area_form", "区划代码为 12 位数字"))?,
-        ),
-        None => None,
-    };
+    let area = query.area.as_deref().map(area_code).transpose()?;
     if let Some(area) = &area {
         actor.require_some(Permission::ReadDevices, area)?;
         actor.trail.note_area(*area);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{Days, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
-use doorstep_core::ids::{AreaCode, AreaLevel, EventId, UserId};
+use doorstep_core::ids::{AreaLevel, EventId, UserId};
 use doorstep_core::mask;
 use doorstep_core::records;
 use doorstep_core::rights::Permission;
@@ -15,7 +15,7 @@ use super::store::{self, Filter};
 use crate::domains::auth::{Actor, scoped_tx};
 use crate::domains::users;
 use crate::error::{ApiError, ApiResult, Problems};
-use crate::http::{Page, PageParams};
+use crate::http::{Page, PageParams, area_code};
 use crate::register;
 use crate::state::AppState;
 
@@ -131,9 +131,7 @@ pub(super) fn filter(actor: &Actor, query: VisitQuery) -> ApiResult<Filter> {
 /// The beginning of the code of the area asked for; none for a whole city, where the wall alone confines.
 fn area(actor: &Actor, text: Option<&str>) -> ApiResult<Option<String>> {
     let Some(text) = text else { return Ok(None) };
-    let area: AreaCode = text
-        .parse()
-        .map_err(|_| ApiError::field("area", "area_form", "区划代码为 12 位数字"))?;
+    let area = area_code(text)?;
     actor.require_some(Permission::ReadRegister, &area)?;
     actor.trail.note_area(area);
     Ok((area.level() != AreaLevel::City).then(|| area.prefix().to_owned()))
