@@ -30,6 +30,10 @@ for (const place of places) {
     expect(await faultsOf(page), 'light').toEqual([])
     await page.emulateMedia({ reducedMotion: 'reduce', colorScheme: 'dark' })
     await expect(page.locator('html')).toHaveClass(/dark/)
+    await page.evaluate(() => {
+      const fading = document.getAnimations().filter(animation => animation instanceof CSSTransition)
+      return Promise.allSettled(fading.map(animation => animation.finished))
+    })
     expect(await faultsOf(page), 'dark').toEqual([])
   })
 }
