@@ -136,14 +136,15 @@ async function measure(name, work, workFile) {
   for (const task of option.task.split(',')) {
     const seen = new Map()
     const count = task === 'converge' ? 1 : runs
-    try {
-      for (let run = 0; run < count; run++) {
+    let failure
+    for (let run = 0; run < count; run++) {
+      try {
         for (const [figure, result] of Object.entries(await TASKS[task](system))) seen.set(figure, [...(seen.get(figure) ?? []), result])
+      } catch (error) {
+        failure = String(error.message).split('\n')[0]
       }
-    } catch (error) {
-      emit({ system: title, figure: task === 'first' ? 'first sync' : 'converge after offline edits', unit: 's', value: null, note: String(error.message).split('\n')[0] })
-      continue
     }
+    if (seen.size === 0) emit({ system: title, figure: task === 'first' ? 'first sync' : 'converge after offline edits', unit: 's', value: null, note: failure })
     for (const [figure, results] of seen) {
       const values = results.map(result => result.value).filter(value => value !== null)
       emit({ system: title, figure, unit: results[0].unit, value: values.length ? round(median(values)) : null, runs: results.length, note: results.find(result => result.note)?.note })

@@ -9,6 +9,7 @@ use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::bus;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::database::{Database, Ownership};
@@ -75,6 +76,7 @@ impl App {
             state.stopped().await;
         }));
         let jobs = jobs::start(&self.state);
+        let bus = bus::start(&self.state);
         let kept_up = self.database.keep_up(self.state.stopping.clone());
         let ended_early = tokio::select! {
             () = shutdown => None,
@@ -92,6 +94,7 @@ impl App {
             },
         }
         jobs.await.ok();
+        bus.await.ok();
         kept_up.await.ok();
         self.close().await
     }

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::bus;
+
 /// A server's settings.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -14,6 +16,8 @@ pub struct Config {
     pub database_url: Option<String>,
     /// Connections held to the database at most.
     pub database_connections: u32,
+    /// Where the nodes of a system hear each other; `None` when this is the only one.
+    pub bus: Option<bus::Address>,
     /// Where photos are kept, `s3://bucket/prefix`; `None` is a folder of the data folder.
     pub photos: Option<String>,
     /// How that store is reached.
@@ -101,6 +105,7 @@ impl Config {
             data,
             database_url: None,
             database_connections: 40,
+            bus: None,
             photos: None,
             photo_settings: StoreSettings::default(),
             listen: SocketAddr::from(([127, 0, 0, 1], 8600)),

@@ -6,6 +6,7 @@
 
 pub mod app;
 pub mod backup;
+pub mod bus;
 pub mod clock;
 pub mod config;
 pub mod console;

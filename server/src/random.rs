@@ -15,6 +15,14 @@ pub fn bytes<const N: usize>() -> Result<[u8; N], ApiError> {
     Ok(bytes)
 }
 
+/// A number from 0 up to 1, to spread what many would do at once; always 0 without randomness.
+#[must_use]
+pub fn fraction() -> f64 {
+    bytes::<4>().map_or(0.0, |bytes| {
+        f64::from(u32::from_le_bytes(bytes)) / 2_f64.powi(32)
+    })
+}
+
 /// A new typed id (UUIDv7) at `now`: `random::id(now, UserId::new)`.
 ///
 /// # Errors

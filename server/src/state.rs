@@ -6,6 +6,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::PgPool;
 use tokio::sync::{Notify, watch};
 
+use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domains::audit::{AuditWriter, Refusals};
@@ -27,6 +28,8 @@ pub struct AppState {
     pub clock: Arc<dyn Clock>,
     /// The key tree.
     pub keys: Arc<KeyRing>,
+    /// What other nodes must hear.
+    pub bus: Bus,
     /// Notices to parts with open connections.
     pub live: Live,
     /// Who is online and follows which scope.
@@ -58,6 +61,10 @@ impl AppState {
         pool: PgPool,
         stopping: watch::Receiver<bool>,
     ) -> anyhow::Result<Self> {
+        let bus = match config.bus {
+            Some(_) => Bus::open(),
+            None => Bus::default(),
+        };
         let provider = Arc::new(FileKeys::open(&config.data.join("keys"))?);
         Ok(Self {
             keys: Arc::new(KeyRing::new(provider, pool.clone())),
@@ -65,8 +72,9 @@ impl AppState {
             police_photos: PolicePhotos::open(&config)?,
             photos: Photos::open(&config)?,
             config: Arc::new(config),
-            live: Live::default(),
-            hub: Hub::default(),
+            live: Live::new(bus.clone()),
+            hub: Hub::new(bus.clone()),
+            bus,
             checks_due: Arc::default(),
             refusals: Refusals::default(),
             metrics: metrics::recorder()?,

@@ -51,7 +51,7 @@ async fn the_address_base_comes_to_the_phones_of_its_areas_and_follows_the_file(
     );
 
     let mut device = SimDevice::new(&server, VILLAGE).await;
-    device.sync(&server).await;
+    device.sync().await;
     let held = |device: &SimDevice| {
         let states = device.store.states(standard_address::PREFIX).unwrap();
         let codes = states.iter().filter_map(StandardAddress::read);
@@ -73,7 +73,7 @@ async fn the_address_base_comes_to_the_phones_of_its_areas_and_follows_the_file(
         withdrawn: 1,
     };
     assert_eq!(report, expected);
-    device.sync(&server).await;
+    device.sync().await;
     assert_eq!(held(&device), ["2", "3", "4"]);
 
     let ask = async |query: &str| {

@@ -35,14 +35,14 @@ impl Claimed {
         let mut two = SimDevice::new(&server, NEXT_VILLAGE).await;
         let resident = one.create_resident("叶海思", "310115197004275621");
         let here = one.create_residence(resident, "陕西中路12弄28号1702室", true);
-        one.sync(&server).await;
+        one.sync().await;
         let there = two.create_residence(resident, "永嘉路5弄6号201室", false);
-        two.sync(&server).await;
+        two.sync().await;
         two.claim_main(there);
-        two.sync(&server).await;
+        two.sync().await;
         checks::service::work(&server.state).await.unwrap();
-        one.sync(&server).await;
-        two.sync(&server).await;
+        one.sync().await;
+        two.sync().await;
         Self {
             server,
             one,
@@ -79,8 +79,8 @@ impl Claimed {
 
     async fn work_and_sync(&mut self) {
         checks::service::work(&self.server.state).await.unwrap();
-        self.one.sync(&self.server).await;
-        self.two.sync(&self.server).await;
+        self.one.sync().await;
+        self.two.sync().await;
     }
 
     /// Whether the resident mainly lives here, and there: as the register and each one's phone say.
@@ -159,7 +159,7 @@ async fn a_check_confirmed_without_a_signal_moves_the_main_residence_and_both_ph
     let resident = claimed.resident;
     claimed.one.answer_check(&check, resident, "01");
     assert_eq!(claimed.one.unsent(), 1, "kept on the phone");
-    claimed.one.sync(&claimed.server).await;
+    claimed.one.sync().await;
     claimed.work_and_sync().await;
     assert_eq!(claimed.mains().await, (NO, YES));
     assert_eq!(claimed.status(&check).await, "confirmed");
@@ -188,7 +188,7 @@ async fn a_check_confirmed_without_a_signal_moves_the_main_residence_and_both_ph
     );
     // The same answer again, and another's: nothing moves twice.
     claimed.one.answer_check(&check, resident, "02");
-    claimed.one.sync(&claimed.server).await;
+    claimed.one.sync().await;
     claimed.work_and_sync().await;
     assert_eq!(claimed.status(&check).await, "confirmed");
     assert_eq!(claimed.mains().await, (NO, YES));

@@ -243,9 +243,9 @@ async fn a_revoked_device_is_cut_off_at_once_and_a_lost_one_is_told_to_wipe() {
     let lost_id = doorstep_core::ids::DeviceId(lost.id);
     assert_eq!(
         heard.recv().await.unwrap(),
-        Notice::DeviceRevoked(doorstep_core::ids::DeviceId(revoked.id))
+        Notice::DeviceChanged(doorstep_core::ids::DeviceId(revoked.id))
     );
-    assert_eq!(heard.recv().await.unwrap(), Notice::WipeOrdered(lost_id));
+    assert_eq!(heard.recv().await.unwrap(), Notice::DeviceChanged(lost_id));
 
     for (device, status, code) in [
         (&revoked, 409, "no_wipe_ordered"),

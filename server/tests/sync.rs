@@ -1,245 +1,265 @@
-//! Devices over real websockets: what one records the others hold, conflicts are queued, rights are kept.
+//! Devices over real websockets: what one records the others hold, conflicts are queued, rights are kept. Each test is
+//! played on one node, and on two that share a database and hear each other over NATS, with devices at both.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod device;
+mod nodes;
 
 use device::SimDevice;
 use doorstep_core::value::Value;
 use doorstep_server::testing::TestServer;
 use doorstep_server::testing::city::{NEXT_VILLAGE, OTHER_VILLAGE, VILLAGE};
+use nodes::{BOTH, city};
 
 #[tokio::test]
 async fn what_one_records_the_other_holds_and_both_digests_are_the_servers() {
-    let server = TestServer::open_city().await.unwrap();
-    let (mut one, mut two) = (
-        SimDevice::new(&server, VILLAGE).await,
-        SimDevice::new(&server, VILLAGE).await,
-    );
-    let id = one.create_resident("叶海思", "310115197004275621");
-    one.sync(&server).await;
-    assert_eq!(one.unsent(), 0);
-    two.sync(&server).await;
-    assert_eq!(two.field(id, "name"), Some(Value::from("叶海思")));
-    two.set(id, "phone", "13800138000");
-    two.sync(&server).await;
-    one.sync(&server).await;
-    assert_eq!(one.field(id, "phone"), Some(Value::from("13800138000")));
-    assert_eq!(one.digest(), two.digest());
-    one.reconnect_is_one_small_frame_each_way(&server).await;
+    for nodes in BOTH {
+        let server = city(nodes, |_| {}).await;
+        let (mut one, mut two) = (
+            SimDevice::new(&server, VILLAGE).await,
+            SimDevice::new(&server, VILLAGE).await,
+        );
+        let id = one.create_resident("叶海思", "310115197004275621");
+        one.sync().await;
+        assert_eq!(one.unsent(), 0);
+        two.sync().await;
+        assert_eq!(two.field(id, "name"), Some(Value::from("叶海思")));
+        two.set(id, "phone", "13800138000");
+        two.sync().await;
+        one.sync().await;
+        assert_eq!(one.field(id, "phone"), Some(Value::from("13800138000")));
+        assert_eq!(one.digest(), two.digest());
+        one.reconnect_is_one_small_frame_each_way().await;
+    }
 }
 
 #[tokio::test]
 async fn concurrent_edits_of_a_reviewed_field_open_one_item_and_both_are_told() {
-    let server = TestServer::open_city().await.unwrap();
-    let (mut one, mut two) = (
-        SimDevice::new(&server, VILLAGE).await,
-        SimDevice::new(&server, VILLAGE).await,
-    );
-    let id = one.create_resident("叶海思", "310115197004275621");
-    one.sync(&server).await;
-    two.sync(&server).await;
-    one.set(id, "name", "叶海思思");
-    two.set(id, "name", "叶海诗");
-    two.set(id, "phone", "13800138000");
-    one.sync(&server).await;
-    two.sync(&server).await;
-    one.sync(&server).await;
-    let open: Vec<(String, String)> = rows(&server, "SELECT kind, subject FROM conflicts").await;
-    assert_eq!(open, [("field".to_owned(), "name".to_owned())]);
-    assert_eq!(
-        one.field(id, "name"),
-        two.field(id, "name"),
-        "both show the winner until it is decided"
-    );
-    assert_eq!(one.messages("conflict_opened"), 1);
-    two.sync(&server).await;
-    assert_eq!(two.messages("conflict_opened"), 1);
+    for nodes in BOTH {
+        let server = city(nodes, |_| {}).await;
+        let (mut one, mut two) = (
+            SimDevice::new(&server, VILLAGE).await,
+            SimDevice::new(&server, VILLAGE).await,
+        );
+        let id = one.create_resident("叶海思", "310115197004275621");
+        one.sync().await;
+        two.sync().await;
+        one.set(id, "name", "叶海思思");
+        two.set(id, "name", "叶海诗");
+        two.set(id, "phone", "13800138000");
+        one.sync().await;
+        two.sync().await;
+        one.sync().await;
+        let open: Vec<(String, String)> =
+            rows(&server, "SELECT kind, subject FROM conflicts").await;
+        assert_eq!(open, [("field".to_owned(), "name".to_owned())]);
+        assert_eq!(
+            one.field(id, "name"),
+            two.field(id, "name"),
+            "both show the winner until it is decided"
+        );
+        assert_eq!(one.messages("conflict_opened"), 1);
+        two.sync().await;
+        assert_eq!(two.messages("conflict_opened"), 1);
+    }
 }
 
 #[tokio::test]
 async fn nothing_of_another_village_is_sent_and_edits_out_of_scope_are_kept_for_the_supervisor() {
-    let server = TestServer::open_city().await.unwrap();
-    let mut one = SimDevice::new(&server, VILLAGE).await;
-    let mut other = SimDevice::new(&server, OTHER_VILLAGE).await;
-    let id = one.create_resident("叶海思", "310115197004275621");
-    one.sync(&server).await;
-    other.sync(&server).await;
-    assert_eq!(other.field(id, "name"), None);
-    let stray = other.create_resident_in("王一", "11010519491231002X", NEXT_VILLAGE);
-    other.sync(&server).await;
-    assert_eq!(other.unsent(), 0);
-    assert_eq!(other.refusals(), ["out_of_scope"]);
-    assert_eq!(other.field(stray, "name"), None, "not merged here either");
-    let kept: Vec<(String,)> = rows(&server, "SELECT code FROM refused_items").await;
-    assert_eq!(kept, [("out_of_scope".to_owned(),)]);
+    for nodes in BOTH {
+        let server = city(nodes, |_| {}).await;
+        let mut one = SimDevice::new(&server, VILLAGE).await;
+        let mut other = SimDevice::new(&server, OTHER_VILLAGE).await;
+        let id = one.create_resident("叶海思", "310115197004275621");
+        one.sync().await;
+        other.sync().await;
+        assert_eq!(other.field(id, "name"), None);
+        let stray = other.create_resident_in("王一", "11010519491231002X", NEXT_VILLAGE);
+        other.sync().await;
+        assert_eq!(other.unsent(), 0);
+        assert_eq!(other.refusals(), ["out_of_scope"]);
+        assert_eq!(other.field(stray, "name"), None, "not merged here either");
+        let kept: Vec<(String,)> = rows(&server, "SELECT code FROM refused_items").await;
+        assert_eq!(kept, [("out_of_scope".to_owned(),)]);
+    }
 }
 
 #[tokio::test]
 async fn a_lost_answer_changes_nothing() {
-    let server = TestServer::open_city().await.unwrap();
-    let mut one = SimDevice::new(&server, VILLAGE).await;
-    one.create_resident("叶海思", "310115197004275621");
-    one.push_and_vanish(&server).await;
-    assert!(one.unsent() > 0);
-    one.sync(&server).await;
-    assert_eq!(one.unsent(), 0);
-    let changes: Vec<(i64,)> = rows(&server, "SELECT count(*) FROM changes").await;
-    assert_eq!(changes, [(1,)]);
+    for nodes in BOTH {
+        let server = city(nodes, |_| {}).await;
+        let mut one = SimDevice::new(&server, VILLAGE).await;
+        one.create_resident("叶海思", "310115197004275621");
+        one.push_and_vanish().await;
+        assert!(one.unsent() > 0);
+        one.sync().await;
+        assert_eq!(one.unsent(), 0);
+        let changes: Vec<(i64,)> = rows(&server, "SELECT count(*) FROM changes").await;
+        assert_eq!(changes, [(1,)]);
+    }
 }
 
 #[tokio::test]
 async fn what_happens_reaches_those_online_at_once() {
-    let server = TestServer::open_city().await.unwrap();
-    let (mut one, mut two) = (
-        SimDevice::new(&server, VILLAGE).await,
-        SimDevice::new(&server, VILLAGE).await,
-    );
-    two.sync(&server).await;
-    let mut live = two.connect(&server).await;
-    let id = one.create_resident("叶海思", "310115197004275621");
-    one.sync(&server).await;
-    two.listen_until(&mut live, |device| device.field(id, "name").is_some())
-        .await;
+    for nodes in BOTH {
+        let server = city(nodes, |_| {}).await;
+        let (mut one, mut two) = (
+            SimDevice::new(&server, VILLAGE).await,
+            SimDevice::new(&server, VILLAGE).await,
+        );
+        two.sync().await;
+        let mut live = two.connect().await;
+        let id = one.create_resident("叶海思", "310115197004275621");
+        one.sync().await;
+        two.listen_until(&mut live, |device| device.field(id, "name").is_some())
+            .await;
+    }
 }
 
 #[tokio::test]
 async fn a_far_behind_device_fetches_a_bundle() {
-    let server = TestServer::open_city().await.unwrap();
-    let mut one = SimDevice::new(&server, VILLAGE).await;
-    for n in 0..150 {
-        one.create_resident(&format!("王{n}"), "");
+    for nodes in BOTH {
+        let server = city(nodes, |_| {}).await;
+        let mut one = SimDevice::new(&server, VILLAGE).await;
+        for n in 0..150 {
+            one.create_resident(&format!("王{n}"), "");
+        }
+        one.sync().await;
+        let mut two = SimDevice::new(&server, VILLAGE).await;
+        two.sync().await;
+        assert_eq!(two.bundles, 1);
+        let other = SimDevice::new(&server, OTHER_VILLAGE).await;
+        let refused = two.fetch_bundle(&other.token).await.status();
+        assert_eq!(refused, 403, "a bundle is for who follows its scope");
+        assert_eq!(two.count(), 150);
+        assert_eq!(one.digest(), two.digest());
     }
-    one.sync(&server).await;
-    let mut two = SimDevice::new(&server, VILLAGE).await;
-    two.sync(&server).await;
-    assert_eq!(two.bundles, 1);
-    let other = SimDevice::new(&server, OTHER_VILLAGE).await;
-    let refused = server
-        .send("GET", &two.bundle_path, Some(&other.token), None)
-        .await
-        .unwrap();
-    assert_eq!(refused.status, 403, "a bundle is for who follows its scope");
-    assert_eq!(two.count(), 150);
-    assert_eq!(one.digest(), two.digest());
 }
 
 #[tokio::test]
 async fn a_right_that_ends_takes_the_records_with_it() {
-    let server = TestServer::open_city().await.unwrap();
-    let mut one = SimDevice::new(&server, VILLAGE).await;
-    let id = one.create_resident("叶海思", "310115197004275621");
-    one.sync(&server).await;
-    one.set(id, "phone", "13800138000");
-    one.lose_all_rights(&server).await;
-    one.sync(&server).await;
-    assert_eq!(one.count(), 0);
-    assert_eq!(one.unsent(), 0, "what was unsent went to the supervisor");
-    let kept: Vec<(String,)> = rows(&server, "SELECT kind FROM conflicts").await;
-    assert_eq!(kept, [("quarantined".to_owned(),)]);
+    for nodes in BOTH {
+        let server = city(nodes, |_| {}).await;
+        let mut one = SimDevice::new(&server, VILLAGE).await;
+        let id = one.create_resident("叶海思", "310115197004275621");
+        one.sync().await;
+        one.set(id, "phone", "13800138000");
+        one.lose_all_rights(&server).await;
+        one.sync().await;
+        assert_eq!(one.count(), 0);
+        assert_eq!(one.unsent(), 0, "what was unsent went to the supervisor");
+        let kept: Vec<(String,)> = rows(&server, "SELECT kind FROM conflicts").await;
+        assert_eq!(kept, [("quarantined".to_owned(),)]);
+    }
 }
 
 #[tokio::test]
 async fn offline_edits_of_different_fields_both_stay_and_a_cancellation_beside_an_edit_is_reviewed()
 {
-    let server = TestServer::open_city().await.unwrap();
-    let (mut one, mut two) = (
-        SimDevice::new(&server, VILLAGE).await,
-        SimDevice::new(&server, VILLAGE).await,
-    );
-    let resident = one.create_resident("叶海思", "310115197004275621");
-    let house = one.create_house("陕西中路12弄28号1702室");
-    one.sync(&server).await;
-    two.sync(&server).await;
-    one.set(resident, "phone", "13812341234");
-    two.set(resident, "workplace", "某厂");
-    one.set(house, "house_use", "4");
-    two.set(house, "owner_name", "王一");
-    one.sync(&server).await;
-    two.sync(&server).await;
-    one.sync(&server).await;
-    for device in [&one, &two] {
-        assert_eq!(device.field(resident, "phone"), Some("13812341234".into()));
-        assert_eq!(device.field(resident, "workplace"), Some("某厂".into()));
-        assert_eq!(device.field(house, "house_use"), Some("4".into()));
-        assert_eq!(device.field(house, "owner_name"), Some("王一".into()));
+    for nodes in BOTH {
+        let server = city(nodes, |_| {}).await;
+        let (mut one, mut two) = (
+            SimDevice::new(&server, VILLAGE).await,
+            SimDevice::new(&server, VILLAGE).await,
+        );
+        let resident = one.create_resident("叶海思", "310115197004275621");
+        let house = one.create_house("陕西中路12弄28号1702室");
+        one.sync().await;
+        two.sync().await;
+        one.set(resident, "phone", "13812341234");
+        two.set(resident, "workplace", "某厂");
+        one.set(house, "house_use", "4");
+        two.set(house, "owner_name", "王一");
+        one.sync().await;
+        two.sync().await;
+        one.sync().await;
+        for device in [&one, &two] {
+            assert_eq!(device.field(resident, "phone"), Some("13812341234".into()));
+            assert_eq!(device.field(resident, "workplace"), Some("某厂".into()));
+            assert_eq!(device.field(house, "house_use"), Some("4".into()));
+            assert_eq!(device.field(house, "owner_name"), Some("王一".into()));
+        }
+        assert_eq!(one.digest(), two.digest());
+        let open: Vec<(String,)> = rows(&server, "SELECT kind FROM conflicts").await;
+        assert!(open.is_empty(), "{open:?}");
+        one.cancel(house, "70");
+        two.set(house, "owner_name", "王二");
+        one.sync().await;
+        two.sync().await;
+        let open: Vec<(String,)> = rows(&server, "SELECT kind FROM conflicts").await;
+        assert_eq!(open, [("update_cancelled".to_owned(),)]);
     }
-    assert_eq!(one.digest(), two.digest());
-    let open: Vec<(String,)> = rows(&server, "SELECT kind FROM conflicts").await;
-    assert!(open.is_empty(), "{open:?}");
-    one.cancel(house, "70");
-    two.set(house, "owner_name", "王二");
-    one.sync(&server).await;
-    two.sync(&server).await;
-    let open: Vec<(String,)> = rows(&server, "SELECT kind FROM conflicts").await;
-    assert_eq!(open, [("update_cancelled".to_owned(),)]);
 }
 
 #[tokio::test]
 async fn a_role_given_or_taken_reaches_an_online_phone_within_two_seconds() {
-    let server = TestServer::open_city().await.unwrap();
-    let mut other = SimDevice::new(&server, NEXT_VILLAGE).await;
-    let theirs = other.create_resident("王一", "11010519491231002X");
-    other.sync(&server).await;
-    let mut one = SimDevice::new(&server, VILLAGE).await;
-    let own = one.create_resident("叶海思", "310115197004275621");
-    one.sync(&server).await;
-    let mut live = one.connect(&server).await;
-    one.listen_until(&mut live, |device| device.rights().contains(VILLAGE))
+    for nodes in BOTH {
+        let server = city(nodes, |_| {}).await;
+        let mut other = SimDevice::new(&server, NEXT_VILLAGE).await;
+        let theirs = other.create_resident("王一", "11010519491231002X");
+        other.sync().await;
+        let mut one = SimDevice::new(&server, VILLAGE).await;
+        let own = one.create_resident("叶海思", "310115197004275621");
+        one.sync().await;
+        let mut live = one.connect().await;
+        one.listen_until(&mut live, |device| device.rights().contains(VILLAGE))
+            .await;
+        let begun = std::time::Instant::now();
+        let grant = one.grant(&server, NEXT_VILLAGE, None).await;
+        one.listen_until(&mut live, |device| {
+            device.field(theirs, "name").is_some() && device.rights().contains(NEXT_VILLAGE)
+        })
         .await;
-    let begun = std::time::Instant::now();
-    let grant = one.grant(&server, NEXT_VILLAGE, None).await;
-    one.listen_until(&mut live, |device| {
-        device.field(theirs, "name").is_some() && device.rights().contains(NEXT_VILLAGE)
-    })
-    .await;
-    let given = begun.elapsed();
-    let begun = std::time::Instant::now();
-    one.take_back(&server, &grant).await;
-    one.listen_until(&mut live, |device| {
-        device.field(theirs, "name").is_none() && !device.rights().contains(NEXT_VILLAGE)
-    })
-    .await;
-    let taken = begun.elapsed();
-    assert!(
-        given.as_secs_f32() < 2.0 && taken.as_secs_f32() < 2.0,
-        "{given:?} {taken:?}"
-    );
-    assert!(one.field(own, "name").is_some(), "the other right stays");
-    // One who is away learns of it before anything else is exchanged.
-    drop(live);
-    one.grant(&server, NEXT_VILLAGE, None).await;
-    assert!(one.field(theirs, "name").is_none());
-    one.sync(&server).await;
-    assert!(one.field(theirs, "name").is_some());
+        let given = begun.elapsed();
+        let begun = std::time::Instant::now();
+        one.take_back(&server, &grant).await;
+        one.listen_until(&mut live, |device| {
+            device.field(theirs, "name").is_none() && !device.rights().contains(NEXT_VILLAGE)
+        })
+        .await;
+        let taken = begun.elapsed();
+        assert!(
+            given.as_secs_f32() < 2.0 && taken.as_secs_f32() < 2.0,
+            "{given:?} {taken:?}"
+        );
+        assert!(one.field(own, "name").is_some(), "the other right stays");
+        // One who is away learns of it before anything else is exchanged.
+        drop(live);
+        one.grant(&server, NEXT_VILLAGE, None).await;
+        assert!(one.field(theirs, "name").is_none());
+        one.sync().await;
+        assert!(one.field(theirs, "name").is_some());
+    }
 }
 
 #[tokio::test]
 async fn a_grant_that_ends_by_its_date_and_a_closed_account_stop_an_open_connection() {
-    let server = TestServer::open_city_with(|config| {
-        config.rights_interval = std::time::Duration::from_millis(100);
-        config.sign_in.device_session_idle = std::time::Duration::from_secs(7 * 86_400);
-        config.sign_in.session_idle = std::time::Duration::from_secs(7 * 86_400);
-        config.sign_in.session_lifetime = std::time::Duration::from_secs(7 * 86_400);
-    })
-    .await
-    .unwrap();
-    let mut other = SimDevice::new(&server, NEXT_VILLAGE).await;
-    let theirs = other.create_resident("王一", "11010519491231002X");
-    other.sync(&server).await;
-    let mut one = SimDevice::new(&server, VILLAGE).await;
-    let own = one.create_resident("叶海思", "310115197004275621");
-    one.grant(&server, NEXT_VILLAGE, Some("2026-11-24")).await;
-    one.sync(&server).await;
-    assert!(one.field(theirs, "name").is_some());
-    let mut live = one.connect(&server).await;
-    server.clock.advance(std::time::Duration::from_secs(86_400));
-    one.listen_until(&mut live, |device| {
-        device.field(theirs, "name").is_none() && !device.rights().contains(NEXT_VILLAGE)
-    })
-    .await;
-    assert!(one.field(own, "name").is_some());
-    one.close_account(&server).await;
-    one.listen_until_closed(&mut live).await;
+    for nodes in BOTH {
+        let server = city(nodes, |config| {
+            config.rights_interval = std::time::Duration::from_millis(100);
+            config.sign_in.device_session_idle = std::time::Duration::from_secs(7 * 86_400);
+            config.sign_in.session_idle = std::time::Duration::from_secs(7 * 86_400);
+            config.sign_in.session_lifetime = std::time::Duration::from_secs(7 * 86_400);
+        })
+        .await;
+        let mut other = SimDevice::new(&server, NEXT_VILLAGE).await;
+        let theirs = other.create_resident("王一", "11010519491231002X");
+        other.sync().await;
+        let mut one = SimDevice::new(&server, VILLAGE).await;
+        let own = one.create_resident("叶海思", "310115197004275621");
+        one.grant(&server, NEXT_VILLAGE, Some("2026-11-24")).await;
+        one.sync().await;
+        assert!(one.field(theirs, "name").is_some());
+        let mut live = one.connect().await;
+        server.clock.advance(std::time::Duration::from_secs(86_400));
+        one.listen_until(&mut live, |device| {
+            device.field(theirs, "name").is_none() && !device.rights().contains(NEXT_VILLAGE)
+        })
+        .await;
+        assert!(one.field(own, "name").is_some());
+        one.close_account(&server).await;
+        one.listen_until_closed(&mut live).await;
+    }
 }
 
 async fn rows<T>(server: &TestServer, query: &'static str) -> Vec<T>

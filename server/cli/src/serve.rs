@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use doorstep_server::app::{App, termination};
+use doorstep_server::bus::Address;
 use doorstep_server::clock::SystemClock;
 use doorstep_server::config::{Config, StoreSettings};
 use doorstep_server::database::Ownership;
@@ -29,6 +30,9 @@ pub(crate) struct ServeArgs {
     /// 照片存储：s3://存储桶/前缀，地址和密钥取自环境变量 AWS_ENDPOINT_URL、AWS_ACCESS_KEY_ID、AWS_SECRET_ACCESS_KEY 等；不填则存入数据目录
     #[arg(long, value_name = "地址", env = "DOORSTEP_PHOTOS")]
     photos: Option<String>,
+    /// 几台服务器共用一个数据库时，它们互相通知所用的消息总线：nats://主机:4222，多个地址用逗号分隔；只有一台时不填
+    #[arg(long, value_name = "地址", env = "DOORSTEP_BUS")]
+    bus: Option<Address>,
     /// 前面有反向代理：相信它给出的来访地址
     #[arg(long)]
     behind_proxy: bool,
@@ -42,6 +46,7 @@ pub(crate) async fn run(args: ServeArgs, json: bool) -> Outcome {
     let config = Config {
         listen: args.listen,
         behind_proxy: args.behind_proxy,
+        bus: args.bus,
         photos: args.photos,
         photo_settings: StoreSettings(store_settings()),
         ..args.data.config()

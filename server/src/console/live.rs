@@ -59,7 +59,7 @@ async fn follow(state: AppState, mut actor: Actor, to: mpsc::Sender<Event>) {
             () = state.stopped() => return,
             changed = queues.recv() => {
                 let first = match changed {
-                    Ok(area) => Some(area),
+                    Ok(area) => area,
                     Err(RecvError::Lagged(_)) => None,
                     Err(RecvError::Closed) => return,
                 };
@@ -68,7 +68,7 @@ async fn follow(state: AppState, mut actor: Actor, to: mpsc::Sender<Event>) {
             }
             notice = notices.recv() => match notice {
                 Ok(Notice::RightsChanged(user)) if user != actor.user => None,
-                Ok(Notice::RightsChanged(_)) | Err(RecvError::Lagged(_)) => match look(&state, &mut actor).await {
+                Ok(Notice::RightsChanged(_) | Notice::Missed) | Err(RecvError::Lagged(_)) => match look(&state, &mut actor).await {
                     Ok(()) => Some(Event::default().event("rights").data("{}")),
                     Err(end) => { to.try_send(end).ok(); return; }
                 },
@@ -104,16 +104,16 @@ async fn look(state: &AppState, actor: &mut Actor) -> Result<(), Event> {
 fn queue_event(
     actor: &Actor,
     first: Option<AreaCode>,
-    queues: &mut Receiver<AreaCode>,
+    queues: &mut Receiver<Option<AreaCode>>,
 ) -> Option<Event> {
     let mut missed = first.is_none();
     let mut changed = BTreeSet::from_iter(first);
     loop {
         match queues.try_recv() {
-            Ok(area) => {
+            Ok(Some(area)) => {
                 changed.insert(area);
             }
-            Err(TryRecvError::Lagged(_)) => missed = true,
+            Ok(None) | Err(TryRecvError::Lagged(_)) => missed = true,
             Err(TryRecvError::Empty | TryRecvError::Closed) => break,
         }
     }

@@ -17,6 +17,7 @@ pub struct FileKeys {
     wrapping: Zeroizing<SealKey>,
     blind_index: Zeroizing<[u8; 32]>,
     grants: Zeroizing<[u8; 32]>,
+    bus: Zeroizing<[u8; 32]>,
     server: KeyPair,
 }
 
@@ -48,6 +49,7 @@ impl FileKeys {
             wrapping,
             blind_index: derive(b"blind-index"),
             grants: derive(b"grants"),
+            bus: derive(b"bus"),
             server: KeyPair::from_secret(&signing)
                 .map_err(|error| KeyError::Store(format!("server.key: {error}")))?,
         })
@@ -76,6 +78,7 @@ impl KeyProvider for FileKeys {
         match purpose {
             MacPurpose::BlindIndex => &self.blind_index,
             MacPurpose::Grants => &self.grants,
+            MacPurpose::Bus => &self.bus,
         }
     }
 

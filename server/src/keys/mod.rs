@@ -29,6 +29,8 @@ pub enum MacPurpose {
     BlindIndex,
     /// Integrity tags of grants.
     Grants,
+    /// Messages between nodes.
+    Bus,
 }
 
 /// Holds the root of the key tree. The root itself never leaves it.

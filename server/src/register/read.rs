@@ -22,6 +22,7 @@ use crate::error::{ApiError, ApiResult};
 use crate::keys::{KeyRing, WrappedKey};
 use crate::state::AppState;
 
+const SCOPE_ENDS: &str = "SELECT scope, seq, digest FROM scopes WHERE scope = ANY($1)";
 const SCOPE_END: &str = "SELECT seq, digest FROM scopes WHERE scope = $1";
 const LOG_AFTER: &str = include_str!("sql/log_after.sql");
 const RECORD_KEYS: &str = include_str!("sql/record_keys.sql");
@@ -51,6 +52,26 @@ pub async fn scope_end(tx: &mut PgConnection, scope: ScopeId) -> ApiResult<Curso
         seq: seq.unsigned_abs(),
         digest: ScopeDigest(digest.try_into().unwrap_or_default()),
     }))
+}
+
+/// Where the logs of several scopes end; those that have none are left out.
+///
+/// # Errors
+/// When the database fails.
+pub async fn scope_ends(
+    tx: &mut PgConnection,
+    scopes: &[ScopeId],
+) -> ApiResult<Vec<(ScopeId, Cursor)>> {
+    let names: Vec<String> = scopes.iter().map(ToString::to_string).collect();
+    let rows: Vec<(String, i64, Vec<u8>)> =
+        sqlx::query_as(SCOPE_ENDS).bind(names).fetch_all(tx).await?;
+    let read = |(name, seq, digest): (String, i64, Vec<u8>)| {
+        let scope: ScopeId = name.parse().map_err(ApiError::internal)?;
+        let digest = ScopeDigest(digest.try_into().unwrap_or_default());
+        let seq = seq.unsigned_abs();
+        Ok((scope, Cursor { seq, digest }))
+    };
+    rows.into_iter().map(read).collect()
 }
 
 #[derive(Debug, sqlx::FromRow)]

@@ -1,5 +1,6 @@
 //! Who is online and follows which scope: a commit's log slices go straight to them.
-//! In one process; a slow follower is marked and reads the log itself. Knows no socket and no database.
+//! A slow follower is marked and reads the log itself. What other nodes write is brought by `super::follow`; they
+//! hear of ours over the bus. Knows no socket and no database.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,8 +9,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use bytes::Bytes;
 use doorstep_core::ids::{DeviceId, RecordId, ScopeId, UserId};
 use doorstep_core::protocol::frames::{Batch, Down, Entry};
+use sqlx::types::Uuid;
 use tokio::sync::mpsc;
 
+use crate::bus::Bus;
 use crate::register::LogSlice;
 
 /// How many slices may wait for one follower.
@@ -87,18 +90,27 @@ struct Follower {
     behind: Arc<AtomicBool>,
 }
 
+/// By node and user: the record, and the user's name.
+type Open = HashMap<(Uuid, UserId), (RecordId, String)>;
+
 #[derive(Debug, Default)]
 struct Inner {
     followers: HashMap<ScopeId, Vec<Follower>>,
-    /// Who has which record open.
-    open: HashMap<ScopeId, HashMap<UserId, (RecordId, String)>>,
+    /// Where the logs of followed scopes end, as far as it was published here.
+    ends: HashMap<ScopeId, u64>,
+    /// Who has which record open, at which node.
+    open: HashMap<ScopeId, Open>,
 }
+
+/// This node, among those where someone has a record open.
+const HERE: Uuid = Uuid::nil();
 
 /// See the module. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Hub {
     inner: Arc<Mutex<Inner>>,
     next: Arc<AtomicU64>,
+    bus: Bus,
 }
 
 /// One connection's place in the hub. Dropping it ends all that it follows.
@@ -114,6 +126,15 @@ pub struct Seat {
 }
 
 impl Hub {
+    /// A hub whose doings other nodes hear of over `bus`.
+    #[must_use]
+    pub fn new(bus: Bus) -> Self {
+        Self {
+            bus,
+            ..Self::default()
+        }
+    }
+
     /// Takes a place.
     #[must_use]
     pub fn seat(&self) -> Seat {
@@ -129,10 +150,38 @@ impl Hub {
         }
     }
 
-    /// Sends a slice to all who follow its scope.
+    /// Sends what was committed here to all who follow its scope.
     pub fn publish(&self, slice: LogSlice) {
-        let scope = slice.scope;
-        self.send(scope, &Delivery::Slice(Arc::new(Parcel::new(slice))));
+        self.bus.moved(slice.scope, slice.end.seq);
+        self.bring(slice);
+    }
+
+    /// Sends a slice that another process committed to all who follow its scope here.
+    pub fn bring(&self, slice: LogSlice) {
+        let (scope, end) = (slice.scope, slice.end.seq);
+        let delivery = Delivery::Slice(Arc::new(Parcel::new(slice)));
+        let mut inner = self.lock();
+        if inner.followers.contains_key(&scope) {
+            let held = inner.ends.entry(scope).or_default();
+            *held = end.max(*held);
+        }
+        inner.send(scope, &delivery);
+    }
+
+    /// The end of a scope's log as far as it was published here; `None` when nothing was since someone follows it.
+    #[must_use]
+    pub fn end(&self, scope: ScopeId) -> Option<u64> {
+        self.lock().ends.get(&scope).copied()
+    }
+
+    /// All scopes that are followed, with [`Self::end`].
+    #[must_use]
+    pub fn ends(&self) -> HashMap<ScopeId, Option<u64>> {
+        let inner = self.lock();
+        let followed = inner.followers.keys();
+        followed
+            .map(|scope| (*scope, inner.ends.get(scope).copied()))
+            .collect()
     }
 
     /// How many places are taken.
@@ -143,23 +192,63 @@ impl Hub {
 
     /// Notes which record a user has open in a scope, and tells the others when that changed.
     pub fn set_open(&self, scope: ScopeId, user: UserId, open: Option<(RecordId, String)>) {
-        let changed = {
-            let mut inner = self.lock();
-            let users = inner.open.entry(scope).or_default();
-            let before = match open {
-                Some(open) => users
-                    .insert(user, open.clone())
-                    .is_none_or(|before| before != open),
-                None => users.remove(&user).is_some(),
-            };
-            if users.is_empty() {
-                inner.open.remove(&scope);
-            }
-            before
-        };
-        if changed {
-            self.send(scope, &Delivery::Presence(scope));
+        let record = open.as_ref().map(|(record, _)| *record);
+        if self.set_open_at(HERE, scope, user, open) {
+            self.bus.opened(scope, user, record);
         }
+    }
+
+    /// As [`Self::set_open`], at another node. Whether it changed anything.
+    pub fn set_open_at(
+        &self,
+        node: Uuid,
+        scope: ScopeId,
+        user: UserId,
+        open: Option<(RecordId, String)>,
+    ) -> bool {
+        let mut inner = self.lock();
+        let users = inner.open.entry(scope).or_default();
+        let changed = match open {
+            Some(open) => users
+                .insert((node, user), open.clone())
+                .is_none_or(|before| before != open),
+            None => users.remove(&(node, user)).is_some(),
+        };
+        if users.is_empty() {
+            inner.open.remove(&scope);
+        }
+        if changed {
+            inner.send(scope, &Delivery::Presence(scope));
+        }
+        changed
+    }
+
+    /// Forgets what was open at a node that is gone.
+    pub fn forget_node(&self, node: Uuid) {
+        let mut inner = self.lock();
+        let mut changed = Vec::new();
+        inner.open.retain(|scope, users| {
+            let before = users.len();
+            users.retain(|(at, _), _| *at != node);
+            if users.len() < before {
+                changed.push(*scope);
+            }
+            !users.is_empty()
+        });
+        for scope in changed {
+            inner.send(scope, &Delivery::Presence(scope));
+        }
+    }
+
+    /// All that is open at this node.
+    #[must_use]
+    pub fn open_here(&self) -> Vec<(ScopeId, UserId, RecordId)> {
+        let inner = self.lock();
+        let all = inner.open.iter().flat_map(|(scope, users)| {
+            let here = users.iter().filter(|((node, _), _)| *node == HERE);
+            here.map(|((_, user), (record, _))| (*scope, *user, *record))
+        });
+        all.collect()
     }
 
     /// Who has which record open in a scope.
@@ -168,17 +257,8 @@ impl Hub {
         let inner = self.lock();
         let users = inner.open.get(&scope).into_iter().flatten();
         users
-            .map(|(user, (record, name))| (*user, *record, name.clone()))
+            .map(|((_, user), (record, name))| (*user, *record, name.clone()))
             .collect()
-    }
-
-    fn send(&self, scope: ScopeId, delivery: &Delivery) {
-        let inner = self.lock();
-        for follower in inner.followers.get(&scope).into_iter().flatten() {
-            if follower.to.try_send(delivery.clone()).is_err() {
-                follower.behind.store(true, Ordering::Release);
-            }
-        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
@@ -220,11 +300,20 @@ impl Seat {
 }
 
 impl Inner {
+    fn send(&self, scope: ScopeId, delivery: &Delivery) {
+        for follower in self.followers.get(&scope).into_iter().flatten() {
+            if follower.to.try_send(delivery.clone()).is_err() {
+                follower.behind.store(true, Ordering::Release);
+            }
+        }
+    }
+
     fn leave(&mut self, scope: ScopeId, id: u64) {
         if let Some(followers) = self.followers.get_mut(&scope) {
             followers.retain(|follower| follower.id != id);
             if followers.is_empty() {
                 self.followers.remove(&scope);
+                self.ends.remove(&scope);
             }
         }
     }

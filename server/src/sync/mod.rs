@@ -1,8 +1,9 @@
 //! Sync over websockets: who is online (`hub`), one connection (`session` on `socket`), group commit (`committer`),
-//! bundles for first sync. The protocol's order is core's; the register writes and reads.
+//! bundles for first sync, what other nodes committed (`follow`). The protocol's order is core's; the register writes and reads.
 
 mod bundles;
 mod committer;
+mod follow;
 pub mod hub;
 pub mod routes;
 mod session;
@@ -13,6 +14,7 @@ use std::sync::atomic::AtomicU64;
 
 pub use bundles::Bundles;
 pub use committer::Committer;
+pub use follow::Follow;
 pub use hub::{Delivery, Hub, Parcel, Seat};
 
 /// What all connections share. Cheap to clone.

@@ -21,6 +21,7 @@ use super::{Delivery, Seat, SyncState};
 use crate::database::system_tx;
 use crate::domains::audit::{self, Trail};
 use crate::domains::auth::{self, Actor};
+use crate::domains::devices::DeviceStatus;
 use crate::domains::{areas, devices, users};
 use crate::error::{ApiError, ApiResult, Kind};
 use crate::live::Notice;
@@ -184,21 +185,28 @@ impl Session {
         match notice {
             Notice::RightsChanged(user) if user == who.actor.user => self.rights_changed().await,
             Notice::AreasChanged => self.rights_changed().await,
-            Notice::DeviceRevoked(device) if device == who.device => Err(End::Bye(bye(
-                "device_revoked",
-                "这台设备已被停用，请联系管理员。",
-                None,
-            ))),
-            Notice::WipeOrdered(device) if device == who.device => {
-                self.send(Down::Wipe.encode().into()).await?;
-                Err(End::Bye(bye(
-                    "device_revoked",
-                    "这台设备已被停用，请联系管理员。",
-                    None,
-                )))
+            Notice::DeviceChanged(device) if device == who.device => {
+                self.device_changed(device).await
             }
             _ => Ok(()),
         }
+    }
+
+    /// What the register says of the device now: a notice alone, which may come from another node, wipes nothing.
+    async fn device_changed(&mut self, device: DeviceId) -> Result<(), End> {
+        let mut tx = system_tx(&self.state.pool).await.map_err(ApiError::from)?;
+        let now = devices::service::find(&mut tx, device).await?;
+        drop(tx);
+        match now.map(|device| device.status) {
+            Some(DeviceStatus::Active) => return Ok(()),
+            Some(DeviceStatus::WipeOrdered) => self.send(Down::Wipe.encode().into()).await?,
+            Some(DeviceStatus::Revoked | DeviceStatus::Wiped) | None => {}
+        }
+        Err(End::Bye(bye(
+            "device_revoked",
+            "这台设备已被停用，请联系管理员。",
+            None,
+        )))
     }
 
     /// Drops what the connection showed to others.

@@ -15,6 +15,8 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::SyncState;
 use super::session::{End, Session, bye};
 use crate::domains::audit::Trail;
+use crate::live::Notice;
+use crate::random;
 use crate::state::AppState;
 
 /// How many frames may wait for a slow device.
@@ -25,6 +27,8 @@ const GREETING: Duration = Duration::from_secs(10);
 const PING_EVERY: Duration = Duration::from_secs(30);
 /// How long it may stay silent.
 const SILENCE: Duration = Duration::from_secs(75);
+/// Within this all connections look at their rights when notices of another node were lost.
+const SOON: Duration = Duration::from_secs(10);
 /// How long a device may take to hang up after a goodbye.
 const PARTING: Duration = Duration::from_secs(1);
 
@@ -81,6 +85,8 @@ pub(super) async fn serve(state: AppState, sync: SyncState, socket: WebSocket, t
                 if delivered.is_ok() && session.seat.fell_behind() { session.catch_up().await } else { delivered }
             }
             notice = notices.recv() => match notice {
+                // Not all at once.
+                Ok(Notice::Missed) => { rights.reset_after(SOON.mul_f64(random::fraction())); Ok(()) }
                 Ok(notice) => session.notice(notice).await,
                 // Too many notices at once: come again and everything is looked at anew.
                 Err(RecvError::Lagged(_)) => Err(End::Bye(bye("try_again", "请稍候，正在重新连接。", Some(1_000)))),

@@ -3,10 +3,13 @@
 
 mod ask;
 pub mod city;
+mod crowd;
+mod nats;
 pub mod phone;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,6 +20,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::bus;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::database::testing::TestDatabase;
@@ -25,6 +29,8 @@ use crate::router;
 use crate::state::AppState;
 
 pub use city::{Person, TestDevice};
+pub use crowd::{Member, crowd};
+pub use nats::Nats;
 pub use phone::Phone;
 
 /// A clock that stands still until it is turned.
@@ -72,10 +78,26 @@ pub struct TestServer {
     pub database: TestDatabase,
     /// Where it listens.
     pub address: SocketAddr,
+    /// More nodes of the same system.
+    nodes: Vec<Node>,
+    turn: AtomicUsize,
     client: reqwest::Client,
     administrators: BTreeMap<Role, Person>,
     stop: watch::Sender<bool>,
     data: tempfile::TempDir,
+}
+
+/// Another node on the same database. Stops when it is dropped.
+#[derive(Debug)]
+struct Node {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
 }
 
 /// An answer.
@@ -119,24 +141,48 @@ impl TestServer {
         let database = TestDatabase::create().await?;
         let clock = Arc::new(TestClock::default());
         let (stop, stopping) = watch::channel(false);
-        let listener = TcpListener::bind(config.listen).await?;
-        let address = listener.local_addr()?;
         let state = AppState::assemble(config, clock.clone(), database.pool.clone(), stopping)?;
-        let serving = state.clone();
-        let router = router::build(state.clone());
-        tokio::spawn(listen::serve(listener, router, async move {
-            serving.stopped().await;
-        }));
+        let address = serve(&state).await?;
         Ok(Self {
             state,
             clock,
             database,
             address,
+            nodes: Vec::new(),
+            turn: AtomicUsize::new(0),
             client: reqwest::Client::new(),
             administrators: BTreeMap::new(),
             stop,
             data,
         })
+    }
+
+    /// Starts another node on the same database, keys and clock; they hear each other when there is a bus.
+    ///
+    /// # Errors
+    /// When it doesn't start.
+    pub async fn add_node(&mut self) -> anyhow::Result<()> {
+        let (stop, stopping) = watch::channel(false);
+        let config = Config::clone(&self.state.config);
+        let pool = self.database.pool.clone();
+        let state = AppState::assemble(config, self.clock.clone(), pool, stopping)?;
+        let address = serve(&state).await?;
+        self.nodes.push(Node { address, stop });
+        Ok(())
+    }
+
+    /// Stops the node that was added last.
+    pub fn stop_node(&mut self) {
+        self.nodes.pop();
+    }
+
+    /// Where the next device connects: each node in its turn.
+    #[must_use]
+    pub fn next_address(&self) -> SocketAddr {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % (self.nodes.len() + 1);
+        turn.checked_sub(1)
+            .and_then(|at| self.nodes.get(at))
+            .map_or(self.address, |node| node.address)
     }
 
     /// The data folder.
@@ -199,6 +245,17 @@ impl TestServer {
             body,
         })
     }
+}
+
+async fn serve(state: &AppState) -> anyhow::Result<SocketAddr> {
+    let listener = TcpListener::bind(state.config.listen).await?;
+    let address = listener.local_addr()?;
+    let (serving, router) = (state.clone(), router::build(state.clone()));
+    tokio::spawn(listen::serve(listener, router, async move {
+        serving.stopped().await;
+    }));
+    bus::start(state);
+    Ok(address)
 }
 
 impl Drop for TestServer {

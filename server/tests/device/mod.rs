@@ -1,6 +1,7 @@
 //! A device for the server's own tests: core's session and memory store on a real websocket.
 #![allow(clippy::unwrap_used, clippy::expect_used, dead_code, reason = "tests")]
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use doorstep_core::ids::{AreaCode, DeviceId, EventId, RecordId, ScopeId, UserId};
@@ -38,6 +39,8 @@ pub(crate) struct SimDevice {
     /// Where the last bundle was fetched.
     pub(crate) bundle_path: String,
     pub(crate) token: String,
+    /// Where it connects.
+    address: SocketAddr,
     area: AreaCode,
     made: u8,
     clock: i64,
@@ -59,6 +62,7 @@ impl SimDevice {
             bundles: 0,
             bundle_path: String::new(),
             token: device.token,
+            address: server.next_address(),
             area: area.parse().unwrap(),
             made: 0,
             clock: NOW.0,
@@ -302,8 +306,8 @@ impl SimDevice {
             .map(|(_, at)| at.digest)
     }
 
-    pub(crate) async fn connect(&mut self, server: &TestServer) -> Live {
-        let url = format!("ws://{}/api/sync", server.address);
+    pub(crate) async fn connect(&mut self) -> Live {
+        let url = format!("ws://{}/api/sync", self.address);
         let (mut socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
         let session = DeviceSession::new(self.who.clone(), self.token.clone().into_bytes());
         let hello = session.hello(&self.store).unwrap();
@@ -312,16 +316,16 @@ impl SimDevice {
     }
 
     /// Connects, sends and receives until nothing is left to do.
-    pub(crate) async fn sync(&mut self, server: &TestServer) {
-        let mut live = self.connect(server).await;
+    pub(crate) async fn sync(&mut self) {
+        let mut live = self.connect().await;
         let done = async {
             while !live.session.settled(&self.store).unwrap() {
-                self.step(server, &mut live).await;
+                self.step(&mut live).await;
             }
             // What came back before its answer, or into no scope of ours, never echoes: wait a moment only.
             let echo = async {
                 while !live.session.echoed() {
-                    self.step(server, &mut live).await;
+                    self.step(&mut live).await;
                 }
             };
             tokio::time::timeout(Duration::from_millis(500), echo)
@@ -332,6 +336,40 @@ impl SimDevice {
             .await
             .expect("settles");
         live.socket.close(None).await.ok();
+    }
+
+    /// Asks its node for the last bundle, as the holder of a token.
+    pub(crate) async fn fetch_bundle(&self, token: &str) -> reqwest::Response {
+        let url = format!("http://{}{}", self.address, self.bundle_path);
+        let request = reqwest::Client::new().get(url).bearer_auth(token);
+        request.send().await.unwrap()
+    }
+
+    /// Says which record the user has open.
+    pub(crate) async fn look_at(&self, live: &mut Live, record: Option<RecordId>) {
+        let frame = Up::Presence(record).encode();
+        live.socket.send(Message::binary(frame)).await.unwrap();
+    }
+
+    /// Waits until the server has taken it in.
+    pub(crate) async fn sees_welcome(&mut self, live: &mut Live) {
+        while !matches!(receive(&mut live.socket).await, Down::Welcome(_)) {}
+    }
+
+    /// Waits for the order to wipe.
+    pub(crate) async fn is_told_to_wipe(&mut self, live: &mut Live) {
+        while !matches!(receive(&mut live.socket).await, Down::Wipe) {}
+    }
+
+    /// Waits until it is told that so many others have a record open.
+    pub(crate) async fn sees_present(&mut self, live: &mut Live, count: usize) {
+        loop {
+            if let Down::Presence(present) = receive(&mut live.socket).await
+                && present.len() == count
+            {
+                return;
+            }
+        }
     }
 
     pub(crate) async fn listen_until(&mut self, live: &mut Live, done: impl Fn(&Self) -> bool) {
@@ -346,7 +384,7 @@ impl SimDevice {
             .expect("heard in time");
     }
 
-    async fn step(&mut self, server: &TestServer, live: &mut Live) {
+    async fn step(&mut self, live: &mut Live) {
         let frame = receive(&mut live.socket).await;
         let mut actions = live.session.receive(&mut self.store, frame, NOW).unwrap();
         while let Some(action) = actions.pop() {
@@ -359,13 +397,7 @@ impl SimDevice {
                 Action::Fetch(scope, offer) => {
                     self.bundles += 1;
                     self.bundle_path = format!("/api/sync/bundles/{}", hex::encode(&offer.digest));
-                    let url = format!("http://{}{}", server.address, self.bundle_path);
-                    let answer = reqwest::Client::new()
-                        .get(url)
-                        .bearer_auth(&self.token)
-                        .send()
-                        .await
-                        .unwrap();
+                    let answer = self.fetch_bundle(&self.token).await;
                     assert_eq!(answer.status(), 200);
                     let file = answer.bytes().await.unwrap();
                     actions.extend(
@@ -388,8 +420,8 @@ impl SimDevice {
     }
 
     /// Sends everything and is gone before the answer comes.
-    pub(crate) async fn push_and_vanish(&mut self, server: &TestServer) {
-        let mut live = self.connect(server).await;
+    pub(crate) async fn push_and_vanish(&mut self) {
+        let mut live = self.connect().await;
         let frame = receive(&mut live.socket).await;
         live.session.receive(&mut self.store, frame, NOW).unwrap();
         let now = self.now();
@@ -407,9 +439,9 @@ impl SimDevice {
         drop(live);
     }
 
-    pub(crate) async fn reconnect_is_one_small_frame_each_way(&mut self, server: &TestServer) {
-        self.sync(server).await;
-        let mut live = self.connect(server).await;
+    pub(crate) async fn reconnect_is_one_small_frame_each_way(&mut self) {
+        self.sync().await;
+        let mut live = self.connect().await;
         let hello = live.session.hello(&self.store).unwrap().encode();
         assert!(hello.len() < 300, "{} bytes up", hello.len());
         let message = live.socket.next().await.unwrap().unwrap();
@@ -436,7 +468,7 @@ async fn administer(server: &TestServer, method: &str, path: &str, body: Option<
 
 async fn receive(socket: &mut Socket) -> Down {
     loop {
-        let message = tokio::time::timeout(Duration::from_secs(10), socket.next())
+        let message = tokio::time::timeout(Duration::from_secs(15), socket.next())
             .await
             .expect("a frame in time");
         match message.expect("open").expect("readable") {

@@ -6,6 +6,7 @@ mod converge;
 mod device;
 mod figures;
 mod first;
+pub mod fleet;
 mod live;
 mod scene;
 mod work;

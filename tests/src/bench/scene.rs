@@ -76,7 +76,8 @@ impl<'a> Scene<'a> {
         Ok(())
     }
 
-    fn place(&mut self) -> PathBuf {
+    /// A new place on the disk, where nothing is yet.
+    pub(super) fn place(&mut self) -> PathBuf {
         self.phones += 1;
         self.folder.path().join(format!("phone-{}", self.phones))
     }

@@ -156,7 +156,7 @@ pub(super) fn resident() -> Fields {
 }
 
 /// Memory that a process holds (`self` for this one), in bytes.
-pub(super) fn resident_set(process: &str) -> anyhow::Result<u64> {
+pub(crate) fn resident_set(process: &str) -> anyhow::Result<u64> {
     let text = std::fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kilobytes: u64 = line

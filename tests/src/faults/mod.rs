@@ -30,6 +30,7 @@ use rand_chacha::ChaCha8Rng;
 
 pub use device_killed::{CHILD, live_until_killed};
 use ground::Ground;
+pub(crate) use ground::resident_set;
 
 /// How much of each row, and which.
 #[derive(Clone, Debug)]

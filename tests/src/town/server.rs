@@ -23,6 +23,8 @@ pub struct Server {
     program: PathBuf,
     data: PathBuf,
     listen: SocketAddr,
+    /// What `serve` is told besides data folder and address.
+    pub options: Vec<String>,
     child: Option<Child>,
 }
 
@@ -68,8 +70,23 @@ impl Server {
             program: program.to_owned(),
             data: data.to_owned(),
             listen,
+            options: Vec::new(),
             child: None,
         })
+    }
+
+    /// Another server of the same program, on a data folder of its own.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn beside(other: &Self, data: &Path) -> anyhow::Result<Self> {
+        Self::new(&other.program, data)
+    }
+
+    /// The address it listens at.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.listen
     }
 
     /// Where it answers.
@@ -131,6 +148,7 @@ impl Server {
             .arg(&self.data)
             .arg("--listen")
             .arg(self.listen.to_string())
+            .args(&self.options)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

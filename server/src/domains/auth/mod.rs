@@ -17,3 +17,5 @@ mod tries;
 pub use actor::{Actor, scoped_tx};
 pub use credentials::{Credential, Proof, Verified};
 pub use model::SessionOpened;
+#[cfg(feature = "testing")]
+pub(crate) use sessions::hash as token_hash;

@@ -281,6 +281,6 @@ fn ended() -> ApiError {
     )
 }
 
-fn hash(token: &str) -> [u8; 32] {
+pub(crate) fn hash(token: &str) -> [u8; 32] {
     sm3::digest(&[b"doorstep-token-v1", token.as_bytes()])
 }

@@ -98,10 +98,7 @@ pub(super) async fn stop(
         .area(before.area_code);
     audit::record(&mut tx, entry.detail(json!({ "unsent": before.unsent }))).await?;
     tx.commit().await?;
-    state.live.tell(match status {
-        DeviceStatus::WipeOrdered => Notice::WipeOrdered(id),
-        _ => Notice::DeviceRevoked(id),
-    });
+    state.live.tell(Notice::DeviceChanged(id));
     first(views(state, vec![after]).await?)
 }
 

@@ -262,6 +262,20 @@ pub(super) async fn insert(
     ends_on: Option<NaiveDate>,
     by: Option<UserId>,
 ) -> ApiResult<GrantRow> {
+    let row = new(state, user, role, area, ends_on, by)?;
+    store::create_grant(tx, &row).await?;
+    Ok(row)
+}
+
+/// A grant as of now with its tag, not written yet.
+pub(super) fn new(
+    state: &AppState,
+    user: UserId,
+    role: Role,
+    area: AreaCode,
+    ends_on: Option<NaiveDate>,
+    by: Option<UserId>,
+) -> ApiResult<GrantRow> {
     let mut row = GrantRow {
         id: random::id(state.clock.timestamp(), UserId::new)?.0,
         user_id: user.0,
@@ -275,7 +289,6 @@ pub(super) async fn insert(
         tag: Vec::new(),
     };
     row.tag = tag::compute(key(state), &row).to_vec();
-    store::create_grant(tx, &row).await?;
     Ok(row)
 }
 

@@ -3,6 +3,8 @@
 
 mod accounts;
 mod authority;
+#[cfg(feature = "testing")]
+pub(crate) mod crowd;
 mod fields;
 mod first;
 mod grants;

@@ -1,0 +1,88 @@
+//! A server with the city's areas, one village full of records, and people with phones in all the others.
+
+use std::sync::Arc;
+
+use doorstep_core::ids::AreaCode;
+use doorstep_server::app::App;
+use doorstep_server::clock::SystemClock;
+use doorstep_server::config::Config;
+use doorstep_server::database::Ownership;
+use doorstep_server::testing::{Member, crowd};
+
+use super::{Options, VILLAGE};
+use crate::bench::scene::Scene;
+use crate::bench::work::Work;
+use crate::faults::resident_set;
+use crate::town::Server;
+
+const VILLAGES: &str =
+    "SELECT code::text FROM areas WHERE level = 'village' AND retired_in IS NULL ORDER BY code";
+
+/// See the module.
+pub(super) struct Ground<'a> {
+    pub(super) server: Server,
+    scene: Scene<'a>,
+}
+
+/// Who has a phone.
+pub(super) struct Members {
+    /// Four to a village as far as the first go, then wherever there are villages.
+    pub(super) crowd: Vec<Member>,
+    /// New ones of the full village.
+    pub(super) first: Vec<Member>,
+    /// Four to a village.
+    pub(super) nodes: Vec<Member>,
+}
+
+impl<'a> Ground<'a> {
+    pub(super) async fn open(options: &Options, work: &'a Work) -> anyhow::Result<(Self, Members)> {
+        let mut scene = Scene::open(&options.program, work).await?;
+        let members = members(&scene, options).await?;
+        let placeholder = Server::new(&options.program, scene.server.data())?;
+        let server = std::mem::replace(&mut scene.server, placeholder);
+        Ok((Self { server, scene }, members))
+    }
+
+    /// Memory that the server's process holds, in bytes.
+    pub(super) fn memory(&self) -> anyhow::Result<u64> {
+        let pid = self.server.pid().unwrap_or_default();
+        resident_set(&pid.to_string())
+    }
+
+    /// A place for another node's data.
+    pub(super) fn place(&mut self) -> std::path::PathBuf {
+        self.scene.place()
+    }
+
+    pub(super) fn close(mut self) -> anyhow::Result<()> {
+        self.server.stop()
+    }
+}
+
+async fn members(scene: &Scene<'_>, options: &Options) -> anyhow::Result<Members> {
+    let config = Config::new(scene.server.data().to_owned());
+    let app = App::open(config, Arc::new(SystemClock), Ownership::Share).await?;
+    let mut tx = doorstep_server::database::system_tx(&app.state.pool).await?;
+    let codes: Vec<String> = sqlx::query_scalar(VILLAGES).fetch_all(&mut *tx).await?;
+    drop(tx);
+    let mut villages = Vec::with_capacity(codes.len());
+    for code in codes {
+        let village: AreaCode = code.parse()?;
+        if village != scene.area {
+            villages.push(village);
+        }
+    }
+    let size = options.size;
+    let four = |number: usize| villages[number / VILLAGE % villages.len()];
+    let mut places: Vec<AreaCode> = (0..size.online).map(four).collect();
+    places.extend((size.online..size.all).map(|number| villages[number % villages.len()]));
+    let last = |number: usize| villages[villages.len() - 1 - number / VILLAGE % villages.len()];
+    let nodes: Vec<AreaCode> = (0..size.nodes).map(last).collect();
+    let members = Members {
+        crowd: crowd(&app.state, &places).await?,
+        first: crowd(&app.state, &vec![scene.area; size.first]).await?,
+        nodes: crowd(&app.state, &nodes).await?,
+    };
+    app.close().await?;
+    Ok(members)
+}

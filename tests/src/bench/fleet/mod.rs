@@ -1,0 +1,262 @@
+//! A city's phones at once (`./x bench fleet`; bench/README.md says what is measured and how): the real server in a
+//! process of its own, tens of thousands of real sessions in this one. Each step leaves the phones as the next finds
+//! them, so that every figure is one of a server that has been through the ones before.
+
+mod crowd;
+mod ground;
+mod nodes;
+mod phone;
+mod socket;
+mod tally;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use doorstep_server::testing::Member;
+
+use super::figures::{Figures, percentile};
+use super::work::Work;
+use crowd::Crowd;
+use ground::Ground;
+use phone::{Order, Phone};
+use tally::Fleet;
+
+/// Phones of one village, where one writes and the others see it.
+const VILLAGE: usize = 4;
+
+/// How to measure.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The `doorstep` program.
+    pub program: PathBuf,
+    /// The work, as bench/workload.mjs writes it: the village that is fetched by many at once.
+    pub workload: PathBuf,
+    /// How large.
+    pub size: Size,
+    /// Only the two nodes.
+    pub only_nodes: bool,
+}
+
+/// How many of everything.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    /// Online while some write.
+    pub online: usize,
+    /// Of those, how many write.
+    pub writers: usize,
+    /// How long they do.
+    pub writing: Duration,
+    /// Everyone: as many as the city has users.
+    pub all: usize,
+    /// New phones at once.
+    pub first: usize,
+    /// Phones of the two nodes.
+    pub nodes: usize,
+}
+
+impl Size {
+    /// The city's.
+    pub const CITY: Self = Self {
+        online: 10_000,
+        writers: 300,
+        writing: Duration::from_secs(60),
+        all: 56_000,
+        first: 100,
+        nodes: 2_000,
+    };
+    /// A quick look.
+    pub const SMALL: Self = Self {
+        online: 400,
+        writers: 20,
+        writing: Duration::from_secs(5),
+        all: 1_000,
+        first: 10,
+        nodes: 80,
+    };
+}
+
+/// Measures, and writes a line of JSON for each figure.
+///
+/// # Errors
+/// When something can't be measured, or comes out wrong.
+pub async fn run(options: &Options, out: &mut (dyn Write + Send)) -> anyhow::Result<()> {
+    let size = options.size;
+    let work = Work::read(&options.workload)?;
+    let mut figures = Figures::new(out);
+    let (mut ground, members) = Ground::open(options, &work).await?;
+    if !options.only_nodes {
+        let fleet = Arc::new(Fleet::new(vec![ground.server.address()]));
+        let mut crowd = Crowd::new(fleet.clone());
+        let empty = ground.memory()?;
+        let (online, rest) = members.crowd.split_at(size.online);
+        let writes = |number| number % VILLAGE == 0 && number / VILLAGE < size.writers;
+        let began = Instant::now();
+        crowd.add(online, writes).await?;
+        hold(&ground, &crowd, &mut figures, empty, began, size.online).await?;
+        live(&ground, &crowd, &mut figures, size).await?;
+        first(&fleet, &members.first, &mut figures).await?;
+        let began = Instant::now();
+        crowd.add(rest, |_| false).await?;
+        hold(&ground, &crowd, &mut figures, empty, began, size.all).await?;
+        storm(&mut ground, &crowd, &mut figures).await?;
+        crowd.end().await;
+    }
+    nodes::measure(&mut ground, &members.nodes, size, &mut figures).await?;
+    ground.close()
+}
+
+/// What it takes to come online and to stay.
+async fn hold(
+    ground: &Ground<'_>,
+    crowd: &Crowd,
+    figures: &mut Figures<'_>,
+    empty: u64,
+    began: Instant,
+    count: usize,
+) -> anyhow::Result<()> {
+    let took = began.elapsed().as_secs_f64();
+    const LOOK: Duration = Duration::from_secs(20);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let before = ground.server.cpu()?;
+    tokio::time::sleep(LOOK).await;
+    let used = ground.server.cpu()?.since(before);
+    let held = ground.memory()?.saturating_sub(empty);
+    let named = |what: &str| format!("{count} online: {what}");
+    figures.put(&named("until all are"), "s", "", &[took])?;
+    figures.put(
+        &named("server's memory a socket"),
+        "KB",
+        "10",
+        &[held as f64 / 1024.0 / crowd.count() as f64],
+    )?;
+    figures.put(
+        &named("server's and database's processor while idle"),
+        "% of a core",
+        "",
+        &[used.seconds() / LOOK.as_secs_f64() * 100.0],
+    )
+}
+
+/// Some write, once a second each; the others of their village see it.
+async fn live(
+    ground: &Ground<'_>,
+    crowd: &Crowd,
+    figures: &mut Figures<'_>,
+    size: Size,
+) -> anyhow::Result<()> {
+    let tally = &crowd.fleet.tally;
+    let before = ground.server.cpu()?;
+    crowd.order(Order::Write(Duration::from_secs(1)));
+    tokio::time::sleep(size.writing).await;
+    crowd.order(Order::Hold);
+    let used = ground.server.cpu()?.since(before);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let (seen, answered) = tally.times();
+    let due = answered.len() * (VILLAGE - 1);
+    ensure!(
+        !answered.is_empty() && seen.len() * 100 >= due * 99,
+        "{} of {due} sightings",
+        seen.len()
+    );
+    let note = format!(
+        "{} online, {} write once a second each for {} s, {} sightings",
+        size.online,
+        size.writers,
+        size.writing.as_secs(),
+        seen.len()
+    );
+    let mut put = |what: &str, times: &[f64], part: f64, target: &str| {
+        figures.put_with_note(what, "ms", target, &[percentile(times, part)], &note)
+    };
+    put("sent to seen, p50", &seen, 0.5, "")?;
+    put("sent to seen, p95", &seen, 0.95, "25")?;
+    put("sent to seen, p99", &seen, 0.99, "50")?;
+    put("sent to answered, p50", &answered, 0.5, "")?;
+    put("sent to answered, p99", &answered, 0.99, "")?;
+    figures.put(
+        "meanwhile, server's and database's processor",
+        "% of a core",
+        "",
+        &[used.seconds() / size.writing.as_secs_f64() * 100.0],
+    )
+}
+
+/// New phones at once, each until it has its village's records in its store.
+async fn first(
+    fleet: &Arc<Fleet>,
+    members: &[Member],
+    figures: &mut Figures<'_>,
+) -> anyhow::Result<()> {
+    let began = Instant::now();
+    let mut all = tokio::task::JoinSet::new();
+    for (number, member) in members.iter().enumerate() {
+        let mut phone = Phone::new(member, number)?;
+        let fleet = fleet.clone();
+        all.spawn(async move {
+            phone.settle(&fleet).await?;
+            anyhow::Ok(began.elapsed().as_secs_f64())
+        });
+    }
+    let mut times = Vec::new();
+    while let Some(done) = all.join_next().await {
+        times.push(done??);
+    }
+    let what = format!("{} first syncs at once", members.len());
+    let note = "stores in memory, beside the phones online; this machine's two cores do the phones' work too";
+    figures.put_with_note(
+        &format!("{what}, median"),
+        "s",
+        "",
+        &[percentile(&times, 0.5)],
+        note,
+    )?;
+    figures.put(
+        &format!("{what}, the last"),
+        "s",
+        "",
+        &[percentile(&times, 1.0)],
+    )
+}
+
+/// The server dies with everyone connected, and is started again. Phones come back as they do: after one to sixty
+/// seconds, longer after each failure, by chance.
+async fn storm(
+    ground: &mut Ground<'_>,
+    crowd: &Crowd,
+    figures: &mut Figures<'_>,
+) -> anyhow::Result<()> {
+    let tally = &crowd.fleet.tally;
+    let count = crowd.count();
+    crowd.fleet.doors.add_permits(count);
+    tally.failed.store(0, Ordering::Relaxed);
+    ground.server.kill()?;
+    let killed = Instant::now();
+    ground.server.start().await?;
+    let ready = killed.elapsed().as_secs_f64();
+    let mut reached = Vec::new();
+    for part in [0.5, 0.99, 1.0] {
+        let wanted = (count as f64 * part).ceil() as usize;
+        tally
+            .until_online(wanted, Duration::from_secs(600))
+            .await
+            .context("after the server's death")?;
+        reached.push(killed.elapsed().as_secs_f64());
+    }
+    let what = format!("storm of {count}");
+    let failed = tally.failed.load(Ordering::Relaxed);
+    let note = format!("{failed} tries failed on the way");
+    figures.put(&format!("{what}: the server is back"), "s", "30", &[ready])?;
+    figures.put(&format!("{what}: half are online"), "s", "", &[reached[0]])?;
+    figures.put(&format!("{what}: 99 % are online"), "s", "", &[reached[1]])?;
+    figures.put_with_note(
+        &format!("{what}: all are online"),
+        "s",
+        "60",
+        &[reached[2]],
+        &note,
+    )
+}

@@ -1,0 +1,31 @@
+//! A websocket that costs its holder little, from an address of loopback's own: one address has ports for some 28,000.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use tokio::net::{TcpSocket, TcpStream};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+
+/// See the module.
+pub(super) type Socket = WebSocketStream<TcpStream>;
+
+/// How many connections come from one address.
+const PER_ADDRESS: usize = 20_000;
+/// The library's default, 128 KiB, is a phone's concern no more than a server's.
+const BUFFER: usize = 2 * 1024;
+
+/// Opens the one with this number.
+pub(super) async fn open(server: SocketAddr, number: usize) -> anyhow::Result<Socket> {
+    let last = u8::try_from(2 + number / PER_ADDRESS)?;
+    let socket = TcpSocket::new_v4()?;
+    socket.set_nodelay(true)?;
+    socket.bind((Ipv4Addr::new(127, 0, 0, last), 0).into())?;
+    let stream = socket.connect(server).await?;
+    let config = WebSocketConfig::default()
+        .read_buffer_size(BUFFER)
+        .write_buffer_size(0);
+    let url = format!("ws://{server}/api/sync");
+    let (socket, _) =
+        tokio_tungstenite::client_async_with_config(url, stream, Some(config)).await?;
+    Ok(socket)
+}

@@ -1,0 +1,53 @@
+//! `./x bench fleet`: Doorstep's figures with a city's phones, as JSON lines that bench/table.mjs joins with those of
+//! its peers.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Parser;
+use doorstep_tests::bench::fleet::{self, Options, Size};
+
+/// The phones are in this process: it allocates as the program that people run does.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Measures the real binary with tens of thousands of real sessions.
+#[derive(Debug, Parser)]
+#[command(name = "bench-fleet")]
+struct Arguments {
+    /// The work, as bench/workload.mjs writes it.
+    #[arg(long, value_name = "FILE")]
+    workload: PathBuf,
+    /// A quick look: a few hundred phones.
+    #[arg(long)]
+    small: bool,
+    /// Only the two nodes.
+    #[arg(long)]
+    nodes: bool,
+    /// The `doorstep` program; beside this one unless told.
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let program = match arguments.program {
+        Some(program) => program,
+        None => std::env::current_exe()?
+            .parent()
+            .context("no folder")?
+            .join("doorstep"),
+    };
+    let options = Options {
+        program,
+        workload: arguments.workload,
+        size: if arguments.small {
+            Size::SMALL
+        } else {
+            Size::CITY
+        },
+        only_nodes: arguments.nodes,
+    };
+    fleet::run(&options, &mut std::io::stdout()).await
+}
