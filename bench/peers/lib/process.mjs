@@ -4,11 +4,19 @@ import { fork } from 'node:child_process'
 export const sleep = ms => new Promise(resolve => setTimeout(resolve, ms))
 const children = new Set()
 
+/** What every role can say: the memory that its process holds, in bytes. */
+const common = {
+  memory() {
+    globalThis.gc?.()
+    return process.memoryUsage.rss()
+  },
+}
+
 /** In a child: answers calls with the methods of `role`, then tells the parent that it is ready. */
 export function serve(role) {
   process.on('message', async ({ id, method, argument }) => {
     try {
-      process.send({ id, result: await role[method](argument) })
+      process.send({ id, result: await (role[method] ?? common[method])(argument) })
     } catch (error) {
       process.send({ id, error: String(error?.stack ?? error) })
     }
@@ -19,7 +27,7 @@ export function serve(role) {
 
 /** In the parent: starts `file` and gives back `call` and `stop` once it is ready. */
 export async function start(file, options) {
-  const child = fork(file, [JSON.stringify(options)], { stdio: ['ignore', 2, 2, 'ipc'], execArgv: ['--max-old-space-size=6144'] })
+  const child = fork(file, [JSON.stringify(options)], { stdio: ['ignore', 2, 2, 'ipc'], execArgv: ['--max-old-space-size=6144', '--expose-gc'] })
   children.add(child)
   const waiting = new Map()
   let count = 0

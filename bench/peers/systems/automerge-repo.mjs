@@ -2,10 +2,12 @@
 import { createHash } from 'node:crypto'
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { ImmutableString, Repo } from '@automerge/automerge-repo'
+import * as A from '@automerge/automerge'
+import { ImmutableString, Repo, cbor, parseAutomergeUrl } from '@automerge/automerge-repo'
 import { NodeWSServerAdapter, WebSocketClientAdapter } from '@automerge/automerge-repo-network-websocket'
 import { NodeFSStorageAdapter } from '@automerge/automerge-repo-storage-nodefs'
-import { WebSocketServer } from 'ws'
+import { WebSocket, WebSocketServer } from 'ws'
+import { growing, seenTimes } from '../lib/crowd.mjs'
 
 export const title = 'automerge-repo 2.5.6'
 export const frames = true
@@ -37,7 +39,7 @@ export async function seed({ dir, workload }) {
 }
 
 export async function server({ dir, port }) {
-  const sockets = new WebSocketServer({ port, host: '127.0.0.1' })
+  const sockets = new WebSocketServer({ port, host: '127.0.0.1', backlog: 2048 })
   await new Promise(resolve => sockets.on('listening', resolve))
   const repo = new Repo({ network: [new NodeWSServerAdapter(sockets)], storage: new NodeFSStorageAdapter(join(dir, 'store')), peerId: 'server', sharePolicy: async () => false })
   let handles
@@ -83,5 +85,60 @@ export async function device({ dir, port, workload, index }) {
     },
     goOnline() {},
     digest: () => ({ hash: digest(handles), last }),
+  }
+}
+
+/**
+ * Sockets that each follow one document by the protocol as it is spoken, without a whole repo for each: what they hold is
+ * shared, so the memory measured is the server's alone.
+ */
+export function crowd({ dir, port }) {
+  const ids = urls(dir).map(url => parseAutomergeUrl(url).documentId)
+  const docs = new Map()
+  const say = (socket, type = 'sync') => {
+    if (!docs.has(socket.id)) docs.set(socket.id, A.init())
+    const [state, data] = A.generateSyncMessage(docs.get(socket.id), socket.state)
+    socket.state = state
+    if (data) socket.send(cbor.encode({ type, senderId: socket.me, targetId: 'server', documentId: socket.id, data }))
+  }
+  return growing(index => new Promise((resolve, reject) => {
+    const socket = new WebSocket(`ws://127.0.0.1:${port}`, { perMessageDeflate: false })
+    Object.assign(socket, { me: `crowd-${index}`, id: ids[index % ids.length], state: A.initSyncState() })
+    socket.on('open', () => socket.send(cbor.encode({ type: 'join', senderId: socket.me, peerMetadata: { isEphemeral: true }, supportedProtocolVersions: ['1'] })))
+    socket.on('message', bytes => {
+      const message = cbor.decode(bytes)
+      if (message.type === 'peer') say(socket, 'request')
+      if (message.type !== 'sync') return
+      const [doc, state] = A.receiveSyncMessage(docs.get(socket.id), socket.state, message.data)
+      docs.set(socket.id, doc)
+      socket.state = state
+      say(socket)
+      if (A.getHeads(doc).length) resolve(socket)
+    })
+    socket.on('close', () => reject(new Error('closed')))
+    socket.on('error', reject)
+  }))
+}
+
+/** Two whole clients: what one writes, the other sees. */
+export async function pair({ dir, port }) {
+  const open = async name => {
+    const repo = new Repo({ network: [new WebSocketClientAdapter(`ws://127.0.0.1:${port}`, 1000)], peerId: `${name}-${process.pid}` })
+    if (repo.peers.length === 0) await new Promise(resolve => repo.networkSubsystem.once('peer', resolve))
+    return findAll(repo, urls(dir).slice(0, 50))
+  }
+  const [writer, watcher] = [await open('writer'), await open('watcher')]
+  return {
+    run: count => seenTimes(count, (round, seen) => {
+      const [from, to] = [writer, watcher].map(handles => handles[round % handles.length])
+      const value = `改${round}`
+      const look = () => {
+        if (String(to.doc().remark) !== value) return
+        to.off('change', look)
+        seen()
+      }
+      to.on('change', look)
+      from.change(doc => { doc.remark = scalar(value) })
+    }),
   }
 }

@@ -5,8 +5,11 @@ import { join } from 'node:path'
 import { Database } from '@hocuspocus/extension-database'
 import { HocuspocusProvider, HocuspocusProviderWebsocket } from '@hocuspocus/provider'
 import { Server } from '@hocuspocus/server'
+import * as decoding from 'lib0/decoding'
+import * as encoding from 'lib0/encoding'
 import WebSocket from 'ws'
 import * as Y from 'yjs'
+import { growing, seenTimes } from '../lib/crowd.mjs'
 
 export const title = 'Yjs + Hocuspocus 3.4'
 export const frames = true
@@ -67,5 +70,72 @@ export async function device({ port, workload, index }) {
     },
     goOnline() {},
     digest: () => ({ hash: digest(workload, docs), last }),
+  }
+}
+
+/** A message of Hocuspocus's protocol: the document's name, then numbers and bytes. */
+function message(name, ...parts) {
+  const encoder = encoding.createEncoder()
+  encoding.writeVarString(encoder, name)
+  for (const part of parts) {
+    if (typeof part === 'number') encoding.writeVarUint(encoder, part)
+    else if (typeof part === 'string') encoding.writeVarString(encoder, part)
+    else encoding.writeVarUint8Array(encoder, part)
+  }
+  return encoding.toUint8Array(encoder)
+}
+const [SYNC, AUTH, SYNC_REPLY] = [0, 2, 4]
+const NOTHING = new Uint8Array([0])
+
+/** Sockets that each follow one document by the protocol as it is spoken, without a whole provider for each. */
+export function crowd({ port, workload }) {
+  return growing(index => new Promise((resolve, reject) => {
+    const socket = new WebSocket(`ws://127.0.0.1:${port}`, { perMessageDeflate: false })
+    const { id } = workload.records[index % workload.records.length]
+    socket.on('open', () => {
+      socket.send(message(id, AUTH, 0, ''))
+      socket.send(message(id, SYNC, 0, NOTHING))
+    })
+    socket.on('message', bytes => {
+      const decoder = decoding.createDecoder(new Uint8Array(bytes))
+      decoding.readVarString(decoder)
+      const type = decoding.readVarUint(decoder)
+      if (type !== SYNC && type !== SYNC_REPLY) return
+      const step = decoding.readVarUint(decoder)
+      if (step === 0) socket.send(message(id, SYNC, 1, new Uint8Array([0, 0])))
+      if (step === 1) resolve(socket)
+    })
+    socket.on('close', () => reject(new Error('closed')))
+    socket.on('error', reject)
+  }))
+}
+
+/** Two whole clients: what one writes, the other sees. */
+export async function pair({ port, workload }) {
+  const some = { ...workload, records: workload.records.slice(0, 50) }
+  const open = async () => {
+    const docs = new Map()
+    const websocketProvider = new HocuspocusProviderWebsocket({ url: `ws://127.0.0.1:${port}`, WebSocketPolyfill: WebSocket })
+    await Promise.all(some.records.map(({ id }) => new Promise(resolve => {
+      const document = new Y.Doc()
+      docs.set(id, document)
+      new HocuspocusProvider({ websocketProvider, name: id, document, onSynced: resolve }).attach()
+    })))
+    return docs
+  }
+  const [writer, watcher] = [await open(), await open()]
+  return {
+    run: count => seenTimes(count, (round, seen) => {
+      const { id } = some.records[round % some.records.length]
+      const [from, to] = [writer, watcher].map(docs => docs.get(id))
+      const value = `改${round}`
+      const look = () => {
+        if (to.getMap('record').get('remark') !== value) return
+        to.off('update', look)
+        seen()
+      }
+      to.on('update', look)
+      from.getMap('record').set('remark', value)
+    }),
   }
 }

@@ -30,6 +30,8 @@ pub(super) struct Members {
     pub(super) crowd: Vec<Member>,
     /// New ones of the full village.
     pub(super) first: Vec<Member>,
+    /// Two of a village.
+    pub(super) pairs: Vec<Member>,
     /// Four to a village.
     pub(super) nodes: Vec<Member>,
 }
@@ -81,6 +83,7 @@ async fn members(scene: &Scene<'_>, options: &Options) -> anyhow::Result<Members
     let members = Members {
         crowd: crowd(&app.state, &places).await?,
         first: crowd(&app.state, &vec![scene.area; size.first]).await?,
+        pairs: crowd(&app.state, &[last(0); 2]).await?,
         nodes: crowd(&app.state, &nodes).await?,
     };
     app.close().await?;

@@ -44,6 +44,8 @@ pub struct Options {
 /// How many of everything.
 #[derive(Clone, Copy, Debug)]
 pub struct Size {
+    /// Online at first.
+    pub few: usize,
     /// Online while some write.
     pub online: usize,
     /// Of those, how many write.
@@ -61,6 +63,7 @@ pub struct Size {
 impl Size {
     /// The city's.
     pub const CITY: Self = Self {
+        few: 1_000,
         online: 10_000,
         writers: 300,
         writing: Duration::from_secs(60),
@@ -70,6 +73,7 @@ impl Size {
     };
     /// A quick look.
     pub const SMALL: Self = Self {
+        few: 100,
         online: 400,
         writers: 20,
         writing: Duration::from_secs(5),
@@ -94,14 +98,18 @@ pub async fn run(options: &Options, out: &mut (dyn Write + Send)) -> anyhow::Res
         let empty = ground.memory()?;
         let (online, rest) = members.crowd.split_at(size.online);
         let writes = |number| number % VILLAGE == 0 && number / VILLAGE < size.writers;
-        let began = Instant::now();
-        crowd.add(online, writes).await?;
-        hold(&ground, &crowd, &mut figures, empty, began, size.online).await?;
+        let (few, more) = online.split_at(size.few);
+        for part in [few, more] {
+            let began = Instant::now();
+            crowd.add(part, writes).await?;
+            hold(&ground, &crowd, &mut figures, empty, began).await?;
+            one_writes(&ground, crowd.count(), &members.pairs, &mut figures).await?;
+        }
         live(&ground, &crowd, &mut figures, size).await?;
         first(&fleet, &members.first, &mut figures).await?;
         let began = Instant::now();
         crowd.add(rest, |_| false).await?;
-        hold(&ground, &crowd, &mut figures, empty, began, size.all).await?;
+        hold(&ground, &crowd, &mut figures, empty, began).await?;
         storm(&mut ground, &crowd, &mut figures).await?;
         crowd.end().await;
     }
@@ -116,9 +124,8 @@ async fn hold(
     figures: &mut Figures<'_>,
     empty: u64,
     began: Instant,
-    count: usize,
 ) -> anyhow::Result<()> {
-    let took = began.elapsed().as_secs_f64();
+    let (took, count) = (began.elapsed().as_secs_f64(), crowd.count());
     const LOOK: Duration = Duration::from_secs(20);
     tokio::time::sleep(Duration::from_secs(3)).await;
     let before = ground.server.cpu()?;
@@ -131,7 +138,7 @@ async fn hold(
         &named("server's memory a socket"),
         "KB",
         "10",
-        &[held as f64 / 1024.0 / crowd.count() as f64],
+        &[held as f64 / 1024.0 / count as f64],
     )?;
     figures.put(
         &named("server's and database's processor while idle"),
@@ -139,6 +146,33 @@ async fn hold(
         "",
         &[used.seconds() / LOOK.as_secs_f64() * 100.0],
     )
+}
+
+/// One writes and one of its village sees it, beside all the others: what the peers are asked for too.
+async fn one_writes(
+    ground: &Ground<'_>,
+    count: usize,
+    pair: &[Member],
+    figures: &mut Figures<'_>,
+) -> anyhow::Result<()> {
+    let mut crowd = Crowd::new(Arc::new(Fleet::new(vec![ground.server.address()])));
+    crowd.add(pair, |number| number == 0).await?;
+    crowd.order(Order::Write(Duration::from_millis(40)));
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    crowd.order(Order::Hold);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let (seen, _) = crowd.fleet.tally.times();
+    crowd.end().await;
+    ensure!(!seen.is_empty(), "nothing was seen");
+    let note = format!(
+        "{count} idle, one writes, one watches, {} edits seen",
+        seen.len()
+    );
+    for (name, part) in [("p50", 0.5), ("p95", 0.95)] {
+        let figure = format!("{count} online, one writes: sent to seen, {name}");
+        figures.put_with_note(&figure, "ms", "", &[percentile(&seen, part)], &note)?;
+    }
+    Ok(())
 }
 
 /// Some write, once a second each; the others of their village see it.
