@@ -2,6 +2,7 @@
 //! real devices in this one. Knows nothing of peers.
 
 mod accept;
+pub mod city;
 mod converge;
 mod device;
 mod figures;

@@ -30,7 +30,7 @@ pub(super) struct Members {
     pub(super) crowd: Vec<Member>,
     /// New ones of the full village.
     pub(super) first: Vec<Member>,
-    /// Two of a village.
+    /// Two of a village, for each time that they are asked.
     pub(super) pairs: Vec<Member>,
     /// Four to a village.
     pub(super) nodes: Vec<Member>,
@@ -41,7 +41,10 @@ impl<'a> Ground<'a> {
         let mut scene = Scene::open(&options.program, work).await?;
         let members = members(&scene, options).await?;
         let placeholder = Server::new(&options.program, scene.server.data())?;
-        let server = std::mem::replace(&mut scene.server, placeholder);
+        let mut server = std::mem::replace(&mut scene.server, placeholder);
+        // What filling it took is no phone's memory.
+        server.stop()?;
+        server.start().await?;
         Ok((Self { server, scene }, members))
     }
 
@@ -83,7 +86,11 @@ async fn members(scene: &Scene<'_>, options: &Options) -> anyhow::Result<Members
     let members = Members {
         crowd: crowd(&app.state, &places).await?,
         first: crowd(&app.state, &vec![scene.area; size.first]).await?,
-        pairs: crowd(&app.state, &[last(0); 2]).await?,
+        pairs: crowd(
+            &app.state,
+            &[last(0), last(0), last(VILLAGE), last(VILLAGE)],
+        )
+        .await?,
         nodes: crowd(&app.state, &nodes).await?,
     };
     app.close().await?;

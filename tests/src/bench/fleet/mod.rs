@@ -99,11 +99,11 @@ pub async fn run(options: &Options, out: &mut (dyn Write + Send)) -> anyhow::Res
         let (online, rest) = members.crowd.split_at(size.online);
         let writes = |number| number % VILLAGE == 0 && number / VILLAGE < size.writers;
         let (few, more) = online.split_at(size.few);
-        for part in [few, more] {
+        for (part, pair) in [few, more].into_iter().zip(members.pairs.chunks(2)) {
             let began = Instant::now();
             crowd.add(part, writes).await?;
             hold(&ground, &crowd, &mut figures, empty, began).await?;
-            one_writes(&ground, crowd.count(), &members.pairs, &mut figures).await?;
+            one_writes(&ground, crowd.count(), pair, &mut figures).await?;
         }
         live(&ground, &crowd, &mut figures, size).await?;
         first(&fleet, &members.first, &mut figures).await?;

@@ -1,0 +1,242 @@
+//! What supervisors ask, over HTTP, one question after another: searching, opening files, queues, a building's view.
+
+use std::time::Instant;
+
+use anyhow::{Context, ensure};
+use doorstep_core::ids::AreaCode;
+use serde_json::Value;
+
+use super::invented::{self, TO_A_HOUSE};
+use super::load::Loaded;
+use crate::bench::figures::{Figures, percentile};
+use crate::town::Person;
+
+/// Who asks.
+pub(super) struct Askers {
+    pub(super) area: AreaCode,
+    pub(super) village: Person,
+    pub(super) street: Person,
+    pub(super) city: Person,
+}
+
+pub(super) async fn measure(
+    askers: &Askers,
+    loaded: &Loaded,
+    count: usize,
+    named: &(dyn Fn(&str) -> String + Sync),
+    figures: &mut Figures<'_>,
+) -> anyhow::Result<()> {
+    let Askers {
+        village,
+        street,
+        city,
+        ..
+    } = askers;
+    let someone = || rand::random_range(0..loaded.residents);
+    let neighbour = || rand::random_range(0..loaded.village);
+    let residents = |text: &str| format!("/api/residents?text={}&limit=20", encoded(text));
+    let mut asked = Asked {
+        named,
+        figures,
+        count,
+    };
+    let found = |page: &Value| {
+        page["items"]
+            .as_array()
+            .is_some_and(|items| !items.is_empty())
+    };
+
+    asked
+        .of(
+            "search in the village by name",
+            village,
+            || residents(&invented::name(neighbour())),
+            found,
+        )
+        .await?;
+    asked
+        .of(
+            "search in the city by name",
+            city,
+            || residents(&invented::name(someone())),
+            found,
+        )
+        .await?;
+    asked
+        .of(
+            "search in the city by ID number",
+            city,
+            || residents(&invented::id_number(someone())),
+            found,
+        )
+        .await?;
+    asked
+        .of(
+            "search in the city by phone",
+            city,
+            || residents(&invented::phone(someone())),
+            found,
+        )
+        .await?;
+    let address = || {
+        let person = someone();
+        let (village, house) = (
+            person / loaded.village,
+            person % loaded.village / TO_A_HOUSE,
+        );
+        residents(&invented::address(village, house))
+    };
+    asked
+        .of("search in the city by address", city, address, found)
+        .await?;
+    let initials = || {
+        residents(
+            &invented::name(neighbour())
+                .chars()
+                .take(1)
+                .collect::<String>(),
+        )
+    };
+    asked
+        .of("search in the street by surname", street, initials, found)
+        .await?;
+    asked
+        .of(
+            "list of people, the street",
+            street,
+            || "/api/residents?limit=50&count=true".to_owned(),
+            found,
+        )
+        .await?;
+    asked
+        .of(
+            "list of people, the city",
+            city,
+            || "/api/residents?limit=50".to_owned(),
+            found,
+        )
+        .await?;
+
+    let mut files = Vec::new();
+    for _ in 0..count.min(50) {
+        let page = city
+            .api
+            .get(&residents(&invented::id_number(someone())))
+            .await?;
+        let id = page["items"][0]["id"].as_str().context("no id")?;
+        files.push(id.to_owned());
+    }
+    let one = || files[rand::random_range(0..files.len())].clone();
+    asked
+        .of(
+            "open a file",
+            city,
+            || format!("/api/residents/{}", one()),
+            |file| file.is_object(),
+        )
+        .await?;
+    asked
+        .of(
+            "a file's history",
+            city,
+            || format!("/api/records/{}/history", one()),
+            |_| true,
+        )
+        .await?;
+    asked
+        .of(
+            "conflict queue, the street",
+            street,
+            || "/api/conflicts?limit=50".to_owned(),
+            found,
+        )
+        .await?;
+    asked
+        .of(
+            "conflict queue, the city",
+            city,
+            || "/api/conflicts?limit=50".to_owned(),
+            found,
+        )
+        .await?;
+
+    let area = askers.area;
+    let estates = village
+        .api
+        .get(&format!("/api/buildings?area={area}"))
+        .await?;
+    let buildings: Vec<String> = estates
+        .as_array()
+        .into_iter()
+        .flatten()
+        .flat_map(|estate| estate["buildings"].as_array().cloned().unwrap_or_default())
+        .filter_map(|building| building["building"].as_str().map(ToOwned::to_owned))
+        .collect();
+    ensure!(!buildings.is_empty(), "a village without buildings");
+    asked
+        .of(
+            "buildings of the village",
+            village,
+            || format!("/api/buildings?area={area}"),
+            |list| list.is_array(),
+        )
+        .await?;
+    let building = || {
+        let key = &buildings[rand::random_range(0..buildings.len())];
+        format!(
+            "/api/buildings/floors?area={area}&building={}",
+            encoded(key)
+        )
+    };
+    asked
+        .of("a building's view", village, building, |view| {
+            !view.is_null()
+        })
+        .await?;
+    let whole = || format!("/api/buildings/floors?area={area}");
+    asked
+        .of(
+            "the view of all the village's houses",
+            village,
+            whole,
+            |view| !view.is_null(),
+        )
+        .await
+}
+
+struct Asked<'a, 'b> {
+    named: &'a (dyn Fn(&str) -> String + Sync),
+    figures: &'a mut Figures<'b>,
+    count: usize,
+}
+
+impl Asked<'_, '_> {
+    /// Asks so often, checks each answer, and puts down the 95th of a hundred.
+    async fn of(
+        &mut self,
+        what: &str,
+        who: &Person,
+        question: impl Fn() -> String,
+        fits: impl Fn(&Value) -> bool,
+    ) -> anyhow::Result<()> {
+        let mut times = Vec::with_capacity(self.count);
+        for round in 0..self.count + 3 {
+            let path = question();
+            let asked = Instant::now();
+            let answer = who.api.get(&path).await?;
+            // The first three warm what any server has warm.
+            if round >= 3 {
+                times.push(asked.elapsed().as_secs_f64() * 1e3);
+            }
+            ensure!(fits(&answer), "{what}: no answer to {path}");
+        }
+        let note = format!("p50 {:.1} ms", percentile(&times, 0.5));
+        let name = (self.named)(&format!("{what}, p95"));
+        self.figures
+            .put_with_note(&name, "ms", "", &[percentile(&times, 0.95)], &note)
+    }
+}
+
+fn encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
