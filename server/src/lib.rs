@@ -20,6 +20,7 @@ pub mod live;
 pub mod logging;
 pub mod random;
 pub mod register;
+pub mod rotation;
 pub mod router;
 pub mod state;
 pub mod sync;

@@ -3,7 +3,9 @@
 
 use doorstep_core::ids::{AreaCode, RecordId};
 use doorstep_server::keys::{FileKeys, KeyRing, WrappedKey};
+use doorstep_server::rotation;
 use doorstep_server::testing::TestServer;
+use doorstep_server::testing::city::VILLAGE;
 
 fn record(n: u8) -> RecordId {
     RecordId::from_bytes([n; 16])
@@ -124,4 +126,72 @@ async fn a_wrapped_area_key_moved_or_altered_in_the_database_does_not_open() {
     server.database.as_owner(&swap).await.unwrap();
     assert!(another_node(&server).area_key(two).await.is_err());
     assert!(another_node(&server).area_key(one).await.is_ok());
+}
+
+/// Tables with keys of their own whose rows are under an old key of an area.
+const BEHIND: &str =
+    "SELECT (SELECT count(*) FROM records WHERE area_code = $1 AND key_version < $2)
+    + (SELECT count(*) FROM events WHERE area_code = $1 AND key_version < $2)
+    + (SELECT count(*) FROM conflicts WHERE area_code = $1 AND key_version < $2)";
+/// Tables that hold wrapped keys without what a rotation finds them by.
+const NOT_FOUND: &str = "SELECT table_name::text FROM information_schema.columns AS held
+    WHERE table_schema = current_schema() AND column_name = 'wrapped_key' AND 3 <> (SELECT count(*)
+        FROM information_schema.columns AS other WHERE other.table_schema = held.table_schema
+        AND other.table_name = held.table_name AND other.column_name IN ('id', 'area_code', 'key_version'))";
+
+#[tokio::test]
+async fn a_rotation_wraps_all_keys_again_and_everything_stays_readable() {
+    let server = TestServer::open_city().await.unwrap();
+    let (conflict, resident, mut phone, other) = server.dispute(VILLAGE).await.unwrap();
+    let (_, visit) = phone.visit(resident, VILLAGE).unwrap();
+    phone.send(&server, vec![visit]).await.unwrap();
+    let name = server.value_of(resident, "name").await.unwrap();
+    let rotated = rotation::rotate(&server.state, area(VILLAGE))
+        .await
+        .unwrap();
+    assert_eq!(rotated.version, 2);
+    assert!(
+        rotated.wrapped >= 3,
+        "a record, an event, an item: {rotated:?}"
+    );
+    let mut tx = doorstep_server::database::system_tx(&server.state.pool)
+        .await
+        .unwrap();
+    let behind: i64 = sqlx::query_scalar(BEHIND)
+        .bind(VILLAGE)
+        .bind(2)
+        .fetch_one(&mut *tx)
+        .await
+        .unwrap();
+    assert_eq!(behind, 0);
+    let not_found: Vec<String> = sqlx::query_scalar(NOT_FOUND)
+        .fetch_all(&mut *tx)
+        .await
+        .unwrap();
+    assert!(
+        not_found.is_empty(),
+        "a rotation does not find {not_found:?}"
+    );
+    drop(tx);
+    assert_eq!(server.value_of(resident, "name").await.unwrap(), name);
+    let supervisor = server
+        .person(doorstep_core::rights::Role::Supervisor, VILLAGE)
+        .await
+        .unwrap();
+    for path in [
+        format!("/api/conflicts/{conflict}"),
+        format!("/api/residents/{resident}"),
+        format!("/api/visits?record={resident}"),
+    ] {
+        let read = server
+            .send("GET", &path, Some(&supervisor.token), None)
+            .await
+            .unwrap();
+        assert_eq!(read.status, 200, "{path}: {}", read.body);
+    }
+    drop(other);
+    let again = rotation::rotate(&server.state, area(VILLAGE))
+        .await
+        .unwrap();
+    assert_eq!((again.version, again.wrapped), (3, rotated.wrapped));
 }

@@ -10,6 +10,7 @@ mod conflicts;
 mod device;
 mod failure;
 mod help;
+mod keys;
 mod local;
 mod login;
 mod output;
@@ -51,6 +52,8 @@ enum Command {
     Addresses(addresses::AddressesCommand),
     #[command(subcommand)]
     Areas(areas::AreasCommand),
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     #[command(subcommand)]
     Audit(audit::AuditCommand),
     Backup(backup::BackupArgs),
@@ -111,6 +114,7 @@ async fn run(cli: Cli) -> Outcome {
         Command::Admin(command) => admin::run(command, json).await,
         Command::Addresses(command) => addresses::run(command, json).await,
         Command::Areas(command) => areas::run(command, json).await,
+        Command::Keys(command) => keys::run(command, json).await,
         Command::Audit(command) => audit::run(command, json).await,
         Command::Backup(args) => backup::take(args, json).await,
         Command::Restore(args) => backup::restore(args, json).await,

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
 
 use doorstep_core::crypto::blind::Blinder;
 use doorstep_core::crypto::seal::{self, Place, SealKey};
@@ -18,6 +19,9 @@ const CURRENT: &str =
 const OF_VERSION: &str =
     "SELECT version, wrapped FROM area_keys WHERE area_code = $1 AND version = $2";
 const CREATE: &str = "INSERT INTO area_keys (area_code, version, wrapped) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+
+/// How long the present version of a key is taken for the newest: another process may rotate it.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// The key of an area, in one version.
 #[derive(Clone)]
@@ -80,9 +84,9 @@ pub struct KeyRing {
     provider: Arc<dyn KeyProvider>,
     blinder: Blinder,
     pool: PgPool,
-    /// By area: the current version and every version opened.
+    /// By area: every version opened, and the current one with when it was looked at.
     open: RwLock<HashMap<(AreaCode, i32), AreaKey>>,
-    current: RwLock<HashMap<AreaCode, AreaKey>>,
+    current: RwLock<HashMap<AreaCode, (AreaKey, Instant)>>,
 }
 
 impl KeyRing {
@@ -116,13 +120,16 @@ impl KeyRing {
     /// # Errors
     /// When the database or the key store fails.
     pub async fn area_key(&self, area: AreaCode) -> ApiResult<AreaKey> {
-        if let Some(key) = self
+        let known = self
             .current
             .read()
             .unwrap_or_else(|e| e.into_inner())
             .get(&area)
+            .cloned();
+        if let Some((key, at)) = known
+            && at.elapsed() < LOOK_AGAIN
         {
-            return Ok(key.clone());
+            return Ok(key);
         }
         let key = match self.stored(area, None).await? {
             Some(key) => key,
@@ -147,12 +154,12 @@ impl KeyRing {
         self.current
             .write()
             .unwrap_or_else(|e| e.into_inner())
-            .insert(area, key.clone());
+            .insert(area, (key.clone(), Instant::now()));
         Ok(key)
     }
 
     /// Makes the next version of an area's key: new records are wrapped by it, older ones stay readable.
-    /// Other nodes go on with the version they know until they next start.
+    /// Other processes go on with the version they know for a minute at most.
     ///
     /// # Errors
     /// When the database or the key store fails, or another node rotates the same key.
@@ -187,7 +194,7 @@ impl KeyRing {
         self.current
             .write()
             .unwrap_or_else(|e| e.into_inner())
-            .insert(area, key);
+            .insert(area, (key, Instant::now()));
         Ok(version)
     }
 
@@ -224,23 +231,30 @@ impl KeyRing {
         record: RecordId,
         area: AreaCode,
     ) -> ApiResult<(SealKey, WrappedKey)> {
-        let parent = self.area_key(area).await?;
         let key: SealKey = random::bytes()?;
-        let sealed = seal::seal(
-            &parent.key,
-            record_place(&record, parent.version),
-            random::bytes()?,
-            &key,
-        )
-        .map_err(|error| failed(error.into()))?;
-        Ok((
-            key,
-            WrappedKey {
-                area,
-                version: parent.version,
-                sealed,
-            },
-        ))
+        let wrapped = self.wrap(record, area, &key).await?;
+        Ok((key, wrapped))
+    }
+
+    /// A record's key, wrapped again by the present key of its area.
+    ///
+    /// # Errors
+    /// As [`Self::record_key`].
+    pub async fn wrap_again(&self, record: RecordId, old: &WrappedKey) -> ApiResult<WrappedKey> {
+        let key = self.record_key(record, old).await?;
+        self.wrap(record, old.area, &key).await
+    }
+
+    async fn wrap(&self, record: RecordId, area: AreaCode, key: &SealKey) -> ApiResult<WrappedKey> {
+        let parent = self.area_key(area).await?;
+        let place = record_place(&record, parent.version);
+        let sealed = seal::seal(&parent.key, place, random::bytes()?, key)
+            .map_err(|error| failed(error.into()))?;
+        Ok(WrappedKey {
+            area,
+            version: parent.version,
+            sealed,
+        })
     }
 
     /// Opens a record's key.

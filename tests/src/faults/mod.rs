@@ -4,6 +4,7 @@
 
 mod corpus;
 mod corrupt_page;
+mod crew;
 mod device_killed;
 mod disk_full;
 mod ground;
@@ -12,6 +13,7 @@ mod half_files;
 mod honest;
 mod hostile;
 mod hostile_kinds;
+mod keys_rotated;
 mod malformed;
 mod mutate;
 mod orders;
@@ -191,6 +193,11 @@ pub const ROWS: &[(&str, bool, &str)] = &[
         true,
         "kill -9 of the database under the server",
     ),
+    (
+        "keys-rotated",
+        true,
+        "the keys of all areas changed while devices sync",
+    ),
 ];
 
 /// Says what rows there are.
@@ -281,6 +288,7 @@ async fn one(row: &str, options: &Options, ground: Option<&mut Ground>) -> anyho
         ("guessing", Some(ground)) => guessing::play(options, ground).await,
         ("server-killed", Some(ground)) => server_killed::server(options, ground).await,
         ("database-killed", Some(ground)) => server_killed::database(options, ground).await,
+        ("keys-rotated", Some(ground)) => keys_rotated::play(options, ground).await,
         _ => anyhow::bail!("a row without a scenario"),
     }
 }

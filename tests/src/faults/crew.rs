@@ -1,0 +1,85 @@
+//! A few phones that edit and send while something is done to the server under them. Knows no fault.
+
+use doorstep_core::ids::AreaCode;
+
+use super::Figures;
+use super::ground::{Ground, Marks, marking, resident};
+use crate::town::Phone;
+
+const PHONES: usize = 3;
+/// Edits of each phone in each round.
+const EDITS: usize = 80;
+
+/// See the module.
+pub(super) struct Crew {
+    phones: Vec<Phone>,
+    marks: Marks,
+    area: AreaCode,
+}
+
+impl Crew {
+    pub(super) async fn gather(ground: &mut Ground) -> anyhow::Result<Self> {
+        let mut phones = Vec::new();
+        for _ in 0..PHONES {
+            let collector = ground.collector.clone();
+            let phone = ground.phone(&collector).await?;
+            phone.device.sync_once().await?;
+            phones.push(phone);
+        }
+        Ok(Self {
+            phones,
+            marks: Marks::new(),
+            area: ground.area,
+        })
+    }
+
+    /// Every phone edits and sends.
+    pub(super) fn work(&mut self, round: u64) -> anyhow::Result<()> {
+        for (number, phone) in self.phones.iter_mut().enumerate() {
+            let record = phone.device.create("resident", self.area, resident())?;
+            for edit in 0..EDITS {
+                let mark = format!("v{round}-{number}-{edit}");
+                phone.device.update(record, &marking(&mark))?;
+                self.marks.entry(record).or_default().push(mark);
+            }
+            phone.go_online();
+        }
+        Ok(())
+    }
+
+    /// How many items have no answer yet.
+    pub(super) fn unanswered(&self) -> anyhow::Result<u64> {
+        let mut unsent = 0;
+        for phone in &self.phones {
+            unsent += phone.unsent()?.0;
+        }
+        Ok(unsent)
+    }
+
+    /// Waits until everything is sent.
+    pub(super) async fn settle(&mut self) -> anyhow::Result<()> {
+        for phone in &self.phones {
+            phone
+                .until("everything sent", |phone| Ok(phone.unsent()?.0 == 0))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Ends, and looks for everything.
+    pub(super) async fn end(
+        mut self,
+        ground: &mut Ground,
+        figures: &mut Figures,
+    ) -> anyhow::Result<()> {
+        for phone in &mut self.phones {
+            phone.go_offline().await?;
+            figures.lost += phone.device.refused()?.len() as u64;
+        }
+        let found = ground.look_for(&self.marks).await?;
+        figures.lost += found.lost;
+        figures.doubled += found.doubled;
+        figures.fault(ground.is_sound().await);
+        Ok(())
+    }
+}
