@@ -70,5 +70,6 @@ fn lines_and_servers_that_break_lose_nothing() {
         "guessing",
         "server-killed",
         "database-killed",
+        "keys-rotated",
     ]);
 }
