@@ -43,6 +43,7 @@ pub(crate) struct ServeArgs {
 
 pub(crate) async fn run(args: ServeArgs, json: bool) -> Outcome {
     doorstep_server::logging::start(args.log_json);
+    allow_many_sockets();
     let config = Config {
         listen: args.listen,
         behind_proxy: args.behind_proxy,
@@ -73,6 +74,20 @@ pub(crate) async fn run(args: ServeArgs, json: bool) -> Outcome {
     };
     app.serve(listener, signal).await?;
     Ok(())
+}
+
+/// A socket is an open file, and a city's phones are more than the 1,024 that a shell allows at first: takes as many as
+/// the system lets this process have.
+fn allow_many_sockets() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let most = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, most) {
+        tracing::warn!(%error, allowed = limit.current, "no more files may be opened than at first");
+    }
 }
 
 /// What the environment says of S3.
