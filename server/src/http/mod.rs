@@ -13,6 +13,6 @@ pub mod range;
 pub mod request;
 pub mod respond;
 
-pub use area::area_code;
+pub use area::{area_code, area_in};
 pub use extract::{Body, Params, Segment};
 pub use paging::{Page, PageParams};

@@ -5,6 +5,7 @@
 mod edits;
 mod erasure;
 mod files;
+mod find;
 mod kit;
 mod ledger;
 mod lists;

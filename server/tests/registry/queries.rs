@@ -54,7 +54,7 @@ impl Subscriber for Counter {
 }
 
 #[tokio::test]
-async fn a_list_costs_at_most_four_statements_and_a_file_at_most_eight() {
+async fn a_list_costs_at_most_four_statements_by_words_five_and_a_file_at_most_eight() {
     let kit = Kit::new().await;
     let house = kit.house("陕西中路12弄28号301室", json!({})).await;
     let mut people = Vec::new();
@@ -86,7 +86,12 @@ async fn a_list_costs_at_most_four_statements_and_a_file_at_most_eight() {
         counts.push((path, counter.0.load(Ordering::Relaxed)));
     }
     for (index, (path, count)) in counts.iter().enumerate() {
-        let most = if index < 3 { 4 } else { 8 };
+        // By words: how common each is comes first.
+        let most = match index {
+            1 => 5,
+            0 | 2 => 4,
+            _ => 8,
+        };
         assert!((1..=most).contains(count), "{path}: {count} statements");
     }
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use doorstep_core::ids::AreaCode;
 use doorstep_core::rights::Permission;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -20,7 +19,7 @@ use super::{challenges, credentials, second_factor, service, sessions};
 use crate::domains::audit::Trail;
 use crate::domains::users;
 use crate::error::{ApiResult, Problems};
-use crate::http::{Body, Params, Segment};
+use crate::http::{Body, Params, Segment, area_in};
 use crate::state::AppState;
 
 /// Opens a console session with login, password and, if enrolled, a code.
@@ -97,14 +96,13 @@ pub struct Why {
 pub async fn explain_right(actor: Actor, Params(query): Params<WhyQuery>) -> ApiResult<Json<Why>> {
     let mut problems = Problems::default();
     let permission: Option<Permission> = query.permission.parse().ok();
-    let area: Option<AreaCode> = query.area.parse().ok();
     problems.require(
         permission.is_some(),
         "permission",
         "unknown_permission",
         "没有这种权限",
     );
-    problems.require(area.is_some(), "area", "area_form", "区划代码为 12 位数字");
+    let area = area_in(&mut problems, Some(&query.area));
     problems.finish()?;
     let grant = permission
         .zip(area)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use doorstep_core::ids::{AreaCode, UserId};
+use doorstep_core::ids::UserId;
 use doorstep_core::rights::Permission;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -13,7 +13,7 @@ use crate::database::system_tx;
 use crate::domains::auth::{Actor, scoped_tx};
 use crate::domains::users;
 use crate::error::{ApiError, ApiResult, Problems};
-use crate::http::{Page, PageParams};
+use crate::http::{Page, PageParams, area_in};
 use crate::state::AppState;
 
 const STATUSES: [&str; 5] = ["open", "confirmed", "denied", "returned", "closed"];
@@ -69,13 +69,7 @@ fn filter(
     paging: &PageParams,
 ) -> ApiResult<Filter> {
     let mut problems = Problems::default();
-    let area: Option<AreaCode> = query.area.as_deref().and_then(|text| text.parse().ok());
-    problems.require(
-        area.is_some() || query.area.is_none(),
-        "area",
-        "area_form",
-        "区划代码为 12 位数字，请从区划树中选择",
-    );
+    let area = area_in(&mut problems, query.area.as_deref());
     let kind = query.kind.as_deref().map(Kind::from_code);
     problems.require(
         kind != Some(None),

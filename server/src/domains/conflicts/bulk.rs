@@ -2,7 +2,7 @@
 //! transaction of its own, with its own result.
 
 use doorstep_core::address;
-use doorstep_core::ids::{AreaCode, ChangeHash, ConflictId, DeviceId};
+use doorstep_core::ids::{ChangeHash, ConflictId, DeviceId};
 use doorstep_core::names;
 use doorstep_core::records::{self, Field, FieldKind, SearchIndex, read};
 use doorstep_core::rights::Permission;
@@ -18,6 +18,7 @@ use super::values::{self, Sight};
 use crate::database::system_tx;
 use crate::domains::auth::{Actor, scoped_tx};
 use crate::error::{ApiError, ApiResult, Kind, Problems};
+use crate::http::area_in;
 use crate::register::{self, Maker};
 use crate::state::AppState;
 
@@ -66,13 +67,7 @@ fn rule_code(rule: BulkRule) -> &'static str {
 
 fn filter(actor: &Actor, input: &BulkDecide) -> ApiResult<Filter> {
     let mut problems = Problems::default();
-    let area: Option<AreaCode> = input.area.parse().ok();
-    problems.require(
-        area.is_some(),
-        "area",
-        "area_form",
-        "区划代码为 12 位数字，请从区划树中选择",
-    );
+    let area = area_in(&mut problems, Some(&input.area));
     problems.require(
         input.kind == "field",
         "kind",

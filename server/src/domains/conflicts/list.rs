@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Duration, Utc};
 use doorstep_core::accept::ConflictKind;
-use doorstep_core::ids::{AreaCode, RecordId, UserId};
+use doorstep_core::ids::{RecordId, UserId};
 use doorstep_core::rights::Permission;
 use sqlx::PgConnection;
 use sqlx::types::Uuid;
@@ -16,7 +16,7 @@ use crate::database::system_tx;
 use crate::domains::auth::{Actor, scoped_tx};
 use crate::domains::users;
 use crate::error::{ApiResult, Problems};
-use crate::http::PageParams;
+use crate::http::{PageParams, area_in};
 use crate::register::{self, Opened};
 use crate::state::AppState;
 
@@ -66,18 +66,7 @@ fn filter(
     now: DateTime<Utc>,
 ) -> ApiResult<Filter> {
     let mut problems = Problems::default();
-    let area: Option<AreaCode> = match query.area.as_deref().map(str::parse) {
-        None => None,
-        Some(Ok(area)) => Some(area),
-        Some(Err(_)) => {
-            problems.add(
-                "area",
-                "area_form",
-                "区划代码为 12 位数字，请从区划树中选择",
-            );
-            None
-        }
-    };
+    let area = area_in(&mut problems, query.area.as_deref());
     let kind = query.kind.as_deref().and_then(|code| {
         let kind = kind(code);
         problems.require(

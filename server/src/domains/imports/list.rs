@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use doorstep_core::ids::{AreaCode, ImportId, UserId};
+use doorstep_core::ids::{ImportId, UserId};
 use doorstep_core::records;
 use doorstep_core::records::import_map::Mapping;
 use doorstep_core::rights::Permission;
@@ -13,8 +13,8 @@ use super::rows::Sealer;
 use super::store;
 use crate::domains::auth::{Actor, scoped_tx};
 use crate::domains::users;
-use crate::error::{ApiError, ApiResult, Problems};
-use crate::http::{Page, PageParams};
+use crate::error::{ApiError, ApiResult};
+use crate::http::{Page, PageParams, area_code};
 use crate::state::AppState;
 
 /// An import of the actor's areas; else 'not found'.
@@ -64,7 +64,7 @@ pub(super) async fn list(
         limit: query.limit,
         cursor: query.cursor,
     };
-    let area = query.area.as_deref().map(check_area).transpose()?;
+    let area = query.area.as_deref().map(area_code).transpose()?;
     if let Some(area) = &area {
         actor.require_some(Permission::ImportRegister, area)?;
         actor.trail.note_area(*area);
@@ -82,19 +82,6 @@ pub(super) async fn list(
         items,
         next: page.next,
     })
-}
-
-pub(super) fn check_area(text: &str) -> ApiResult<AreaCode> {
-    let mut problems = Problems::default();
-    let area = text.parse().ok();
-    problems.require(
-        area.is_some(),
-        "area",
-        "area_form",
-        "区划代码为 12 位数字，请从区划树中选择",
-    );
-    problems.finish()?;
-    area.ok_or_else(|| ApiError::not_found("这个区划"))
 }
 
 /// An import as callers see it.

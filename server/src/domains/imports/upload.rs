@@ -9,7 +9,7 @@ use doorstep_core::rights::Permission;
 use serde_json::json;
 use sqlx::PgConnection;
 
-use super::list::{authors, check_area, find_import, view};
+use super::list::{authors, find_import, view};
 use super::model::{ImportRow, ImportView, Meta, Options, RowBody, SetMapping, UploadQuery};
 use super::rows::Sealer;
 use super::store::{self, NewImport};
@@ -18,6 +18,7 @@ use crate::database::system_tx;
 use crate::domains::audit::{self, Entry};
 use crate::domains::auth::Actor;
 use crate::error::{ApiError, ApiResult, Problems};
+use crate::http::area_code;
 use crate::random;
 use crate::state::AppState;
 
@@ -46,7 +47,7 @@ pub(super) async fn upload(
     bytes: Vec<u8>,
 ) -> ApiResult<ImportView> {
     let declared = check_type(&query.record_type)?;
-    let area = check_area(&query.area)?;
+    let area = area_code(&query.area)?;
     actor.require(Permission::ImportRegister, &area)?;
     let step = match query.then.as_deref() {
         None => None,

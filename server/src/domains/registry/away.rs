@@ -17,7 +17,7 @@ use crate::database::system_tx;
 use crate::domains::audit::{self, Entry};
 use crate::domains::auth::{Actor, scoped_tx};
 use crate::error::{ApiError, ApiResult, Problems};
-use crate::http::{Page, PageParams};
+use crate::http::{Page, PageParams, area_in};
 use crate::register::{self, Submitter};
 use crate::state::AppState;
 
@@ -93,7 +93,7 @@ pub(super) async fn list(
         cursor: query.cursor,
     };
     let mut problems = Problems::default();
-    let area = search::area(&mut problems, query.area.as_deref());
+    let area = area_in(&mut problems, query.area.as_deref());
     problems.finish()?;
     let mut filter = away_filter(state, search::areas(actor, area)?);
     filter.after = paging.after()?;

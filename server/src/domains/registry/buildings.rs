@@ -17,6 +17,7 @@ use super::{edit, search, view};
 use crate::domains::auth::{Actor, scoped_tx};
 use crate::domains::checks;
 use crate::error::{ApiError, ApiResult, Problems};
+use crate::http::area_in;
 use crate::state::AppState;
 
 /// What was not verified for so long is shown as unverified, unless told otherwise.
@@ -181,7 +182,7 @@ pub(super) async fn floors(
 /// A street has tens of thousands of houses: more are not one view.
 fn areas(actor: &Actor, area: &str) -> ApiResult<(AreaCode, Vec<String>)> {
     let mut problems = Problems::default();
-    let area = search::area(&mut problems, Some(area));
+    let area = area_in(&mut problems, Some(area));
     problems.finish()?;
     let areas = search::areas(actor, area)?;
     let small = |area: &AreaCode| matches!(area.level(), AreaLevel::Village | AreaLevel::Street);

@@ -11,7 +11,7 @@ use super::view::{self, Open};
 use super::{file, search, store};
 use crate::domains::auth::{Actor, scoped_tx};
 use crate::error::{ApiResult, Problems};
-use crate::http::{Page, PageParams};
+use crate::http::{Page, PageParams, area_in};
 use crate::state::AppState;
 
 /// Whose former residents to list.
@@ -50,7 +50,7 @@ pub(super) async fn list(
         cursor: query.cursor,
     };
     let mut problems = Problems::default();
-    let area = search::area(&mut problems, query.area.as_deref());
+    let area = area_in(&mut problems, query.area.as_deref());
     problems.finish()?;
     let areas = search::areas(actor, area)?;
     let mut tx = scoped_tx(&state.pool, actor, Permission::ReadRegister).await?;

@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::model::RecordView;
-use super::search;
 use super::store::{self, HouseholderRow};
 use super::view::Open;
+use super::{find, search};
 use crate::domains::auth::{Actor, scoped_tx};
 use crate::error::{ApiResult, Problems};
-use crate::http::{Page, PageParams};
+use crate::http::{Page, PageParams, area_in};
 use crate::state::AppState;
 
 /// Rows read at a time.
@@ -99,11 +99,18 @@ pub(super) async fn list(
         cursor: query.cursor,
     };
     let mut problems = Problems::default();
-    let area = search::area(&mut problems, query.area.as_deref());
+    let area = area_in(&mut problems, query.area.as_deref());
     problems.finish()?;
     let areas = search::areas(actor, area)?;
     let mut tx = scoped_tx(&state.pool, actor, Permission::ReadRegister).await?;
-    let ids = search::typed(state, &mut tx, query.text.as_deref(), areas.as_deref()).await?;
+    let ids = find::typed(
+        state,
+        &mut tx,
+        "resident",
+        query.text.as_deref(),
+        areas.as_deref(),
+    )
+    .await?;
     let wanted = usize::try_from(paging.rows()).unwrap_or(usize::MAX);
     let mut after = paging.after()?;
     let mut found = Vec::new();

@@ -17,7 +17,7 @@ use super::view::{self, Open};
 use super::{history, search};
 use crate::domains::auth::{Actor, scoped_tx};
 use crate::error::{ApiResult, Problems};
-use crate::http::{Page, PageParams};
+use crate::http::{Page, PageParams, area_in};
 use crate::register::{self, SERVER_DEVICE};
 use crate::state::AppState;
 
@@ -292,7 +292,7 @@ async fn records(
 
 fn period(actor: &Actor, query: LedgerQuery) -> ApiResult<(PageParams, Period)> {
     let mut problems = Problems::default();
-    let area = search::area(&mut problems, query.area.as_deref());
+    let area = area_in(&mut problems, query.area.as_deref());
     let ordered = query
         .from
         .zip(query.until)

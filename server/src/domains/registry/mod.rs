@@ -13,6 +13,7 @@ mod document;
 mod edit;
 mod erase;
 mod file;
+mod find;
 mod former;
 mod history;
 mod household;

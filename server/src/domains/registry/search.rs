@@ -1,24 +1,22 @@
-//! Finding residents, houses and residences: by what is typed, area, facets, state and date of the last verification.
+//! Lists of residents, houses and residences: by what is typed, area, facets, state and date of the last verification.
 
 use doorstep_core::ids::{AreaCode, AreaLevel};
 use doorstep_core::records::{FieldKind, Sensitivity, SetOf, split_key};
 use doorstep_core::rights::Permission;
-use doorstep_core::search;
 use serde_json::json;
 use uuid::Uuid;
 
+use super::find;
 use super::model::{RecordPage, RecordQuery, RecordRow};
 use super::store::{self, Filter};
 use super::view::{self, Open};
 use crate::database::Tx;
 use crate::domains::auth::{Actor, scoped_tx};
-use crate::error::{ApiError, ApiResult, Kind, Problems};
-use crate::http::PageParams;
+use crate::error::{ApiResult, Problems};
+use crate::http::{PageParams, area_in};
 use crate::register;
 use crate::state::AppState;
 
-/// The most records that a typed text may find: more can't be paged through.
-const MOST_FOUND: i64 = 20_000;
 /// The most that are counted.
 const MOST_COUNTED: i64 = 10_001;
 
@@ -37,9 +35,10 @@ pub(super) async fn list(
     filter.after = paging.after()?;
     filter.rows = paging.rows();
     let mut tx = scoped_tx(&state.pool, actor, Permission::ReadRegister).await?;
-    filter.ids = typed(
+    filter.ids = find::typed(
         state,
         &mut tx,
+        record_type,
         query.text.as_deref(),
         filter.areas.as_deref(),
     )
@@ -90,7 +89,7 @@ fn filter(
     query: &RecordQuery,
 ) -> ApiResult<Filter> {
     let mut problems = Problems::default();
-    let area = area(&mut problems, query.area.as_deref());
+    let area = area_in(&mut problems, query.area.as_deref());
     let cancelled = match query.cancelled.as_deref() {
         None | Some("false") => Some(false),
         Some("true") => Some(true),
@@ -119,18 +118,6 @@ fn filter(
     })
 }
 
-/// The area of a query.
-pub(super) fn area(problems: &mut Problems, text: Option<&str>) -> Option<AreaCode> {
-    let area = text.and_then(|text| text.parse().ok());
-    problems.require(
-        text.is_some() == area.is_some(),
-        "area",
-        "area_form",
-        "区划代码为 12 位数字",
-    );
-    area
-}
-
 /// The areas that a list is confined to: the one asked for, else those of the actor; `None` for a whole city, where
 /// the wall alone confines.
 pub(super) fn areas(actor: &Actor, area: Option<AreaCode>) -> ApiResult<Option<Vec<String>>> {
@@ -142,35 +129,6 @@ pub(super) fn areas(actor: &Actor, area: Option<AreaCode>) -> ApiResult<Option<V
     let areas = area.map_or(own, |area| vec![area]);
     let city = areas.iter().any(|area| area.level() == AreaLevel::City);
     Ok((!city).then(|| areas.iter().map(ToString::to_string).collect()))
-}
-
-/// What was typed, as the records that it finds; `None` when nothing was.
-pub(super) async fn typed(
-    state: &AppState,
-    tx: &mut Tx,
-    text: Option<&str>,
-    areas: Option<&[String]>,
-) -> ApiResult<Option<Vec<Uuid>>> {
-    let query = search::query(text.unwrap_or_default());
-    let terms: Vec<(i32, i64)> = (0..)
-        .zip(&query.terms)
-        .flat_map(|(number, term)| {
-            term.iter()
-                .map(move |token| (number, state.keys.blind(token)))
-        })
-        .collect();
-    if terms.is_empty() {
-        return Ok(None);
-    }
-    let found = store::find(tx, &terms, areas, MOST_FOUND + 1).await?;
-    if i64::try_from(found.len()).unwrap_or(i64::MAX) > MOST_FOUND {
-        return Err(ApiError::new(
-            Kind::Invalid,
-            "search_too_broad",
-            "符合的档案太多，请多写几个字，或先选择区划",
-        ));
-    }
-    Ok(Some(found))
 }
 
 #[derive(Debug, Default)]

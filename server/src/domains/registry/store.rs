@@ -10,6 +10,7 @@ const LIST: &str = include_str!("sql/list.sql");
 const COUNT: &str = include_str!("sql/count.sql");
 const ALIASES: &str = include_str!("sql/aliases.sql");
 const FIND: &str = include_str!("sql/find.sql");
+const FIND_COUNTS: &str = include_str!("sql/find_counts.sql");
 const TIES: &str = include_str!("sql/ties.sql");
 const RECORDS: &str = include_str!("sql/records.sql");
 /// Erased ones too: their ids are not given again.
@@ -92,28 +93,58 @@ pub(super) async fn count(tx: &mut PgConnection, filter: &Filter, most: i64) -> 
         .await
 }
 
-/// The records that all terms find; a term is its number with each of its blind tokens.
-pub(super) async fn find(
+/// How many records carry each term (its number with each of its blind tokens), counted up to `most`: number, count.
+pub(super) async fn find_counts(
     tx: &mut PgConnection,
     terms: &[(i32, i64)],
     areas: Option<&[String]>,
     most: i64,
-) -> sqlx::Result<Vec<Uuid>> {
+) -> sqlx::Result<Vec<(i32, i64)>> {
     let (numbers, tokens): (Vec<i32>, Vec<i64>) = terms.iter().copied().unzip();
-    let count = i64::from(
-        terms
-            .iter()
-            .map(|(number, _)| number + 1)
-            .max()
-            .unwrap_or(0),
-    );
-    sqlx::query_scalar(FIND)
+    sqlx::query_as(FIND_COUNTS)
         .persistent(PLANNED_ONCE)
         .bind(numbers)
         .bind(tokens)
         .bind(areas)
-        .bind(count)
         .bind(most)
+        .fetch_all(tx)
+        .await
+}
+
+/// What a search by words looks for.
+#[derive(Debug)]
+pub(super) struct Words<'a> {
+    /// What is looked for: `resident`, `house` or `residence`.
+    pub(super) record_type: &'static str,
+    /// The terms: each by its number with each of its blind tokens.
+    pub(super) terms: &'a [(i32, i64)],
+    /// How many terms.
+    pub(super) count: i64,
+    /// The tokens of the term to begin with.
+    pub(super) first: Vec<i64>,
+    /// Begin with what carries all terms by itself.
+    pub(super) whole: bool,
+    /// In any of these areas or below.
+    pub(super) areas: Option<&'a [String]>,
+}
+
+/// The records that all terms find, `most` at most.
+pub(super) async fn find(
+    tx: &mut PgConnection,
+    words: &Words<'_>,
+    most: i64,
+) -> sqlx::Result<Vec<Uuid>> {
+    let (numbers, tokens): (Vec<i32>, Vec<i64>) = words.terms.iter().copied().unzip();
+    sqlx::query_scalar(FIND)
+        .persistent(PLANNED_ONCE)
+        .bind(numbers)
+        .bind(tokens)
+        .bind(words.areas)
+        .bind(words.count)
+        .bind(most)
+        .bind(&words.first)
+        .bind(words.whole)
+        .bind(words.record_type)
         .fetch_all(tx)
         .await
 }

@@ -17,7 +17,7 @@ use crate::domains::audit::{self, Entry};
 use crate::domains::auth::{self, Actor, scoped_tx};
 use crate::domains::devices;
 use crate::error::{ApiError, ApiResult, Problems};
-use crate::http::Page;
+use crate::http::{Page, area_in};
 use crate::live::Notice;
 use crate::random;
 use crate::state::AppState;
@@ -76,10 +76,7 @@ pub(super) async fn update_user(
         .name
         .as_deref()
         .map(|name| fields::check_name(&mut problems, name));
-    let area = input
-        .area
-        .as_deref()
-        .and_then(|area| fields::check_area(&mut problems, area));
+    let area = area_in(&mut problems, input.area.as_deref());
     problems.finish()?;
     if let Some(area) = &area {
         actor.require(Permission::ManageUsers, area)?;
@@ -166,10 +163,7 @@ pub async fn list_users(
         cursor: query.cursor,
     };
     let mut problems = Problems::default();
-    let area = query
-        .area
-        .as_deref()
-        .and_then(|area| fields::check_area(&mut problems, area));
+    let area = area_in(&mut problems, query.area.as_deref());
     let role = query.role.as_deref().map(str::parse::<Role>);
     problems.require(
         !matches!(role, Some(Err(_))),

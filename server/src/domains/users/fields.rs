@@ -4,6 +4,7 @@ use doorstep_core::ids::AreaCode;
 
 use super::model::CreateUser;
 use crate::error::{ApiError, ApiResult, Problems};
+use crate::http::area_in;
 
 /// Longest name in characters.
 const LONGEST_NAME: usize = 50;
@@ -13,7 +14,7 @@ pub(super) fn checked(input: &CreateUser) -> ApiResult<(String, String, AreaCode
     let mut problems = Problems::default();
     let login = check_login(&mut problems, &input.login);
     let name = check_name(&mut problems, &input.name);
-    let area = check_area(&mut problems, &input.area);
+    let area = area_in(&mut problems, Some(&input.area));
     problems.finish()?;
     Ok((
         login,
@@ -45,15 +46,4 @@ pub(super) fn check_name(problems: &mut Problems, name: &str) -> String {
         && !name.chars().any(char::is_control);
     problems.require(fits, "name", "name_form", "请填写姓名，不超过 50 个字");
     name
-}
-
-pub(super) fn check_area(problems: &mut Problems, area: &str) -> Option<AreaCode> {
-    let code = area.parse().ok();
-    problems.require(
-        code.is_some(),
-        "area",
-        "area_form",
-        "区划代码为 12 位数字，请从区划树中选择",
-    );
-    code
 }

@@ -11,13 +11,13 @@ use uuid::Uuid;
 
 use super::accounts::{self, find_user};
 use super::authority;
-use super::fields::check_area;
 use super::model::{Grant, GrantRole, GrantRow, GrantState, GrantView, RightView, UserStatus};
 use super::{store, tag};
 use crate::database::system_tx;
 use crate::domains::audit::{self, Entry};
 use crate::domains::auth::Actor;
 use crate::error::{ApiError, ApiResult, Problems};
+use crate::http::area_in;
 use crate::keys::MacPurpose;
 use crate::live::Notice;
 use crate::random;
@@ -34,7 +34,7 @@ pub async fn grant_role(
     input: GrantRole,
 ) -> ApiResult<GrantView> {
     let mut problems = Problems::default();
-    let area = check_area(&mut problems, &input.area);
+    let area = area_in(&mut problems, Some(&input.area));
     let role: Option<Role> = input.role.parse().ok().filter(|role| *role != Role::Server);
     problems.require(
         role.is_some(),

@@ -14,10 +14,10 @@ use super::model::{
     CreateUser, GrantRole, GrantView, RightView, RoleQuery, UpdateUser, UserCreated, UserQuery,
     UserView,
 };
-use super::{accounts, authority, fields, grants};
+use super::{accounts, authority, grants};
 use crate::domains::auth::Actor;
 use crate::error::{ApiResult, Problems};
-use crate::http::{Body, Page, Params, Segment, etag};
+use crate::http::{Body, Page, Params, Segment, area_in, etag};
 use crate::state::AppState;
 
 /// Creates a user; answers with the password for the first sign-in.
@@ -184,10 +184,7 @@ pub async fn list_roles(
     Params(query): Params<RoleQuery>,
 ) -> ApiResult<Json<Vec<RoleView>>> {
     let mut problems = Problems::default();
-    let area = query
-        .area
-        .as_deref()
-        .and_then(|area| fields::check_area(&mut problems, area));
+    let area = area_in(&mut problems, query.area.as_deref());
     problems.finish()?;
     let roles = Role::ALL.iter().filter(|role| **role != Role::Server);
     let permissions = |role: &Role| {

@@ -13,6 +13,9 @@ const HOUSE_POINTS: &str = include_str!("sql/house_points.sql");
 const AREA_SPANS: &str = include_str!("sql/area_spans.sql");
 const DUE: &str = include_str!("sql/due.sql");
 
+/// A list is planned for what it looks for: one plan for all of them could use no index of what may be left out.
+const PLANNED_ONCE: bool = false;
+
 /// Which visits are taken; `None` leaves a condition out.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Filter {
@@ -33,6 +36,7 @@ pub(super) async fn list(
     rows: i64,
 ) -> sqlx::Result<Vec<VisitRow>> {
     sqlx::query_as(LIST)
+        .persistent(PLANNED_ONCE)
         .bind(&filter.area)
         .bind(filter.record)
         .bind(filter.user)
@@ -52,6 +56,7 @@ pub(super) async fn counts(
     filter: &Filter,
 ) -> sqlx::Result<Vec<(Option<String>, Option<String>, Uuid, i64)>> {
     sqlx::query_as(COUNTS)
+        .persistent(PLANNED_ONCE)
         .bind(&filter.area)
         .bind(filter.record)
         .bind(filter.user)
@@ -65,6 +70,7 @@ pub(super) async fn counts(
 /// The people and houses that visits verified.
 pub(super) async fn verified(tx: &mut PgConnection, filter: &Filter) -> sqlx::Result<i64> {
     sqlx::query_scalar(VERIFIED)
+        .persistent(PLANNED_ONCE)
         .bind(&filter.area)
         .bind(filter.record)
         .bind(filter.user)

@@ -2,7 +2,7 @@ SELECT facets ->> 'purpose', facets ->> 'result', user_id, count(*)
 FROM events
 WHERE event_type = 'visit'
     AND ($1::text IS NULL OR area_code ^@ $1)
-    AND ($2::uuid IS NULL OR id IN (SELECT event_id FROM event_subjects WHERE subject = $2))
+    AND ($2::uuid IS NULL OR id = ANY (ARRAY(SELECT event_id FROM event_subjects WHERE subject = $2)))
     AND ($3::uuid IS NULL OR user_id = $3)
     AND ($4::timestamptz IS NULL OR happened_at >= $4)
     AND ($5::timestamptz IS NULL OR happened_at < $5)

@@ -1,0 +1,15 @@
+-- How many records carry any token of each term, counted up to a limit.
+SELECT term.number, (
+    SELECT count(*)
+    FROM (
+        SELECT
+        FROM record_tokens AS found
+        WHERE found.tokens && term.any_of AND ($3::text[] IS NULL OR found.areas && $3)
+        LIMIT $4
+    ) AS capped
+)
+FROM (
+    SELECT number, array_agg(token) AS any_of
+    FROM unnest($1::int[], $2::bigint[]) AS typed (number, token)
+    GROUP BY number
+) AS term
