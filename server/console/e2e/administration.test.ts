@@ -218,10 +218,10 @@ test('each role sees its own entries of the menu, and no page behind the others'
   }
   type Entry = keyof typeof ADMINISTRATION
   const seen: [keyof typeof town.people, Entry[]][] = [
-    ['zhou', ['数据导入', '区划', '设备']],
+    ['zhou', ['数据导入', '区划', '用户与授权', '设备']],
     ['areas', ['数据导入', '区划', '用户与授权', '设备', '系统状态']],
     ['security', ['区划', '用户与授权', '设备', '系统状态']],
-    ['auditor', ['审计日志']],
+    ['auditor', ['用户与授权', '审计日志']],
     ['chen', []],
   ]
   for (const [who, entries] of seen) {

@@ -1,6 +1,8 @@
 // The audit log: found by what is known of a deed, read, taken out, and verified.
 import { readFileSync } from 'node:fs'
 import { enter, expect, test } from './test'
+import { audit } from '../src/texts/audit'
+import { auditDetail } from '../src/texts/audit-detail'
 import { COMMITTEE } from './town'
 
 test('the auditor finds a deed by person and action, and reads it', async ({ page, town }) => {
@@ -19,12 +21,47 @@ test('the auditor finds a deed by person and action, and reads it', async ({ pag
   await page.keyboard.press('j')
   await page.keyboard.press('Enter')
   const entry = page.getByRole('dialog', { name: /^第 .* 条记录$/ })
-  await expect(entry).toContainText('"role": "collector"')
+  const detail = entry.getByRole('region', { name: '说明' })
+  await expect(detail).toContainText('角色采集员')
+  await expect(detail).toContainText('有效期至长期')
   await expect(entry).toContainText('grant_role')
-  await expect(entry).toContainText(person.id)
+  await expect(entry).toContainText('被查')
+  await expect(detail.getByText('"role": "collector"')).toBeHidden()
+  await detail.getByText('原始内容').click()
+  await expect(detail.getByText('"role": "collector"')).toBeVisible()
+  await expect(entry.getByRole('link', { name: '打开用户' })).toHaveAttribute('href', `/users/${person.id}`)
   await entry.getByRole('button', { name: '这个人的其他记录' }).click()
   await expect(page).toHaveURL(new RegExp(`user=${town.people.areas.id}`))
   await expect(table.locator('tbody tr').nth(1)).toBeVisible()
+})
+
+test('what an entry says is in words: fields, codes, what it names', async ({ page, town }) => {
+  const resident = town.resident()
+  const reveal = { purpose: 'service', fields: ['name', 'phone'] }
+  await town.ask(town.people.zhou, 'POST', `/api/records/${resident.id}/reveal`, reveal)
+  await enter(page, town, town.people.auditor, `/audit?subject=${resident.id}&action=reveal_record`)
+  await page.getByRole('table', { name: '审计记录' }).locator('tbody tr').first().click()
+  const entry = page.getByRole('dialog', { name: /^第 .* 条记录$/ })
+  await expect(entry).toContainText('查看目的办理服务事项')
+  await expect(entry).toContainText('项目姓名')
+  // The auditor reads no register: the record is not a link, but all that was done to it can be listed.
+  await expect(entry.getByRole('link', { name: '打开档案' })).toHaveCount(0)
+  await entry.getByRole('button', { name: '这个对象的其他记录' }).click()
+  await expect(page).toHaveURL(new RegExp(`subject=${resident.id}$`))
+})
+
+test('every key that stands in the log has words', async ({ town }) => {
+  const missing = new Set<string>()
+  let cursor = ''
+  do {
+    const page = await town.ask(town.people.auditor, 'GET', `/api/audit?limit=500${cursor}`)
+    for (const entry of page['items'] as { action: string; detail: object }[]) {
+      if (!(entry.action in audit.actions)) missing.add(entry.action)
+      for (const key of Object.keys(entry.detail)) if (!(key in auditDetail.keys)) missing.add(`${entry.action}.${key}`)
+    }
+    cursor = page['next'] ? `&cursor=${String(page['next'])}` : ''
+  } while (cursor)
+  expect([...missing]).toEqual([])
 })
 
 test('days of the search are days of Shanghai, the last one whole', async ({ page, town }) => {

@@ -158,6 +158,22 @@ test('many are decided by one rule after a preview', async ({ page, town }) => {
   expect(await status(second.conflict)).toBe('open')
 })
 
+test('from an item one reads its history in words, and goes to the file and back', async ({ page, town }) => {
+  const { conflict, resident } = await town.dispute(['姓名=蓝田', '姓名=蓝甜'])
+  await enter(page, town, town.people.zhou, `/conflicts/${conflict}?kind=field`)
+  await page.locator('.card').first().waitFor()
+  await page.keyboard.press('h')
+  const history = page.locator('details', { hasText: '修改历史' })
+  await expect(history).toContainText('与别人同时修改')
+  // The first registration puts many fields: codes are read as what they mean.
+  await history.getByRole('button', { name: /展开其余/ }).click()
+  await expect(history.getByRole('row', { name: /人员类别/ })).not.toContainText(/\d/)
+  await page.getByRole('link', { name: '打开居民档案' }).click()
+  await expect(page).toHaveURL(`${town.url}/people/${resident.id}`)
+  await page.goBack()
+  await expect(page).toHaveURL(`${town.url}/conflicts/${conflict}?kind=field`)
+})
+
 test('a script in what a collector wrote is shown as text and never runs', async ({ page, town }) => {
   const script = '<img src=x onerror="document.title=\'stolen\'"><script>alert(1)</script>'
   const { conflict } = await town.dispute([`户籍地址=${script}甲`, `户籍地址=${script}乙`])

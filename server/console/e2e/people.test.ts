@@ -91,6 +91,7 @@ test('an edit from the console is seen on a phone, and what is wrong is said bes
   await expect(page.getByRole('heading', { level: 1 })).toBeVisible()
   await page.keyboard.press('e')
   const form = page.getByRole('form', { name: '编辑档案' })
+  await expect(form.getByRole('button', { name: '保存' })).toBeInViewport()
   await form.getByLabel('手机号码').fill('12')
   await form.getByLabel('工作单位').fill('安康小学')
   await form.getByLabel('户籍地区划').fill('31')

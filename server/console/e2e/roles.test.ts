@@ -32,6 +32,26 @@ test('an auditor has a desk without anything of residents', async ({ page, town 
   await expect(page.getByText('您的角色没有待办事项')).toBeVisible()
 })
 
+test('a supervisor and an auditor read who may do what, and change none of it', async ({ page, town, browser }) => {
+  await enter(page, town, town.people.zhou, '/users')
+  await page.getByRole('link', { name: '李静' }).click()
+  await expect(page.getByRole('table', { name: '授权' })).toContainText('采集员')
+  await expect(page.getByText('您可以查看账号、授权和权限来源')).toBeVisible()
+  const theirs = await (await browser.newContext()).newPage()
+  await enter(theirs, town, town.people.auditor, `/users/${town.people.zhou.id}`)
+  await expect(theirs.getByRole('table', { name: '为什么可以' })).toContainText('裁决冲突')
+  for (const one of [page, theirs]) {
+    await expect(one.getByRole('button', { name: '授予角色' })).toHaveCount(0)
+    await expect(one.getByRole('button', { name: '收回' })).toHaveCount(0)
+    await one.getByRole('link', { name: '用户与授权' }).click()
+    await expect(one.getByRole('table', { name: '用户' }).locator('tbody tr').first()).toBeVisible()
+    await expect(one.getByRole('button', { name: '新建用户' })).toHaveCount(0)
+    await one.keyboard.press('n')
+    await expect(one.getByRole('dialog')).toHaveCount(0)
+  }
+  await theirs.context().close()
+})
+
 test('rights that are given reach an open page', async ({ page, town }) => {
   const person = await town.person('late.comer', '后来', 'collector')
   await enter(page, town, person)

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Duration, Utc};
 use doorstep_core::accept::ConflictKind;
-use doorstep_core::ids::{AreaCode, EventId, RecordId, ScopeId, UserId};
+use doorstep_core::ids::{AreaCode, EventId, RecordId, ScopeId};
 use doorstep_core::projection::Projection;
 use doorstep_core::protocol::codec;
-use doorstep_core::protocol::frames::{Entry, EventEntry, PutEntry, Refusal, StateEntry};
+use doorstep_core::protocol::frames::{Entry, EventEntry, PutEntry, Refusal};
 use doorstep_core::time::Timestamp;
 use doorstep_core::value::Value;
 use sqlx::PgConnection;
@@ -506,27 +506,6 @@ async fn write_events(
         );
     }
     store::insert_events(tx, &rows, now).await
-}
-
-/// A message to a user, as a state of the user's scope: shown on the phone and on the console. One of the same id
-/// takes the place of the one before. The text names no person and no value.
-#[must_use]
-pub fn message(
-    to: UserId,
-    id: Uuid,
-    code: &str,
-    text: &str,
-    record: RecordId,
-    at: Timestamp,
-) -> (ScopeId, StateEntry) {
-    let json = serde_json::json!({ "code": code, "text": text, "record": record, "at": at });
-    (
-        ScopeId::User(to),
-        StateEntry {
-            key: format!("message/{id}"),
-            json: json.to_string(),
-        },
-    )
 }
 
 /// The conflict kinds that a device's refusal falls under.

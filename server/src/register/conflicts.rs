@@ -16,10 +16,11 @@ use doorstep_core::value::Value;
 use sqlx::PgConnection;
 use sqlx::types::Uuid;
 
-use super::apply::{DUE, message, refused_kind, text_of};
+use super::apply::{DUE, refused_kind, text_of};
 use super::judging::{AcceptedChange, RefusedItem};
 use super::load::Locked;
 use super::log::LogSlice;
+use super::message::{About, message};
 use super::sealing::{self, ConflictBody, ConflictValue};
 use super::store::{self, NewConflict, NewRefused};
 use crate::error::{ApiError, ApiResult};
@@ -505,5 +506,12 @@ fn opened_message(
         "main_residence" => "此人在别处已有主要居住地，已提交主管核对，结果会通知您。".to_owned(),
         _ => "您的一条修改没有直接生效，内容已完整保留并转给主管处理。".to_owned(),
     };
-    message(to, id.0, "conflict_opened", &text, record, at)
+    message(
+        to,
+        id.0,
+        "conflict_opened",
+        &text,
+        About::Conflict(record),
+        at,
+    )
 }

@@ -62,6 +62,17 @@ export interface Pages<T, P extends Page<T>> {
   loadMore(): Promise<void>
   /** Loads from the beginning as much as is shown now. */
   reload(): Promise<void>
+  /** What a table of them is bound to: `<DataTable v-bind="list">`. */
+  list: ComputedRef<List<T>>
+}
+
+export interface List<T> {
+  rows: T[]
+  loading: boolean
+  problem: Problem | undefined
+  more: boolean
+  onRetry: () => Promise<void>
+  onMore: () => Promise<void>
 }
 
 /**
@@ -126,5 +137,13 @@ export function usePages<P extends Page<unknown>>(
     )
   }
   void reload()
-  return { items, page, problem, loading, more, loadMore, reload }
+  const list = computed(() => ({
+    rows: items.value,
+    loading: loading.value,
+    problem: problem.value,
+    more: more.value,
+    onRetry: reload,
+    onMore: loadMore,
+  }))
+  return { items, page, problem, loading, more, loadMore, reload, list }
 }

@@ -29,6 +29,16 @@ export class Declared {
     return type
   }
 
+  /** What a type is called; none, where there is no such type. */
+  typeLabel(name: string): string | undefined {
+    return this.types.get(name)?.label
+  }
+
+  /** What a field is called, where only its name is known: fields of one name are called alike. */
+  fieldLabel(name: string): string | undefined {
+    return [...this.types.values()].map(type => type.byName.get(name)?.label).find(label => label !== undefined)
+  }
+
   /** What a code means; the code itself, where the table doesn't know it. */
   label(table: string, code: string): string {
     return this.tables.get(table)?.labels.get(code) ?? code

@@ -16,8 +16,11 @@ export interface Acting {
   act(work: () => Promise<unknown>, done: string): Promise<boolean>
 }
 
-/** Runs a write; `reload` shows what stands when it was overtaken. */
-export function useActing(reload: () => Promise<unknown> | undefined): Acting {
+/**
+ * Runs a write; `reload` shows what stands when it was overtaken. A dialog gives whether it is open: what is done closes
+ * it, and shows what stands then.
+ */
+export function useActing(reload: () => Promise<unknown> | undefined, open?: Ref<boolean>): Acting {
   const busy = ref(false)
   const problem = shallowRef<Problem>()
   return {
@@ -30,6 +33,10 @@ export function useActing(reload: () => Promise<unknown> | undefined): Acting {
       try {
         await work()
         said(done)
+        if (open) {
+          open.value = false
+          await reload()
+        }
         return true
       } catch (cause) {
         problem.value = failed(cause)

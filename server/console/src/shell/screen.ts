@@ -41,6 +41,8 @@ export interface Screen {
   /** Pages without the shell, such as the sign-in. */
   bare?: RouteRecordRaw[]
   search?: SearchProvider
+  /** The kinds of things that it shows, each with the address before the thing's id. */
+  shows?: { [kind: string]: string }
 }
 
 declare module 'vue-router' {

@@ -1,8 +1,8 @@
 // The audit log: what was done, by whom, and whether the log is whole.
 import type { operations } from '@/api/schema'
 
-/** Words for what is done, by the operation's name; one without words is shown by its name. */
-const operation: Partial<Record<keyof operations, string>> = {
+/** Words for what is done, by the operation's name. */
+const operation: Record<keyof operations, string> = {
   sign_in: '登录控制台',
   sign_out: '退出登录',
   issue_challenge: '申请设备登录随机数',
@@ -95,6 +95,24 @@ const operation: Partial<Record<keyof operations, string>> = {
   verify_audit: '核验审计日志',
   list_audit_signatures: '查看日志签名',
   sign_audit_head: '为日志签名',
+  confirm_wipe: '设备回报擦除完成',
+  export_document: '导出档案全部历史',
+  list_addresses: '查询标准地址',
+  list_checks: '查看居住核查列表',
+  show_check: '查看居住核查',
+  answer_check: '答复居住核查',
+  list_messages: '查看消息',
+  list_record_photos: '查看档案照片列表',
+  open_photo: '开始上传照片',
+  send_photo_chunk: '上传照片',
+  show_photo: '查看照片',
+  show_photo_thumbnail: '查看照片缩略图',
+  show_police_photo: '查看公安登记照片',
+  show_declarations: '读取档案项目说明',
+  show_description: '读取接口说明',
+  health_live: '检查服务是否运行',
+  health_ready: '检查服务是否就绪',
+  metrics: '读取运行指标',
 }
 
 /** What the server does by itself, or hears from devices. */
@@ -105,9 +123,14 @@ const other: Record<string, string> = {
   sync_push: '设备上传变更',
   sync_purged: '设备清除回报',
   open_checks: '发起居住核查',
-  answer_check: '答复居住核查',
   escalate_check: '核查超期上报',
   remind_return: '提醒外出人员返回',
+  store_photo: '照片保存完成',
+  import_addresses: '导入标准地址',
+  backup: '备份',
+  restore: '从备份恢复',
+  erase_again: '恢复后再次彻底删除',
+  rotate_key: '更换密钥',
 }
 
 export const audit = {
@@ -141,10 +164,12 @@ export const audit = {
     session: '登录',
     check: '核查',
     scope: '同步范围',
+    photo: '照片',
   } as Record<string, string>,
   at: '时间',
   area: '区划',
   what: '对象',
+  subjectOf: (kind: string, name: string) => (name ? `${kind} ${name}` : kind),
   system: '系统',
 
   itemTitle: (seq: string) => `第 ${seq} 条记录`,

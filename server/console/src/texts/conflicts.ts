@@ -59,12 +59,8 @@ export const conflicts = {
   photosOf: (label: string, count: number) => `${label} ${count}`,
   noEvidence: '没有走访记录和照片',
   record: '档案现状',
+  openFile: (label: string) => `打开${label}档案`,
   history: '修改历史',
-  historyEmpty: '没有修改记录',
-  showHistory: '展开修改历史',
-  concurrent: '同时修改',
-  moved: '改为',
-  from: '由',
 
   kinds: {
     field: '同一项目，两处填写不同。请选择正确的一个；两处都不对时，填写正确的值。',

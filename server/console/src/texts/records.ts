@@ -16,7 +16,7 @@ export const records = {
 
   // Revealing
   reveal: '查看完整信息',
-  revealShort: '查看',
+  revealShort: '看全部',
   revealOf: (title: string) => `查看${title}的完整信息`,
   revealTitle: (title: string) => `查看完整信息：${title}`,
   revealPurpose: '查看目的',

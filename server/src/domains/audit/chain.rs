@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use doorstep_core::crypto::sm3;
+use doorstep_core::ids::UserId;
 use serde::Serialize;
 use sqlx::FromRow;
 use utoipa::ToSchema;
@@ -33,6 +34,16 @@ pub(super) struct EntryRow {
 }
 
 impl EntryRow {
+    /// The user whom it was done to.
+    pub(super) fn subject_user(&self) -> Option<UserId> {
+        let user = self.subject_kind.as_deref() == Some("user");
+        self.subject_id
+            .as_deref()
+            .filter(|_| user)
+            .and_then(|id| id.parse().ok())
+            .map(UserId)
+    }
+
     /// SM3 over the label, the place in the chain, the hash before, and each column with its length.
     pub(super) fn computed_hash(&self, seq: i64) -> [u8; 32] {
         let mut bytes = Vec::with_capacity(320);

@@ -48,6 +48,8 @@ pub struct AuditEntryView {
     pub subject_kind: Option<String>,
     /// Its id.
     pub subject_id: Option<String>,
+    /// That user's name, when it was done to one.
+    pub subject_name: Option<String>,
     /// More about it.
     pub detail: serde_json::Value,
     /// Names the request in the server's log.
@@ -63,6 +65,7 @@ impl AuditEntryView {
         Self {
             seq: row.seq,
             at: row.at,
+            subject_name: row.subject_user().and_then(|id| names.get(&id).cloned()),
             user: row.user_id,
             user_name: row.user_id.and_then(|id| names.get(&UserId(id)).cloned()),
             device: row.device_id,

@@ -172,7 +172,7 @@ async fn first_bad_signature(
     Ok(None)
 }
 
-/// The names of those who did what entries tell of.
+/// The names of those who did what entries tell of, and of those it was done to.
 ///
 /// # Errors
 /// When the database fails.
@@ -182,7 +182,8 @@ pub(super) async fn names(
 ) -> ApiResult<HashMap<UserId, String>> {
     let ids: Vec<UserId> = rows
         .iter()
-        .filter_map(|row| row.user_id.map(UserId))
+        .flat_map(|row| [row.user_id.map(UserId), row.subject_user()])
+        .flatten()
         .collect();
     users::service::names(state, &ids).await
 }

@@ -43,9 +43,10 @@ pub(super) fn message(
     code: &str,
     text: &str,
 ) -> Vec<Told> {
-    let (record, at) = (RecordId(check.resident), state.clock.timestamp());
+    let about = register::About::Check(RecordId(check.resident));
+    let at = state.clock.timestamp();
     to.into_iter()
-        .map(|user| register::message(user, check.id, code, text, record, at))
+        .map(|user| register::message(user, check.id, code, text, about, at))
         .collect()
 }
 

@@ -113,18 +113,10 @@ impl Claim {
         to: BTreeSet<UserId>,
     ) -> Vec<(ScopeId, StateEntry)> {
         let text = "有一位居民的主要居住地在两处之间认领，采集员正在核查，进展和裁决见待裁决事项。";
+        let about = register::About::Conflict(self.case.record);
         let (id, at) = (self.case.row.id, state.clock.timestamp());
         to.into_iter()
-            .map(|user| {
-                register::message(
-                    user,
-                    id,
-                    "main_residence_claimed",
-                    text,
-                    self.case.record,
-                    at,
-                )
-            })
+            .map(|user| register::message(user, id, "main_residence_claimed", text, about, at))
             .collect()
     }
 

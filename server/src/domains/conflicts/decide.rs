@@ -336,8 +336,9 @@ pub(super) fn messages(
     code: &str,
     told: BTreeMap<UserId, String>,
 ) -> Vec<(ScopeId, StateEntry)> {
+    let about = register::About::Conflict(case.record);
     let at = state.clock.timestamp();
     told.into_iter()
-        .map(|(user, text)| register::message(user, case.row.id, code, &text, case.record, at))
+        .map(|(user, text)| register::message(user, case.row.id, code, &text, about, at))
         .collect()
 }

@@ -236,7 +236,7 @@ pub(super) async fn end(
         import.id,
         code,
         text,
-        RecordId(import.id),
+        register::About::Import,
         state.clock.timestamp(),
     );
     let slices = register::append_states(&mut tx, vec![message], now).await?;

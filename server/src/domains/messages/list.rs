@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use doorstep_core::ids::ScopeId;
 
-use super::model::{Kept, MessageView};
+use super::model::{Kept, MessageAbout, MessageView};
 use crate::database::system_tx;
 use crate::domains::auth::Actor;
 use crate::error::{ApiError, ApiResult};
@@ -25,10 +25,10 @@ pub(super) async fn list(
     let view = |row: read::MessageRow| {
         let kept: Kept = serde_json::from_str(&row.json).map_err(ApiError::internal)?;
         Ok(MessageView {
+            about: about(&row.key, &kept),
             key: row.key,
             code: kept.code,
             text: kept.text,
-            record: kept.record,
             due: kept.due,
             at: row.changed_at,
         })
@@ -36,5 +36,18 @@ pub(super) async fn list(
     Ok(Page {
         items: page.items.into_iter().map(view).collect::<ApiResult<_>>()?,
         next: page.next,
+    })
+}
+
+/// What a message leads to: its record, or what the last part of its key names.
+fn about(key: &str, kept: &Kept) -> Option<MessageAbout> {
+    let kind = kept.about.as_deref().unwrap_or("record");
+    let id = match kind {
+        "record" => kept.record,
+        _ => key.rsplit('/').next().and_then(|id| id.parse().ok()),
+    };
+    Some(MessageAbout {
+        kind: kind.to_owned(),
+        id: id?,
     })
 }

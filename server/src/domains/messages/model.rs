@@ -10,8 +10,18 @@ use uuid::Uuid;
 pub(super) struct Kept {
     pub(super) code: String,
     pub(super) text: String,
+    pub(super) about: Option<String>,
     pub(super) record: Option<Uuid>,
     pub(super) due: Option<chrono::NaiveDate>,
+}
+
+/// What a message speaks of.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct MessageAbout {
+    /// `record`, `conflict`, `check` or `import`.
+    pub kind: String,
+    /// Its id.
+    pub id: Uuid,
 }
 
 /// Something the caller was told.
@@ -23,8 +33,8 @@ pub struct MessageView {
     pub code: String,
     /// What it says.
     pub text: String,
-    /// The record whose file it leads to.
-    pub record: Option<Uuid>,
+    /// What it speaks of and leads to; none where that is not known.
+    pub about: Option<MessageAbout>,
     /// The day it is about, for a reminder.
     pub due: Option<chrono::NaiveDate>,
     /// When it was said; a later one of the same key takes its place.

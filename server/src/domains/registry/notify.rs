@@ -58,10 +58,10 @@ pub(super) fn messages(
     text: &str,
     record: RecordId,
 ) -> ApiResult<Vec<(ScopeId, StateEntry)>> {
-    let at = state.clock.timestamp();
+    let (about, at) = (register::About::Record(record), state.clock.timestamp());
     let message = |user| {
         let id = random::id(at, EventId::new)?.0;
-        Ok(register::message(user, id, code, text, record, at))
+        Ok(register::message(user, id, code, text, about, at))
     };
     to.into_iter().map(message).collect()
 }

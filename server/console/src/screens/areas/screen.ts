@@ -27,5 +27,6 @@ const screen: Screen = {
       meta: { title: texts.versionsTitle, permission },
     },
   ],
+  shows: { area_version: '/areas/versions' },
 }
 export default screen

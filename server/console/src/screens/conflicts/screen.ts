@@ -29,5 +29,6 @@ const screen: Screen = {
       ],
     },
   ],
+  shows: { conflict: '/conflicts' },
 }
 export default screen

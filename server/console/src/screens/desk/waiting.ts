@@ -1,6 +1,6 @@
 // What waits for the user, asked of the server: only what the user's rights let them see.
 import { api, ok } from '@/api/client'
-import type { CheckView, ConflictList, DeviceView, DueVisit, MessageView } from '@/api/schema'
+import type { CheckView, ConflictList, DeviceView, DueVisit } from '@/api/schema'
 
 /** How many items waited how long, by kind. */
 export interface Age {
@@ -16,7 +16,6 @@ export interface Waiting {
   due?: { items: DueVisit[]; more: boolean }
   /** Checks that nobody answered in time. */
   checks?: { items: CheckView[]; more: boolean }
-  messages: MessageView[]
 }
 
 /** Days after which an item belongs to the next class. */
@@ -25,15 +24,13 @@ const CLASSES: Age['code'][] = ['day', 'three', 'week', 'older']
 
 export async function readWaiting(may: (permission: string) => boolean): Promise<Waiting> {
   const supervises = may('register.read') && may('conflicts.read')
-  const [messages, queue, devices, due, checks] = await Promise.all([
-    ok(api.GET('/api/messages', { params: { query: { limit: 6 } } })),
+  const [queue, devices, due, checks] = await Promise.all([
     may('conflicts.read') ? readQueue() : undefined,
     may('devices.read') ? readDevices() : undefined,
     supervises ? readDue() : undefined,
     supervises ? readChecks() : undefined,
   ])
   return {
-    messages: messages.items,
     ...(queue && { queue }),
     ...(devices && { devices }),
     ...(due && { due }),

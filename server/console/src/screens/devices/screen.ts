@@ -16,5 +16,6 @@ const screen: Screen = {
       meta: { title: texts.itemTitle, permission },
     },
   ],
+  shows: { device: '/devices' },
 }
 export default screen

@@ -23,5 +23,6 @@ const screen: Screen = {
       meta: { title: texts.itemTitle, permission },
     },
   ],
+  shows: { import: '/imports' },
 }
 export default screen

@@ -2,7 +2,7 @@
 import type { Screen } from '@/shell/screen'
 import { users as texts } from '@/texts/users'
 
-const permission = 'users.manage'
+const permission = 'users.read'
 
 const screen: Screen = {
   order: 70,
@@ -22,5 +22,6 @@ const screen: Screen = {
       meta: { title: texts.itemTitle, permission },
     },
   ],
+  shows: { user: '/users' },
 }
 export default screen
