@@ -32,7 +32,8 @@ const SOON: Duration = Duration::from_secs(10);
 /// How long a device may take to hang up after a goodbye.
 const PARTING: Duration = Duration::from_secs(1);
 
-/// Serves a connection until it ends.
+/// Serves a connection until it ends. What is done about a frame is on the heap while it is done: a silent phone's task
+/// is to be small, and there are tens of thousands.
 pub(super) async fn serve(state: AppState, sync: SyncState, socket: WebSocket, trail: Arc<Trail>) {
     let online = Online::enter(&sync);
     let (mut to_device, mut from_device) = socket.split();
@@ -73,21 +74,21 @@ pub(super) async fn serve(state: AppState, sync: SyncState, socket: WebSocket, t
             message = from_device.next() => {
                 heard = Instant::now();
                 match message {
-                    Some(Ok(Message::Binary(bytes))) => session.receive(&bytes).await,
+                    Some(Ok(Message::Binary(bytes))) => Box::pin(session.receive(&bytes)).await,
                     Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(()),
                     Some(Ok(Message::Text(_))) => Err(End::Bye(bye("protocol", "数据无法识别，请更新应用后重试。", None))),
                     Some(Ok(Message::Close(_)) | Err(_)) | None => Err(End::Gone),
                 }
             }
-            Some(answer) = session.answers.next() => session.answer(answer).await,
+            Some(answer) = session.answers.next() => Box::pin(session.answer(answer)).await,
             Some(delivery) = session.seat.inbox.recv() => {
-                let delivered = session.deliver(delivery).await;
-                if delivered.is_ok() && session.seat.fell_behind() { session.catch_up().await } else { delivered }
+                let delivered = Box::pin(session.deliver(delivery)).await;
+                if delivered.is_ok() && session.seat.fell_behind() { Box::pin(session.catch_up()).await } else { delivered }
             }
             notice = notices.recv() => match notice {
                 // Not all at once.
                 Ok(Notice::Missed) => { rights.reset_after(SOON.mul_f64(random::fraction())); Ok(()) }
-                Ok(notice) => session.notice(notice).await,
+                Ok(notice) => Box::pin(session.notice(notice)).await,
                 // Too many notices at once: come again and everything is looked at anew.
                 Err(RecvError::Lagged(_)) => Err(End::Bye(bye("try_again", "请稍候，正在重新连接。", Some(1_000)))),
                 Err(RecvError::Closed) => Err(End::Gone),
@@ -100,7 +101,7 @@ pub(super) async fn serve(state: AppState, sync: SyncState, socket: WebSocket, t
                     Ok(())
                 }
             }
-            _ = rights.tick() => session.check_rights().await,
+            _ = rights.tick() => Box::pin(session.check_rights()).await,
             () = tokio::time::sleep_until(started + GREETING), if !session.is_welcomed() => Err(End::Gone),
             () = state.stopped() => Err(End::Bye(bye("shutting_down", "服务正在维护，请稍后自动重连。", Some(3_000)))),
         };

@@ -16,14 +16,17 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[command(name = "bench-fleet")]
 struct Arguments {
     /// The work, as bench/workload.mjs writes it.
-    #[arg(long, value_name = "FILE")]
-    workload: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "phones")]
+    workload: Option<PathBuf>,
     /// A quick look: a few hundred phones.
     #[arg(long)]
     small: bool,
     /// Only the two nodes.
     #[arg(long)]
     nodes: bool,
+    /// Be more phones, as this file says, until the input ends.
+    #[arg(long, value_name = "FILE", hide = true)]
+    phones: Option<PathBuf>,
     /// The `doorstep` program; beside this one unless told.
     #[arg(long, value_name = "FILE")]
     program: Option<PathBuf>,
@@ -32,6 +35,9 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
+    if let Some(told) = arguments.phones {
+        return fleet::phones(&told).await;
+    }
     let program = match arguments.program {
         Some(program) => program,
         None => std::env::current_exe()?
@@ -41,7 +47,8 @@ async fn main() -> anyhow::Result<()> {
     };
     let options = Options {
         program,
-        workload: arguments.workload,
+        itself: std::env::current_exe()?,
+        workload: arguments.workload.context("--workload")?,
         size: if arguments.small {
             Size::SMALL
         } else {

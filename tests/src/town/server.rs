@@ -225,6 +225,17 @@ impl Server {
         self.child.take().map(|child| child.id())
     }
 
+    /// Processor time that the server's own process has used so far.
+    ///
+    /// # Errors
+    /// When it does not run, or the machine shows no /proc.
+    pub fn processor(&self) -> anyhow::Result<Duration> {
+        let pid = self.pid().context("the server does not run")?;
+        let usage = Usage::of(pid).context("no /proc of the server")?;
+        let per_second = rustix::param::clock_ticks_per_second();
+        Ok(Duration::from_millis(usage.own * 1000 / per_second))
+    }
+
     /// Processor time used so far, by the server and by its database's processes.
     ///
     /// # Errors

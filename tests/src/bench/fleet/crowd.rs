@@ -16,15 +16,22 @@ const PATIENCE: Duration = Duration::from_secs(900);
 /// See the module.
 pub(super) struct Crowd {
     pub(super) fleet: Arc<Fleet>,
+    first: usize,
     orders: watch::Sender<Order>,
     phones: JoinSet<Phone>,
 }
 
 impl Crowd {
     pub(super) fn new(fleet: Arc<Fleet>) -> Self {
+        Self::numbered_from(fleet, 0)
+    }
+
+    /// The same, whose first phone has this number.
+    pub(super) fn numbered_from(fleet: Arc<Fleet>, first: usize) -> Self {
         let orders = watch::Sender::new(Order::Hold);
         Self {
             fleet,
+            first,
             orders,
             phones: JoinSet::new(),
         }
@@ -42,7 +49,7 @@ impl Crowd {
         writes: impl Fn(usize) -> bool,
     ) -> anyhow::Result<()> {
         for member in members {
-            let number = self.phones.len();
+            let number = self.first + self.phones.len();
             let mut phone = Phone::new(member, number)?;
             if writes(number) {
                 phone.make_record()?;

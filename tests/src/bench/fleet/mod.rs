@@ -4,6 +4,7 @@
 
 mod crowd;
 mod ground;
+mod many;
 mod nodes;
 mod phone;
 mod socket;
@@ -12,16 +13,16 @@ mod tally;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use doorstep_server::testing::Member;
 
 use super::figures::{Figures, percentile};
 use super::work::Work;
 use crowd::Crowd;
 use ground::Ground;
+pub use many::phones;
 use phone::{Order, Phone};
 use tally::Fleet;
 
@@ -33,6 +34,8 @@ const VILLAGE: usize = 4;
 pub struct Options {
     /// The `doorstep` program.
     pub program: PathBuf,
+    /// This program, run again as more phones.
+    pub itself: PathBuf,
     /// The work, as bench/workload.mjs writes it: the village that is fetched by many at once.
     pub workload: PathBuf,
     /// How large.
@@ -96,7 +99,7 @@ pub async fn run(options: &Options, out: &mut (dyn Write + Send)) -> anyhow::Res
         let fleet = Arc::new(Fleet::new(vec![ground.server.address()]));
         let mut crowd = Crowd::new(fleet.clone());
         let empty = ground.memory()?;
-        let (online, rest) = members.crowd.split_at(size.online);
+        let online = &members.crowd[..size.online];
         let writes = |number| number % VILLAGE == 0 && number / VILLAGE < size.writers;
         let (few, more) = online.split_at(size.few);
         for (part, pair) in [few, more].into_iter().zip(members.pairs.chunks(2)) {
@@ -107,11 +110,8 @@ pub async fn run(options: &Options, out: &mut (dyn Write + Send)) -> anyhow::Res
         }
         live(&ground, &crowd, &mut figures, size).await?;
         first(&fleet, &members.first, &mut figures).await?;
-        let began = Instant::now();
-        crowd.add(rest, |_| false).await?;
-        hold(&ground, &crowd, &mut figures, empty, began).await?;
-        storm(&mut ground, &crowd, &mut figures).await?;
         crowd.end().await;
+        many::measure(&mut ground, &options.itself, &members.crowd, &mut figures).await?;
     }
     nodes::measure(&mut ground, &members.nodes, size, &mut figures).await?;
     ground.close()
@@ -253,44 +253,5 @@ async fn first(
         "s",
         "",
         &[percentile(&times, 1.0)],
-    )
-}
-
-/// The server dies with everyone connected, and is started again. Phones come back as they do: after one to sixty
-/// seconds, longer after each failure, by chance.
-async fn storm(
-    ground: &mut Ground<'_>,
-    crowd: &Crowd,
-    figures: &mut Figures<'_>,
-) -> anyhow::Result<()> {
-    let tally = &crowd.fleet.tally;
-    let count = crowd.count();
-    crowd.fleet.doors.add_permits(count);
-    tally.failed.store(0, Ordering::Relaxed);
-    ground.server.kill()?;
-    let killed = Instant::now();
-    ground.server.start().await?;
-    let ready = killed.elapsed().as_secs_f64();
-    let mut reached = Vec::new();
-    for part in [0.5, 0.99, 1.0] {
-        let wanted = (count as f64 * part).ceil() as usize;
-        tally
-            .until_online(wanted, Duration::from_secs(600))
-            .await
-            .context("after the server's death")?;
-        reached.push(killed.elapsed().as_secs_f64());
-    }
-    let what = format!("storm of {count}");
-    let failed = tally.failed.load(Ordering::Relaxed);
-    let note = format!("{failed} tries failed on the way");
-    figures.put(&format!("{what}: the server is back"), "s", "30", &[ready])?;
-    figures.put(&format!("{what}: half are online"), "s", "", &[reached[0]])?;
-    figures.put(&format!("{what}: 99 % are online"), "s", "", &[reached[1]])?;
-    figures.put_with_note(
-        &format!("{what}: all are online"),
-        "s",
-        "60",
-        &[reached[2]],
-        &note,
     )
 }

@@ -98,7 +98,7 @@ pub(super) async fn measure(
 }
 
 /// A node on the ground's database, with its keys.
-async fn node(ground: &mut Ground<'_>, nats: &Nats) -> anyhow::Result<Server> {
+pub(super) async fn node(ground: &mut Ground<'_>, nats: &Nats) -> anyhow::Result<Server> {
     let data = ground.place();
     let keys = data.join("keys");
     std::fs::create_dir_all(&keys)?;
