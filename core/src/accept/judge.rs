@@ -229,6 +229,15 @@ fn check_fields(
             let message = format!("您没有填写「{}」的权限，修改已转给主管处理。", field.label);
             return Some(refusal("field_not_writable", Some(&op.key), &message));
         }
+        // Where a field is required the form asks to fill it in, and says no more of what stands there.
+        if op
+            .value
+            .as_text()
+            .is_some_and(|text| text.trim().is_empty())
+        {
+            let message = format!("「{}」里没有可见的文字，请填写或清空。", field.label);
+            return Some(refusal("blank", Some(&op.key), &message));
+        }
         fields.insert(op.key.clone(), op.value.clone());
     }
     // Deliberately not the whole validation: a device that was offline while a rule was tightened must not lose what

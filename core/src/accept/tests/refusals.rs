@@ -107,6 +107,17 @@ fn an_edit_from_an_epoch_that_is_over_is_refused_and_does_not_wait() {
 }
 
 #[test]
+fn a_text_of_blanks_is_no_value_wherever_it_stands() {
+    let (mut server, device) = begun();
+    for key in ["population_kind", "name", "remark", "phone"] {
+        for blank in [" ", "\u{c}", "\t", "\u{3000}"] {
+            let edit = device.clone().set(key, blank);
+            assert_eq!(server.refusal(&device, &edit), "blank", "{key} {blank:?}");
+        }
+    }
+}
+
+#[test]
 fn a_beginning_says_its_type_and_area() {
     for (values, expected) in [
         (puts(&[("name", "王小明")]), "no_beginning"),
