@@ -34,7 +34,7 @@ use crate::domains::users::routes as users;
 use crate::domains::visits::routes as visits;
 use crate::error::{ApiError, Kind};
 use crate::http::guard::{self, Rules};
-use crate::http::{health, metrics, request, respond};
+use crate::http::{describe, health, metrics, request, respond};
 use crate::state::AppState;
 use crate::sync::{SyncState, routes as sync};
 
@@ -212,7 +212,14 @@ fn chunks() -> OpenApiRouter<AppState> {
 /// The API's description (OpenAPI 3.1).
 #[must_use]
 pub fn description() -> Document {
-    routes().into_openapi()
+    described().1
+}
+
+/// Every route, and the whole description.
+fn described() -> (Router<AppState>, Document) {
+    let (router, mut document) = routes().split_for_parts();
+    describe::complete(&mut document);
+    (router, document)
 }
 
 /// This description.
@@ -225,7 +232,7 @@ async fn show_description(Extension(document): Extension<Arc<Document>>) -> Json
 
 /// The router that a server runs.
 pub fn build(state: AppState) -> Router {
-    let (router, document) = routes().split_for_parts();
+    let (router, document) = described();
     let body_limit = state.config.body_limit;
     let rules = Rules::of(&document);
     router

@@ -163,15 +163,19 @@ impl From<sqlx::Error> for ApiError {
     fn from(error: sqlx::Error) -> Self {
         match error {
             sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) => {
-                let mut busy = Self::new(Kind::Unavailable, "unavailable", "系统正忙，请稍后重试");
-                busy.retry_after = Some(2);
-                busy.cause = Some(error.into());
-                busy
+                busy(error.into())
             }
             sqlx::Error::Database(database) => from_database(database.as_ref()),
             other => Self::internal(other),
         }
     }
+}
+
+fn busy(cause: anyhow::Error) -> ApiError {
+    let mut busy = ApiError::new(Kind::Unavailable, "unavailable", "系统正忙，请稍后重试");
+    busy.retry_after = Some(2);
+    busy.cause = Some(cause);
+    busy
 }
 
 fn from_database(error: &dyn sqlx::error::DatabaseError) -> ApiError {
@@ -198,8 +202,34 @@ fn from_database(error: &dyn sqlx::error::DatabaseError) -> ApiError {
             again.retry_after = Some(1);
             again
         }
+        // No room on its disk.
+        "53100" => {
+            let mut full = ApiError::new(
+                Kind::Unavailable,
+                "storage_full",
+                "服务器存储空间已满，内容没有保存，请稍后重试，并告诉管理员",
+            );
+            full.retry_after = Some(60);
+            full.cause = Some(anyhow::anyhow!("the database's disk is full"));
+            full
+        }
+        // No memory or connections left; shutting down, starting up, recovering.
+        "53200" | "53300" | "57P01" | "57P02" | "57P03" => {
+            busy(anyhow::anyhow!("database error {state}"))
+        }
         // Insufficient privilege: row-level security refused the row.
         "42501" if error.message().contains("row-level security") => ApiError::forbidden(),
+        // Numbers and times that the database's types don't hold, zero characters. Requests are read so that none gets
+        // here; what does, such as a made-up cursor, is still no fault of ours.
+        "22003" | "22007" | "22008" | "22021" | "22P05" => {
+            let mut answer = ApiError::new(
+                Kind::Malformed,
+                "unstorable",
+                "提交的内容里有系统不能处理的数字、日期或字符，请检查后重试",
+            );
+            answer.cause = Some(anyhow::anyhow!("database error {state}"));
+            answer
+        }
         // The detail of a database message may hold values of the row; its first line and state don't.
         _ => ApiError::internal(anyhow::anyhow!(
             "database error {state}: {}",

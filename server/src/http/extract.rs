@@ -19,6 +19,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         let bytes = Bytes::from_request(request, state)
             .await
             .map_err(body_refused)?;
+        if has_zero(&bytes) {
+            return Err(zero_character());
+        }
         // The message of serde_json names fields and positions; it is ours to word, so only the place is kept.
         serde_json::from_slice(&bytes).map(Self).map_err(|error| {
             let message = match error.classify() {
@@ -32,6 +35,28 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             ApiError::new(Kind::Malformed, "malformed_body", message)
         })
     }
+}
+
+/// Whether a text in this JSON holds a zero character, which no text of the database can. It can only be escaped there.
+fn has_zero(json: &[u8]) -> bool {
+    let mut rest = json;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
+        rest = &rest[at + 1..];
+        if rest.starts_with(b"u0000") {
+            return true;
+        }
+        // Whatever is escaped, a second backslash with it, begins no escape of its own.
+        rest = rest.get(1..).unwrap_or_default();
+    }
+    false
+}
+
+fn zero_character() -> ApiError {
+    ApiError::new(
+        Kind::Malformed,
+        "zero_character",
+        "内容里有看不见的空字符，请删去后再提交",
+    )
 }
 
 /// Names the field that serde found missing, unknown or of a wrong type.
@@ -73,6 +98,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        if parts.uri.query().is_some_and(|query| query.contains("%00")) {
+            return Err(zero_character());
+        }
         Query::from_request_parts(parts, state)
             .await
             .map(|Query(value)| Self(value))
@@ -102,5 +130,18 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Segment
                 tracing::debug!(%rejection, "path refused");
                 ApiError::not_found("所请求的内容")
             })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zero_character_is_seen_through_its_escape() {
+        let zero = [r#"{"a":"\u0000"}"#, r#"["x\\\u0000"]"#, r#"{"\u0000":1}"#];
+        assert!(zero.iter().all(|json| has_zero(json.as_bytes())));
+        let none = [r#"{"a":"\\u0000"}"#, r#"["\u0001"]"#, "\\"];
+        assert!(!none.iter().any(|json| has_zero(json.as_bytes())));
     }
 }

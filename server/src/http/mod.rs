@@ -2,6 +2,8 @@
 //! Knows no domain.
 
 mod area;
+mod day;
+pub mod describe;
 pub mod etag;
 pub mod extract;
 pub mod guard;
@@ -14,5 +16,6 @@ pub mod request;
 pub mod respond;
 
 pub use area::{area_code, area_in};
+pub use day::{day, moment};
 pub use extract::{Body, Params, Segment};
 pub use paging::{Page, PageParams};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::{Path, State};
+use axum::extract::State;
+use axum::extract::ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -15,8 +15,9 @@ use doorstep_core::rights::Permission;
 use super::{SyncState, socket};
 use crate::domains::audit::Trail;
 use crate::domains::auth::Actor;
-use crate::error::{ApiError, ApiResult};
-use crate::http::range;
+use crate::error::{ApiError, ApiResult, Kind};
+use crate::http::respond::ErrorBody;
+use crate::http::{Segment, range};
 use crate::state::AppState;
 
 /// What one connection reads into at first. The library's default, 128 KiB, would cost ten thousand silent devices
@@ -26,19 +27,28 @@ const READ_BUFFER: usize = 2 * 1024;
 /// A device's websocket: binary messages, one frame each (docs/protocol.md). The token comes in the first frame.
 #[utoipa::path(get, path = "/api/sync", tag = "sync", operation_id = "open_sync",
     extensions(("x-access" = json!("public"))),
-    responses((status = 101, description = "Switching to the websocket protocol")))]
+    responses((status = 101, description = "Switching to the websocket protocol"),
+        (status = 400, description = "No websocket was asked for", body = ErrorBody)))]
 pub async fn open_sync(
     State(state): State<AppState>,
     Extension(sync): Extension<SyncState>,
     Extension(trail): Extension<Arc<Trail>>,
-    upgrade: WebSocketUpgrade,
-) -> Response {
-    upgrade
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> ApiResult<Response> {
+    let upgrade = upgrade.map_err(|rejection| {
+        tracing::debug!(%rejection, "no websocket");
+        ApiError::new(
+            Kind::Malformed,
+            "websocket_expected",
+            "这个地址供采集设备同步使用，请用采集程序连接",
+        )
+    })?;
+    Ok(upgrade
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(0)
         .max_message_size(MAX_FRAME_UP)
         .max_frame_size(MAX_FRAME_UP)
-        .on_upgrade(move |socket| socket::serve(state, sync, socket, trail))
+        .on_upgrade(move |socket| socket::serve(state, sync, socket, trail)))
 }
 
 /// A bundle by its SM3 digest (hexadecimal). Takes `Range: bytes=N-`, so a broken download goes on where it ended.
@@ -46,12 +56,13 @@ pub async fn open_sync(
     params(("digest" = String, Path, description = "SM3 of the file, hexadecimal")),
     extensions(("x-access" = json!("sync"))),
     responses((status = 200, description = "The file", content_type = "application/octet-stream", body = Vec<u8>),
-        (status = 206, description = "The rest of the file", content_type = "application/octet-stream", body = Vec<u8>)))]
+        (status = 206, description = "The rest of the file", content_type = "application/octet-stream", body = Vec<u8>),
+        (status = 416, description = "Nothing is left of the file")))]
 pub async fn fetch_bundle(
     State(state): State<AppState>,
     Extension(sync): Extension<SyncState>,
     actor: Actor,
-    Path(digest): Path<String>,
+    Segment(digest): Segment<String>,
     headers: HeaderMap,
 ) -> ApiResult<Response> {
     let digest = hex::decode(&digest).unwrap_or_default();

@@ -135,6 +135,7 @@ pub struct ImportReport {
 #[into_params(parameter_in = Query)]
 pub struct ImportQuery {
     /// The day from which the version holds; today unless told.
+    #[serde(default, deserialize_with = "crate::http::day")]
     pub effective_on: Option<NaiveDate>,
     /// What it is about.
     #[serde(default)]

@@ -21,7 +21,8 @@ use crate::state::AppState;
 #[utoipa::path(post, path = "/api/areas/import", tag = "areas", operation_id = "import_areas", params(ImportQuery),
     request_body(content = String, content_type = "text/csv"),
     extensions(("x-access" = json!("areas.manage"))),
-    responses((status = 200, body = ImportReport), (status = 422, body = crate::http::respond::ErrorBody)))]
+    responses((status = 200, body = ImportReport), (status = 422, body = crate::http::respond::ErrorBody),
+        (status = 409, body = crate::http::respond::ErrorBody)))]
 pub async fn import_areas(
     State(state): State<AppState>,
     actor: Actor,

@@ -189,7 +189,7 @@ pub struct ExportQuery {
     params(AuditQuery, ExportQuery),
     extensions(("x-access" = json!("audit.read"))),
     responses((status = 200, description = "CSV, UTF-8 with a byte order mark; or JSON lines",
-        content_type = "text/csv", body = String)))]
+        content((String = "text/csv"), (String = "application/x-ndjson")))))]
 pub async fn export_audit(
     State(state): State<AppState>,
     actor: Actor,

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::model::Entry;
 use super::service::record_all;
 use crate::database::system_tx;
-use crate::error::{ApiError, ApiResult};
+use crate::error::{ApiError, ApiResult, Kind};
 
 /// Entries that may wait; more make readers wait before they queue.
 const QUEUE: usize = 1_024;
@@ -34,7 +34,14 @@ impl AuditWriter {
     /// # Errors
     /// When it can't be written.
     pub async fn write(&self, entry: Entry) -> ApiResult<()> {
-        let failed = || ApiError::internal(anyhow::anyhow!("the audit log can't be written"));
+        // Why stands in the log, once for all that waited.
+        let failed = || {
+            ApiError::new(
+                Kind::Unavailable,
+                "audit_unavailable",
+                "操作记录暂时写不进去，因此没有办理，请稍后重试",
+            )
+        };
         let (done, written) = oneshot::channel();
         self.0.send((entry, done)).await.map_err(|_| failed())?;
         match written.await {

@@ -26,7 +26,8 @@ use crate::state::AppState;
 #[utoipa::path(post, path = "/api/auth/sign-in", tag = "auth", operation_id = "sign_in", request_body = SignIn,
     extensions(("x-access" = json!("public"))),
     responses((status = 200, body = SessionOpened), (status = 401, body = crate::http::respond::ErrorBody),
-        (status = 429, body = crate::http::respond::ErrorBody)))]
+        (status = 429, body = crate::http::respond::ErrorBody),
+        (status = 403, body = crate::http::respond::ErrorBody)))]
 pub async fn sign_in(
     State(state): State<AppState>,
     Extension(trail): Extension<Arc<Trail>>,
@@ -118,7 +119,8 @@ pub async fn explain_right(actor: Actor, Params(query): Params<WhyQuery>) -> Api
 #[utoipa::path(post, path = "/api/auth/password", tag = "auth", operation_id = "change_password",
     request_body = ChangePassword,
     extensions(("x-access" = json!("signed_in"))),
-    responses((status = 204), (status = 422, body = crate::http::respond::ErrorBody)))]
+    responses((status = 204), (status = 422, body = crate::http::respond::ErrorBody),
+        (status = 429, body = crate::http::respond::ErrorBody)))]
 pub async fn change_password(
     State(state): State<AppState>,
     actor: Actor,
@@ -156,7 +158,8 @@ pub async fn end_session(
 /// Begins to enrol a second factor; a code confirms it.
 #[utoipa::path(post, path = "/api/auth/second-factor", tag = "auth", operation_id = "begin_second_factor",
     extensions(("x-access" = json!("signed_in"))),
-    responses((status = 200, body = SecondFactor)))]
+    responses((status = 200, body = SecondFactor),
+        (status = 409, body = crate::http::respond::ErrorBody)))]
 pub async fn begin_second_factor(
     State(state): State<AppState>,
     actor: Actor,
@@ -168,7 +171,9 @@ pub async fn begin_second_factor(
 #[utoipa::path(post, path = "/api/auth/second-factor/confirm", tag = "auth", operation_id = "confirm_second_factor",
     request_body = Code,
     extensions(("x-access" = json!("signed_in"))),
-    responses((status = 204)))]
+    responses((status = 204),
+        (status = 409, body = crate::http::respond::ErrorBody),
+        (status = 429, body = crate::http::respond::ErrorBody)))]
 pub async fn confirm_second_factor(
     State(state): State<AppState>,
     actor: Actor,
@@ -182,7 +187,9 @@ pub async fn confirm_second_factor(
 #[utoipa::path(post, path = "/api/auth/second-factor/remove", tag = "auth", operation_id = "remove_second_factor",
     request_body = RemoveSecondFactor,
     extensions(("x-access" = json!("signed_in"))),
-    responses((status = 204)))]
+    responses((status = 204),
+        (status = 409, body = crate::http::respond::ErrorBody),
+        (status = 429, body = crate::http::respond::ErrorBody)))]
 pub async fn remove_second_factor(
     State(state): State<AppState>,
     actor: Actor,

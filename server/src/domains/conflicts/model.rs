@@ -505,6 +505,7 @@ pub struct Assign {
     /// Who is to decide it; `null` takes it back.
     pub assignee: Option<Uuid>,
     /// A new due time.
+    #[serde(default, deserialize_with = "crate::http::moment")]
     pub due_at: Option<DateTime<Utc>>,
 }
 

@@ -73,7 +73,8 @@ pub async fn decide_conflict(
 #[utoipa::path(delete, path = "/api/conflicts/{conflict_id}/decision", tag = "conflicts",
     operation_id = "undo_conflict", params(("conflict_id" = Uuid, Path)),
     extensions(("x-access" = json!("conflicts.decide"))),
-    responses((status = 200, body = Decided), (status = 409, body = crate::http::respond::ErrorBody)))]
+    responses((status = 200, body = Decided), (status = 409, body = crate::http::respond::ErrorBody),
+        (status = 412, body = crate::http::respond::ErrorBody)))]
 pub async fn undo_conflict(
     State(state): State<AppState>,
     actor: Actor,
@@ -90,7 +91,8 @@ pub async fn undo_conflict(
 #[utoipa::path(put, path = "/api/conflicts/{conflict_id}/assignee", tag = "conflicts",
     operation_id = "assign_conflict", params(("conflict_id" = Uuid, Path)), request_body = Assign,
     extensions(("x-access" = json!("conflicts.decide"))),
-    responses((status = 200, body = ConflictView), (status = 412, body = crate::http::respond::ErrorBody)))]
+    responses((status = 200, body = ConflictView), (status = 412, body = crate::http::respond::ErrorBody),
+        (status = 409, body = crate::http::respond::ErrorBody)))]
 pub async fn assign_conflict(
     State(state): State<AppState>,
     actor: Actor,

@@ -22,7 +22,10 @@ use crate::state::AppState;
 /// Enrols a device with the user's password and the device's SM2 key, and signs it in.
 #[utoipa::path(post, path = "/api/devices", tag = "devices", operation_id = "enrol_device", request_body = EnrolDevice,
     extensions(("x-access" = json!("public"))),
-    responses((status = 201, body = DeviceEnrolled), (status = 401, body = crate::http::respond::ErrorBody)))]
+    responses((status = 201, body = DeviceEnrolled), (status = 401, body = crate::http::respond::ErrorBody),
+        (status = 403, body = crate::http::respond::ErrorBody),
+        (status = 409, body = crate::http::respond::ErrorBody),
+        (status = 429, body = crate::http::respond::ErrorBody)))]
 pub async fn enrol_device(
     State(state): State<AppState>,
     Extension(trail): Extension<Arc<Trail>>,
@@ -36,7 +39,9 @@ pub async fn enrol_device(
 #[utoipa::path(post, path = "/api/devices/sign-in", tag = "devices", operation_id = "sign_in_device",
     request_body = SignInDevice,
     extensions(("x-access" = json!("public"))),
-    responses((status = 200, body = SessionOpened), (status = 401, body = crate::http::respond::ErrorBody)))]
+    responses((status = 200, body = SessionOpened), (status = 401, body = crate::http::respond::ErrorBody),
+        (status = 403, body = crate::http::respond::ErrorBody),
+        (status = 429, body = crate::http::respond::ErrorBody)))]
 pub async fn sign_in_device(
     State(state): State<AppState>,
     Extension(trail): Extension<Arc<Trail>>,
@@ -50,7 +55,8 @@ pub async fn sign_in_device(
     request_body = ConfirmWipe,
     extensions(("x-access" = json!("public"))),
     responses((status = 204), (status = 401, body = crate::http::respond::ErrorBody),
-        (status = 409, body = crate::http::respond::ErrorBody)))]
+        (status = 409, body = crate::http::respond::ErrorBody),
+        (status = 403, body = crate::http::respond::ErrorBody)))]
 pub async fn confirm_wipe(
     State(state): State<AppState>,
     Extension(trail): Extension<Arc<Trail>>,
@@ -91,7 +97,8 @@ pub async fn show_device(
 #[utoipa::path(post, path = "/api/devices/{device_id}/revoke", tag = "devices", operation_id = "revoke_device",
     params(("device_id" = Uuid, Path)), request_body = StopDevice,
     extensions(("x-access" = json!("devices.manage"))),
-    responses((status = 200, body = DeviceView)))]
+    responses((status = 200, body = DeviceView),
+        (status = 409, body = crate::http::respond::ErrorBody)))]
 pub async fn revoke_device(
     State(state): State<AppState>,
     actor: Actor,
@@ -108,7 +115,8 @@ pub async fn revoke_device(
 #[utoipa::path(post, path = "/api/devices/{device_id}/wipe", tag = "devices", operation_id = "order_wipe",
     params(("device_id" = Uuid, Path)), request_body = StopDevice,
     extensions(("x-access" = json!("devices.manage"))),
-    responses((status = 200, body = DeviceView)))]
+    responses((status = 200, body = DeviceView),
+        (status = 409, body = crate::http::respond::ErrorBody)))]
 pub async fn order_wipe(
     State(state): State<AppState>,
     actor: Actor,

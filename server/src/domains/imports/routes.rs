@@ -69,7 +69,8 @@ pub async fn show_import(
 #[utoipa::path(put, path = "/api/imports/{import_id}/mapping", tag = "imports", operation_id = "map_import",
     params(("import_id" = Uuid, Path)), request_body = SetMapping,
     extensions(("x-access" = json!("register.import"))),
-    responses((status = 200, body = ImportView), (status = 412, body = crate::http::respond::ErrorBody)))]
+    responses((status = 200, body = ImportView), (status = 412, body = crate::http::respond::ErrorBody),
+        (status = 409, body = crate::http::respond::ErrorBody)))]
 pub async fn map_import(
     State(state): State<AppState>,
     actor: Actor,

@@ -68,8 +68,11 @@ pub async fn send_photo_chunk(
 #[utoipa::path(get, path = "/api/photos/{digest}", tag = "photos", operation_id = "show_photo",
     params(("digest" = String, Path, description = "SM3, 64 hexadecimal digits"), PhotoQuery),
     extensions(("x-access" = json!("register.read"))),
-    responses((status = 200, description = "JPEG, PNG or WebP", content_type = "image/jpeg", body = Vec<u8>),
-        (status = 206), (status = 304), (status = 403, body = ErrorBody), (status = 404, body = ErrorBody)))]
+    responses((status = 200, description = "The file",
+            content((Vec<u8> = "image/jpeg"), (Vec<u8> = "image/png"), (Vec<u8> = "image/webp"))),
+        (status = 206, description = "The rest of the file",
+            content((Vec<u8> = "image/jpeg"), (Vec<u8> = "image/png"), (Vec<u8> = "image/webp"))),
+        (status = 304), (status = 416, description = "Nothing is left of the file"), (status = 403, body = ErrorBody), (status = 404, body = ErrorBody)))]
 pub async fn show_photo(
     State(state): State<AppState>,
     actor: Actor,
@@ -85,7 +88,8 @@ pub async fn show_photo(
     params(("digest" = String, Path, description = "SM3, 64 hexadecimal digits"), PhotoQuery),
     extensions(("x-access" = json!("register.read"))),
     responses((status = 200, description = "JPEG", content_type = "image/jpeg", body = Vec<u8>),
-        (status = 206), (status = 304), (status = 403, body = ErrorBody), (status = 404, body = ErrorBody)))]
+        (status = 206, description = "The rest of the file", content_type = "image/jpeg", body = Vec<u8>),
+        (status = 304), (status = 416, description = "Nothing is left of the file"), (status = 403, body = ErrorBody), (status = 404, body = ErrorBody)))]
 pub async fn show_photo_thumbnail(
     State(state): State<AppState>,
     actor: Actor,

@@ -33,8 +33,10 @@ pub struct SetAway {
     /// Code of the table `away_reason`.
     pub reason: Option<String>,
     /// From which day; today unless told.
+    #[serde(default, deserialize_with = "crate::http::day")]
     pub from: Option<NaiveDate>,
     /// The day of return, as expected.
+    #[serde(default, deserialize_with = "crate::http::day")]
     pub expected_return: Option<NaiveDate>,
 }
 
@@ -46,6 +48,7 @@ pub struct AwayQuery {
     /// In this area and below.
     pub area: Option<String>,
     /// Expected back on this day or before.
+    #[serde(default, deserialize_with = "crate::http::day")]
     pub due_by: Option<NaiveDate>,
     /// Items at most.
     pub limit: Option<u32>,

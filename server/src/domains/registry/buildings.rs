@@ -33,6 +33,7 @@ pub struct BuildingsQuery {
     /// The building's key, as the list of buildings gives it; all houses of a village without one.
     pub building: Option<String>,
     /// What wasn't verified since counts as unverified; 180 days ago unless told.
+    #[serde(default, deserialize_with = "crate::http::day")]
     pub unverified_since: Option<NaiveDate>,
 }
 

@@ -33,8 +33,10 @@ pub struct LedgerQuery {
     /// Of this field (`name`), or of this kind of population change (`in`, `birth`, `out`, `death` …).
     pub what: Option<String>,
     /// From this day on (Shanghai), by when the server took it.
+    #[serde(default, deserialize_with = "crate::http::day")]
     pub from: Option<NaiveDate>,
     /// Until this day, included.
+    #[serde(default, deserialize_with = "crate::http::day")]
     pub until: Option<NaiveDate>,
     /// Items at most.
     pub limit: Option<u32>,

@@ -56,6 +56,7 @@ pub struct ManageHouse {
     /// The step.
     pub step: ManageStep,
     /// On which day; today unless told.
+    #[serde(default, deserialize_with = "crate::http::day")]
     pub on: Option<NaiveDate>,
 }
 

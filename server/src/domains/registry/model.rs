@@ -47,6 +47,7 @@ pub struct RecordQuery {
     /// `false` (if not told): those in force; `true`: those cancelled; `any`: both.
     pub cancelled: Option<String>,
     /// Not verified since this day.
+    #[serde(default, deserialize_with = "crate::http::day")]
     pub unverified_since: Option<NaiveDate>,
     /// Whether to count what fits.
     pub count: Option<bool>,
@@ -272,6 +273,7 @@ pub struct CancelRecord {
     /// Code of the table `cancel_reason`.
     pub reason: String,
     /// On which day; today unless told.
+    #[serde(default, deserialize_with = "crate::http::day")]
     pub on: Option<NaiveDate>,
     /// In words.
     pub note: Option<String>,

@@ -230,6 +230,7 @@ pub struct GrantRole {
     /// Where: this area and all below it.
     pub area: String,
     /// The last day on which it holds; none: until taken back.
+    #[serde(default, deserialize_with = "crate::http::day")]
     pub ends_on: Option<NaiveDate>,
 }
 

@@ -23,7 +23,8 @@ use crate::state::AppState;
 /// Creates a user; answers with the password for the first sign-in.
 #[utoipa::path(post, path = "/api/users", tag = "users", operation_id = "create_user", request_body = CreateUser,
     extensions(("x-access" = json!("users.manage"))),
-    responses((status = 201, body = UserCreated)))]
+    responses((status = 201, body = UserCreated),
+        (status = 409, body = crate::http::respond::ErrorBody)))]
 pub async fn create_user(
     State(state): State<AppState>,
     actor: Actor,
@@ -64,7 +65,8 @@ pub async fn show_user(
 #[utoipa::path(patch, path = "/api/users/{user_id}", tag = "users", operation_id = "update_user",
     params(("user_id" = Uuid, Path)), request_body = UpdateUser,
     extensions(("x-access" = json!("users.manage"))),
-    responses((status = 200, body = UserView), (status = 412, body = crate::http::respond::ErrorBody)))]
+    responses((status = 200, body = UserView), (status = 412, body = crate::http::respond::ErrorBody),
+        (status = 409, body = crate::http::respond::ErrorBody)))]
 pub async fn update_user(
     State(state): State<AppState>,
     actor: Actor,
@@ -82,7 +84,8 @@ pub async fn update_user(
 #[utoipa::path(post, path = "/api/users/{user_id}/password", tag = "users", operation_id = "reset_password",
     params(("user_id" = Uuid, Path)),
     extensions(("x-access" = json!("users.manage"))),
-    responses((status = 200, body = UserCreated)))]
+    responses((status = 200, body = UserCreated),
+        (status = 409, body = crate::http::respond::ErrorBody)))]
 pub async fn reset_password(
     State(state): State<AppState>,
     actor: Actor,
@@ -97,7 +100,8 @@ pub async fn reset_password(
 #[utoipa::path(post, path = "/api/users/{user_id}/unlock", tag = "users", operation_id = "unlock_user",
     params(("user_id" = Uuid, Path)),
     extensions(("x-access" = json!("users.manage"))),
-    responses((status = 204)))]
+    responses((status = 204),
+        (status = 409, body = crate::http::respond::ErrorBody)))]
 pub async fn unlock_user(
     State(state): State<AppState>,
     actor: Actor,
@@ -137,7 +141,8 @@ pub async fn list_rights(
 #[utoipa::path(post, path = "/api/users/{user_id}/grants", tag = "users", operation_id = "grant_role",
     params(("user_id" = Uuid, Path)), request_body = GrantRole,
     extensions(("x-access" = json!("grants.manage"))),
-    responses((status = 201, body = GrantView)))]
+    responses((status = 201, body = GrantView),
+        (status = 409, body = crate::http::respond::ErrorBody)))]
 pub async fn grant_role(
     State(state): State<AppState>,
     actor: Actor,
@@ -152,7 +157,8 @@ pub async fn grant_role(
 #[utoipa::path(delete, path = "/api/grants/{grant_id}", tag = "users", operation_id = "revoke_grant",
     params(("grant_id" = Uuid, Path)),
     extensions(("x-access" = json!("grants.manage"))),
-    responses((status = 204)))]
+    responses((status = 204),
+        (status = 409, body = crate::http::respond::ErrorBody)))]
 pub async fn revoke_grant(
     State(state): State<AppState>,
     actor: Actor,

@@ -34,8 +34,10 @@ pub struct VisitQuery {
     /// By this collector.
     pub user: Option<Uuid>,
     /// From this day on (Shanghai), by when it happened.
+    #[serde(default, deserialize_with = "crate::http::day")]
     pub from: Option<NaiveDate>,
     /// Until this day, included.
+    #[serde(default, deserialize_with = "crate::http::day")]
     pub until: Option<NaiveDate>,
     /// Code of the table `visit_purpose`.
     pub purpose: Option<String>,
@@ -118,6 +120,7 @@ pub struct DueQuery {
     /// In this area and below.
     pub area: Option<String>,
     /// Planned for this day or before; today unless told.
+    #[serde(default, deserialize_with = "crate::http::day")]
     pub by: Option<NaiveDate>,
     /// Items at most.
     pub limit: Option<u32>,

@@ -139,7 +139,7 @@ pub async fn show_history(
     params(("record_id" = Uuid, Path)), request_body = ExportDocument,
     extensions(("x-access" = json!("register.reveal"))),
     responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
-        (status = 404)))]
+        (status = 404, body = crate::http::respond::ErrorBody)))]
 pub async fn export_document(
     State(state): State<AppState>,
     actor: Actor,

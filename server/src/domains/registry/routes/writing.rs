@@ -25,7 +25,8 @@ use crate::state::AppState;
 #[utoipa::path(post, path = "/api/residents", tag = "registry", operation_id = "create_resident",
     request_body = CreateRecord,
     extensions(("x-access" = json!("register.write"))),
-    responses((status = 201, body = Written), (status = 422, body = ErrorBody)))]
+    responses((status = 201, body = Written), (status = 422, body = ErrorBody),
+        (status = 409, body = ErrorBody)))]
 pub async fn create_resident(
     State(state): State<AppState>,
     actor: Actor,
@@ -40,7 +41,8 @@ pub async fn create_resident(
 #[utoipa::path(post, path = "/api/houses", tag = "registry", operation_id = "create_house",
     request_body = CreateRecord,
     extensions(("x-access" = json!("register.write"))),
-    responses((status = 201, body = Written), (status = 422, body = ErrorBody)))]
+    responses((status = 201, body = Written), (status = 422, body = ErrorBody),
+        (status = 409, body = ErrorBody)))]
 pub async fn create_house(
     State(state): State<AppState>,
     actor: Actor,
@@ -55,7 +57,8 @@ pub async fn create_house(
 #[utoipa::path(post, path = "/api/residences", tag = "registry", operation_id = "create_residence",
     request_body = CreateRecord,
     extensions(("x-access" = json!("register.write"))),
-    responses((status = 201, body = Written), (status = 422, body = ErrorBody)))]
+    responses((status = 201, body = Written), (status = 422, body = ErrorBody),
+        (status = 409, body = ErrorBody)))]
 pub async fn create_residence(
     State(state): State<AppState>,
     actor: Actor,
@@ -70,7 +73,8 @@ pub async fn create_residence(
 #[utoipa::path(patch, path = "/api/records/{record_id}", tag = "registry", operation_id = "update_record",
     params(("record_id" = Uuid, Path)), request_body = EditRecord,
     extensions(("x-access" = json!("register.write"))),
-    responses((status = 200, body = Written), (status = 412, body = ErrorBody), (status = 422, body = ErrorBody)))]
+    responses((status = 200, body = Written), (status = 412, body = ErrorBody), (status = 422, body = ErrorBody),
+        (status = 409, body = ErrorBody)))]
 pub async fn update_record(
     State(state): State<AppState>,
     actor: Actor,
