@@ -71,5 +71,16 @@ fn lines_and_servers_that_break_lose_nothing() {
         "server-killed",
         "database-killed",
         "keys-rotated",
+        "database-full",
     ]);
+}
+
+#[test]
+fn the_api_answers_as_its_description_says() {
+    play(&["fuzz"]);
+}
+
+#[test]
+fn payloads_are_text_and_nothing_else() {
+    play(&["payloads"]);
 }

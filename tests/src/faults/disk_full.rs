@@ -2,16 +2,12 @@
 //! acknowledged or says that it could not be kept; when there is room again, everything goes on, and all that was
 //! acknowledged is there once.
 
-use std::fs::File;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
 use anyhow::{Context, ensure};
 use doorstep_client::{Home, Kind};
 use rand::RngExt;
 
 use super::ground::{Ground, Marks, marking, resident};
+use super::small_disk::Small;
 use super::{Figures, Options};
 use crate::town::phone;
 
@@ -20,62 +16,12 @@ const SIZE: u64 = 12 * 1024 * 1024;
 /// Edits tried at each point, until one is refused.
 const EDITS: u64 = 400;
 
-/// A mounted file system in memory; unmounted when dropped.
-struct Small(PathBuf);
-
-impl Small {
-    fn mount(at: &Path) -> Result<Self, String> {
-        std::fs::create_dir_all(at).map_err(|error| error.to_string())?;
-        let made = Command::new("mount")
-            .args([
-                "-t",
-                "tmpfs",
-                "-o",
-                &format!("size={SIZE},mode=700"),
-                "tmpfs",
-            ])
-            .arg(at)
-            .output()
-            .map_err(|error| format!("mount: {error}"))?;
-        if made.status.success() {
-            Ok(Self(at.to_owned()))
-        } else {
-            let said = String::from_utf8_lossy(&made.stderr);
-            Err(format!(
-                "a small file system can't be mounted here: {}",
-                said.trim()
-            ))
-        }
-    }
-
-    /// Fills it until so many bytes are left.
-    fn fill(&self, left: u64) -> anyhow::Result<PathBuf> {
-        let path = self.0.join("ballast");
-        let mut file = File::create(&path)?;
-        let block = [0; 4096];
-        // To the end, and then back by as much as is to be left.
-        while file.write_all(&block).is_ok() {}
-        let length = file.metadata()?.len();
-        file.set_len(length.saturating_sub(left))?;
-        Ok(path)
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        let done = Command::new("umount").arg("-l").arg(&self.0).status();
-        if !done.is_ok_and(|status| status.success()) {
-            tracing::warn!("{} stays mounted", self.0.display());
-        }
-    }
-}
-
 /// The row `disk-full`.
 pub(super) async fn play(options: &Options, ground: &mut Ground) -> anyhow::Result<Figures> {
     let mut rng = options.chance("disk-full");
     let mut figures = Figures::default();
     let place = ground.place();
-    let small = match Small::mount(&place) {
+    let small = match Small::mount(&place, SIZE) {
         Ok(small) => small,
         Err(why) => return Ok(Figures::skip(why)),
     };

@@ -5,8 +5,11 @@
 mod corpus;
 mod corrupt_page;
 mod crew;
+mod database_full;
 mod device_killed;
 mod disk_full;
+mod furnished;
+mod fuzz;
 mod ground;
 mod guessing;
 mod half_files;
@@ -17,8 +20,10 @@ mod keys_rotated;
 mod malformed;
 mod mutate;
 mod orders;
+mod payloads;
 mod server_killed;
 mod slow_sockets;
+mod small_disk;
 mod sockets;
 mod wal_cut;
 
@@ -77,6 +82,8 @@ pub struct Figures {
     pub doubled: u64,
     /// What else is worth saying.
     pub note: String,
+    /// Figures of parts of the row.
+    pub lines: Vec<String>,
     /// Why the row could not be played on this machine.
     pub skipped: Option<String>,
     /// What went wrong first, for the one who looks for the cause.
@@ -198,6 +205,21 @@ pub const ROWS: &[(&str, bool, &str)] = &[
         true,
         "the keys of all areas changed while devices sync",
     ),
+    (
+        "database-full",
+        false,
+        "the database's disk with so many bytes left",
+    ),
+    (
+        "payloads",
+        false,
+        "SQL, scripts and odd text in every field, parameter and JSON text",
+    ),
+    (
+        "fuzz",
+        false,
+        "requests made from the API's description, as nobody and as each role",
+    ),
 ];
 
 /// Says what rows there are.
@@ -253,8 +275,8 @@ pub async fn play(options: &Options, out: &mut (dyn Write + Send)) -> anyhow::Re
                 .as_ref()
                 .map_or_else(|| figures.note.clone(), |why| format!("skipped: {why}"))
         )?;
-        for failure in &figures.failures {
-            writeln!(out, "    {failure}")?;
+        for line in figures.lines.iter().chain(&figures.failures) {
+            writeln!(out, "    {line}")?;
         }
         out.flush()?;
         played.push(Played {
@@ -277,6 +299,9 @@ async fn one(row: &str, options: &Options, ground: Option<&mut Ground>) -> anyho
         ("orders", _) => orders::any_order(options),
         ("clocks", _) => orders::clocks(options),
         ("partition", _) => orders::partition(options),
+        ("database-full", _) => database_full::play(options).await,
+        ("payloads", _) => payloads::play(options).await,
+        ("fuzz", _) => fuzz::play(options).await,
         ("malformed-live", Some(ground)) => malformed::live(options, ground).await,
         ("hostile", Some(ground)) => hostile::play(options, ground).await,
         ("device-killed", Some(ground)) => device_killed::play(options, ground).await,

@@ -46,6 +46,20 @@ impl Api {
         }
     }
 
+    /// Asks as one likes, and gives status and text, whatever they are.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        with: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> anyhow::Result<(u16, String)> {
+        let response = with(self.request(method, path)).send().await?;
+        Ok((response.status().as_u16(), response.text().await?))
+    }
+
     /// Reads.
     ///
     /// # Errors
