@@ -28,6 +28,9 @@ const BEAT: Duration = Duration::from_secs(1);
 /// How often the logs are looked at while the bus can't be reached, in beats.
 const LOOK_EVERY: u32 = 2;
 
+/// The number of a node's first message.
+const FIRST: u64 = 1;
+
 /// Joins the bus that the configuration names; ends when the server stops. Without one it does nothing.
 pub fn start(state: &AppState) -> JoinHandle<()> {
     let state = state.clone();
@@ -166,6 +169,8 @@ impl Node {
         match heard {
             Heard::Again => return,
             Heard::Next => {}
+            // It has only just started.
+            Heard::New if message.number == FIRST => {}
             Heard::New | Heard::AfterGap => {
                 metrics::counter!("doorstep_bus_gaps_total").increment(1);
                 self.follow.look_everywhere();

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 /// See the module.
 pub(super) struct Figures<'a> {
+    system: String,
     out: &'a mut (dyn Write + Send),
 }
 
@@ -24,7 +25,13 @@ struct Line<'a> {
 
 impl<'a> Figures<'a> {
     pub(super) fn new(out: &'a mut (dyn Write + Send)) -> Self {
-        Self { out }
+        Self::of("doorstep", out)
+    }
+
+    /// Figures of something that has a column of its own.
+    pub(super) fn of(system: &str, out: &'a mut (dyn Write + Send)) -> Self {
+        let system = system.to_owned();
+        Self { system, out }
     }
 
     /// The median of the runs.
@@ -49,7 +56,7 @@ impl<'a> Figures<'a> {
     ) -> anyhow::Result<()> {
         let value = (median(values) * 1000.0).round() / 1000.0;
         let line = Line {
-            system: "doorstep",
+            system: &self.system,
             figure,
             unit,
             value,

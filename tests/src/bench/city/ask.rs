@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::invented::{self, TO_A_HOUSE};
 use super::load::Loaded;
-use crate::bench::figures::{Figures, percentile};
+use crate::bench::figures::percentile;
 use crate::town::Person;
 
 /// Who asks.
@@ -19,12 +19,15 @@ pub(super) struct Askers {
     pub(super) city: Person,
 }
 
+/// Where figures go: name, unit, value, what must be known.
+pub(super) type Put<'a> =
+    dyn FnMut(&str, &'static str, f64, &str) -> anyhow::Result<()> + Send + 'a;
+
 pub(super) async fn measure(
     askers: &Askers,
     loaded: &Loaded,
     count: usize,
-    named: &(dyn Fn(&str) -> String + Sync),
-    figures: &mut Figures<'_>,
+    put: &mut Put<'_>,
 ) -> anyhow::Result<()> {
     let Askers {
         village,
@@ -35,11 +38,7 @@ pub(super) async fn measure(
     let someone = || rand::random_range(0..loaded.residents);
     let neighbour = || rand::random_range(0..loaded.village);
     let residents = |text: &str| format!("/api/residents?text={}&limit=20", encoded(text));
-    let mut asked = Asked {
-        named,
-        figures,
-        count,
-    };
+    let mut asked = Asked { put, count };
     let found = |page: &Value| {
         page["items"]
             .as_array()
@@ -205,8 +204,7 @@ pub(super) async fn measure(
 }
 
 struct Asked<'a, 'b> {
-    named: &'a (dyn Fn(&str) -> String + Sync),
-    figures: &'a mut Figures<'b>,
+    put: &'a mut Put<'b>,
     count: usize,
 }
 
@@ -231,9 +229,8 @@ impl Asked<'_, '_> {
             ensure!(fits(&answer), "{what}: no answer to {path}");
         }
         let note = format!("p50 {:.1} ms", percentile(&times, 0.5));
-        let name = (self.named)(&format!("{what}, p95"));
-        self.figures
-            .put_with_note(&name, "ms", "", &[percentile(&times, 0.95)], &note)
+        let figure = format!("{what}, p95");
+        (self.put)(&figure, "ms", percentile(&times, 0.95), &note)
     }
 }
 

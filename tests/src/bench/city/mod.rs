@@ -18,8 +18,10 @@ use crate::repository;
 use crate::town::office::database_of;
 use crate::town::{Administrators, Api, Person, Server};
 
-/// The city, and a district of it where the first villages are.
+/// The city.
 const CITY: &str = "310000000000";
+/// Residents of the whole city.
+const WHOLE: usize = 25_000_000;
 
 /// How to measure.
 #[derive(Clone, Debug)]
@@ -39,7 +41,6 @@ pub struct Options {
 /// # Errors
 /// When something can't be measured, or comes out wrong.
 pub async fn run(options: &Options, out: &mut (dyn Write + Send)) -> anyhow::Result<()> {
-    let mut figures = Figures::new(out);
     let folder = tempfile::Builder::new()
         .prefix("doorstep-city-")
         .tempdir()?;
@@ -62,34 +63,71 @@ pub async fn run(options: &Options, out: &mut (dyn Write + Send)) -> anyhow::Res
         city: appoint("of-city", CITY).await?,
     };
     let mut loaded = load::Loaded::default();
+    let mut grown = Grown::default();
     for size in &options.sizes {
         let began = Instant::now();
         let before = loaded.records;
         load::fill(&server, &villages, *size, options.village, &mut loaded).await?;
         let took = began.elapsed().as_secs_f64();
-        let named = |what: &str| format!("{}: {what}", shown(loaded.residents));
+        let mut figures = Figures::of(&shown(loaded.residents), out);
+        grown.sizes.push(loaded.residents as f64);
+        let mut put = |figure: &str, unit: &'static str, value: f64, note: &str| {
+            grown.keep(figure, unit, value);
+            figures.put_with_note(figure, unit, "", &[value], note)
+        };
         let records = (loaded.records - before) as f64;
-        figures.put(
-            &named("records loaded a second"),
-            "/s",
-            "",
-            &[records / took],
-        )?;
+        put("records loaded a second", "/s", records / took, "")?;
         let mut database = database_of(&server).await?;
         sqlx::query("VACUUM ANALYZE").execute(&mut database).await?;
         let bytes: i64 = sqlx::query_scalar("SELECT pg_database_size(current_database())")
             .fetch_one(&mut database)
             .await?;
         drop(database);
-        figures.put(
-            &named("database, for each resident with house and residence"),
+        let each = bytes as f64 / 1024.0 / loaded.residents as f64;
+        put(
+            "database, for each resident with house and residence",
             "KB",
+            each,
             "",
-            &[bytes as f64 / 1024.0 / loaded.residents as f64],
         )?;
-        ask::measure(&askers, &loaded, options.asked, &named, &mut figures).await?;
+        ask::measure(&askers, &loaded, options.asked, &mut put).await?;
     }
+    grown.foretell(&mut Figures::of(
+        &format!("{} as it grew", shown(WHOLE)),
+        out,
+    ))?;
     server.stop()
+}
+
+/// What each size came to, for what a whole city would.
+#[derive(Default)]
+struct Grown {
+    sizes: Vec<f64>,
+    figures: Vec<(String, &'static str, Vec<f64>)>,
+}
+
+impl Grown {
+    fn keep(&mut self, figure: &str, unit: &'static str, value: f64) {
+        match self.figures.iter_mut().find(|(name, ..)| name == figure) {
+            Some((.., values)) => values.push(value),
+            None => self.figures.push((figure.to_owned(), unit, vec![value])),
+        }
+    }
+
+    /// Each figure as it would be at the city's size, if it went on as from the last size but one to the last.
+    fn foretell(&self, figures: &mut Figures<'_>) -> anyhow::Result<()> {
+        let [.., before, last] = self.sizes[..] else {
+            return Ok(());
+        };
+        let steps = (WHOLE as f64 / last).ln() / (last / before).ln();
+        for (figure, unit, values) in &self.figures {
+            if let [.., before, last] = values[..] {
+                let value = last * (last / before).powf(steps);
+                figures.put_with_note(figure, unit, "", &[value], "by growth, not measured")?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// 1,000,000 rather than 1000000.
