@@ -329,13 +329,13 @@ async fn a_neighbours_id_is_no_use_in_a_body() {
 #[tokio::test]
 async fn messages_and_sessions_are_their_owners_alone() {
     let server = TestServer::open_city().await.unwrap();
-    let (_, resident, one, two) = server.dispute(VILLAGE).await.unwrap();
+    let (conflict, _, one, two) = server.dispute(VILLAGE).await.unwrap();
     let neighbour = server.person(Role::Collector, NEXT_VILLAGE).await.unwrap();
     let colleague = server.person(Role::Collector, VILLAGE).await.unwrap();
     let told = server.get(&one.person, "/api/messages").await.unwrap();
     let others = server.get(&two.person, "/api/messages").await.unwrap();
     assert!(
-        format!("{told} {others}").contains(&resident.to_string()),
+        format!("{told} {others}").contains(&conflict.to_string()),
         "{told} {others}"
     );
     for stranger in [&neighbour, &colleague] {
