@@ -68,7 +68,7 @@ test('masked values are shown for a purpose, and the audit log names it', async 
   await expect(rows(page)).toHaveCount(2)
   await expect(rows(page).nth(1)).toContainText('139****5678')
   expect(await page.content()).not.toContain('13912345678')
-  await page.getByRole('button', { name: '查看闻**的完整信息' }).click()
+  await page.getByRole('button', { name: '看全部：闻**的完整信息' }).click()
   const dialog = page.getByRole('dialog')
   await expect(dialog.getByRole('button', { name: '查看', exact: true })).toBeDisabled()
   await dialog.getByText('紧急联系').click()
