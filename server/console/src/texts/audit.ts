@@ -120,6 +120,7 @@ const other: Record<string, string> = {
   create_first_administrator: '创建首任管理员',
   write_import_batch: '写入一批导入',
   undo_import_batch: '撤销一批导入',
+  sync: '设备同步',
   sync_push: '设备上传变更',
   sync_purged: '设备清除回报',
   open_checks: '发起居住核查',
