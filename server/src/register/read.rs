@@ -48,10 +48,15 @@ pub async fn scope_end(tx: &mut PgConnection, scope: ScopeId) -> ApiResult<Curso
         .bind(scope.to_string())
         .fetch_optional(tx)
         .await?;
-    Ok(row.map_or_else(Cursor::default, |(seq, digest)| Cursor {
+    Ok(row.map_or_else(Cursor::default, |(seq, digest)| cursor(seq, digest)))
+}
+
+/// An end from its columns.
+fn cursor(seq: i64, digest: Vec<u8>) -> Cursor {
+    Cursor {
         seq: seq.unsigned_abs(),
         digest: ScopeDigest(digest.try_into().unwrap_or_default()),
-    }))
+    }
 }
 
 /// Where the logs of several scopes end; those that have none are left out.
@@ -67,9 +72,7 @@ pub async fn scope_ends(
         sqlx::query_as(SCOPE_ENDS).bind(names).fetch_all(tx).await?;
     let read = |(name, seq, digest): (String, i64, Vec<u8>)| {
         let scope: ScopeId = name.parse().map_err(ApiError::internal)?;
-        let digest = ScopeDigest(digest.try_into().unwrap_or_default());
-        let seq = seq.unsigned_abs();
-        Ok((scope, Cursor { seq, digest }))
+        Ok((scope, cursor(seq, digest)))
     };
     rows.into_iter().map(read).collect()
 }

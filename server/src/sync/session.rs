@@ -1,7 +1,7 @@
 //! One device's connection: the frames of `core::sync::server` against the register, the hub and the committer.
 //! Knows no websocket: `socket` gives it frames and takes frames.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -291,15 +291,16 @@ impl Session {
         }
         write_rights(&self.state, ScopeId::User(user), &grants).await?;
         let mut tx = system_tx(&self.state.pool).await?;
-        let mut allowed = Vec::with_capacity(scopes.len());
-        for scope in scopes {
-            let end = read::scope_end(&mut tx, scope).await?;
-            allowed.push(Allowed {
+        let ends = read::scope_ends(&mut tx, &scopes).await?;
+        let ends: HashMap<ScopeId, Cursor> = ends.into_iter().collect();
+        let mut allowed: Vec<Allowed> = scopes
+            .into_iter()
+            .map(|scope| Allowed {
                 scope,
-                end,
+                end: ends.get(&scope).copied().unwrap_or_default(),
                 bundle: None,
-            });
-        }
+            })
+            .collect();
         let next_envelope = register::next_envelope(&mut tx, device, user).await?;
         drop(tx);
         for state in &mut allowed {
