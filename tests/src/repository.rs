@@ -40,6 +40,20 @@ pub fn program() -> anyhow::Result<PathBuf> {
     Ok(program)
 }
 
+/// The `doorstep` program that a program of this package runs: the one given, else the one beside it.
+///
+/// # Errors
+/// When it is not known where this program lies.
+pub fn beside(given: Option<PathBuf>) -> anyhow::Result<PathBuf> {
+    match given {
+        Some(program) => Ok(program),
+        None => {
+            let itself = std::env::current_exe()?;
+            Ok(itself.parent().context("no folder")?.join("doorstep"))
+        }
+    }
+}
+
 /// Every UTF-8 text file whose path satisfies `wanted`, in the order of their paths.
 #[must_use]
 pub fn files(wanted: impl Fn(&str) -> bool) -> Vec<SourceFile> {

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::Parser;
 use doorstep_tests::bench::city::{self, Options};
+use doorstep_tests::repository;
 
 /// The register is filled in this process: it allocates as the program that people run does.
 #[global_allocator]
@@ -28,13 +28,7 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let program = match arguments.program {
-        Some(program) => program,
-        None => std::env::current_exe()?
-            .parent()
-            .context("no folder")?
-            .join("doorstep"),
-    };
+    let program = repository::beside(arguments.program)?;
     let options = match arguments.small {
         true => Options {
             program,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Parser;
 use doorstep_tests::bench::fleet::{self, Options, Size};
+use doorstep_tests::repository;
 
 /// The phones are in this process: it allocates as the program that people run does.
 #[global_allocator]
@@ -38,13 +39,7 @@ async fn main() -> anyhow::Result<()> {
     if let Some(told) = arguments.phones {
         return fleet::phones(&told).await;
     }
-    let program = match arguments.program {
-        Some(program) => program,
-        None => std::env::current_exe()?
-            .parent()
-            .context("no folder")?
-            .join("doorstep"),
-    };
+    let program = repository::beside(arguments.program)?;
     let options = Options {
         program,
         itself: std::env::current_exe()?,

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::Parser;
 use doorstep_tests::demo::{self, Options};
+use doorstep_tests::repository;
 
 /// 演示：真实的服务器和多台设备，离线采集、合并、裁决、核对
 #[derive(Debug, Parser)]
@@ -24,13 +24,7 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let program = match arguments.program {
-        Some(program) => program,
-        None => std::env::current_exe()?
-            .parent()
-            .context("no folder")?
-            .join("doorstep"),
-    };
+    let program = repository::beside(arguments.program)?;
     let options = Options {
         keep: arguments.keep,
         ..Options::whole(program)

@@ -3,9 +3,10 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use clap::Parser;
 use doorstep_tests::faults::{self, Options};
+use doorstep_tests::repository;
 
 /// 故障演练：按表制造故障，逐行核对有没有丢失或重复
 #[derive(Debug, Parser)]
@@ -42,10 +43,7 @@ async fn main() -> anyhow::Result<()> {
         return faults::list(&mut out);
     }
     let itself = std::env::current_exe()?;
-    let program = match arguments.program {
-        Some(program) => program,
-        None => itself.parent().context("a folder")?.join("doorstep"),
-    };
+    let program = repository::beside(arguments.program)?;
     let options = Options {
         program,
         itself,
