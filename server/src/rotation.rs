@@ -51,7 +51,7 @@ pub async fn areas(state: &AppState) -> ApiResult<Vec<AreaCode>> {
 pub async fn rotate(state: &AppState, area: AreaCode) -> ApiResult<Rotated> {
     let version = state.keys.rotate(area).await?;
     let wrapped = wrap_again(state, area).await?;
-    let entry = audit::Entry::by_server(state.clock.now(), "rotate_key")
+    let entry = audit::Entry::by_server(state.clock.now(), audit::Action::RotateKey)
         .area(area)
         .detail(json!({ "version": version, "wrapped": wrapped }));
     let mut tx = system_tx(&state.pool).await?;

@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 use doorstep_core::rights::Role;
-use doorstep_server::domains::audit::{self, Fault};
+use doorstep_server::domains::audit::{self, Action, Fault};
+use doorstep_server::router;
 use doorstep_server::testing::TestServer;
 use doorstep_server::testing::city::{CITY, DISTRICT, OTHER_DISTRICT, OTHER_VILLAGE, VILLAGE};
 use serde_json::{Value, json};
@@ -497,4 +498,82 @@ async fn a_long_log_is_verified_in_steps_that_miss_nothing() {
             .unwrap();
         assert_eq!(reply.status, 422, "{wrong}");
     }
+}
+
+/// Operations that are sent like changes and change nothing.
+const LOOKING: [Action; 6] = [
+    Action::IssueChallenge,
+    Action::SignIn,
+    Action::SignOut,
+    Action::SignInDevice,
+    Action::RevealRecord,
+    Action::ExportDocument,
+];
+
+#[test]
+fn every_operation_is_an_action_and_what_is_got_changes_nothing() {
+    let document = serde_json::to_value(router::description()).unwrap();
+    let items = document["paths"].as_object().unwrap().values();
+    let operations: Vec<(&String, &Value)> = items
+        .flat_map(|item| item.as_object().unwrap())
+        .filter(|(_, operation)| operation["operationId"].is_string())
+        .collect();
+    assert!(operations.len() > 90);
+    for (method, operation) in operations {
+        let id = operation["operationId"].as_str().unwrap();
+        let action: Action = id.parse().unwrap_or_else(|_| panic!("{id} is no action"));
+        let changes = method != "get" && !LOOKING.contains(&action);
+        assert_eq!(action.changes(), changes, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn what_changed_something_is_found_among_what_was_only_looked_at() {
+    let server = TestServer::open_city().await.unwrap();
+    let auditor = server.person(Role::Auditor, CITY).await.unwrap();
+    let admin = server
+        .administrator(Role::AreaAdministrator)
+        .unwrap()
+        .clone();
+    let token = Some(admin.token.as_str());
+    let new = json!({ "login": "watched", "name": "张三", "area": VILLAGE });
+    for body in [new.clone(), new] {
+        let made = server.send("POST", "/api/users", token, Some(body)).await;
+        made.unwrap();
+        server.get(&admin, "/api/users").await.unwrap();
+    }
+    let found = async |query: &str| {
+        let path = format!("/api/audit?user={}&limit=500{query}", admin.id);
+        let page = server.get(&auditor, &path).await.unwrap();
+        let told = |item: &Value| {
+            let text = |key: &str| item[key].as_str().unwrap().to_owned();
+            (text("action"), text("outcome"))
+        };
+        let items = page["items"].as_array().unwrap();
+        items.iter().map(told).collect::<Vec<_>>()
+    };
+    let of = |action: &str, outcome: &str| (action.to_owned(), outcome.to_owned());
+    let all = found("").await;
+    assert!(all.contains(&of("list_users", "done")), "{all:?}");
+    let changing: Vec<_> = all
+        .iter()
+        .filter(|(action, _)| action.parse::<Action>().unwrap().changes())
+        .cloned()
+        .collect();
+    assert_eq!(
+        changing[..2],
+        [of("create_user", "refused"), of("create_user", "done")]
+    );
+    assert_eq!(found("&changes=true").await, changing);
+    assert_eq!(found("&changes=false").await, all);
+    assert_eq!(
+        found("&changes=true&action=create_user&outcome=done").await,
+        [of("create_user", "done")]
+    );
+    assert_eq!(found("&changes=true&action=list_users").await, []);
+    // Taken out as it was searched, in words.
+    let path = format!("/api/audit/export?user={}&changes=true", admin.id);
+    let text = server.get(&auditor, &path).await.unwrap().to_string();
+    assert!(text.contains("新建用户,create_user"), "{text}");
+    assert!(!text.contains("list_users"), "{text}");
 }

@@ -581,9 +581,7 @@ async fn an_open_connection_learns_of_new_rights_and_counts_as_use() {
         .unwrap()
         .clone();
     let person = server.person_without_role(VILLAGE, &admin).await.unwrap();
-    let trail =
-        doorstep_server::domains::audit::Trail::new("socket".into(), "open_sync".into(), None)
-            .into();
+    let trail = doorstep_server::domains::audit::Trail::new("socket".into(), None).into();
     let actor = actor_of_token(&server.state, &trail, &person.token)
         .await
         .unwrap();

@@ -1,7 +1,6 @@
 // The audit log: found by what is known of a deed, read, taken out, and verified.
 import { readFileSync } from 'node:fs'
 import { enter, expect, test } from './test'
-import { audit } from '../src/texts/audit'
 import { auditDetail } from '../src/texts/audit-detail'
 import { COMMITTEE } from './town'
 
@@ -35,6 +34,39 @@ test('the auditor finds a deed by person and action, and reads it', async ({ pag
   await expect(table.locator('tbody tr').nth(1)).toBeVisible()
 })
 
+test('what changed something is shown without what was only looked at', async ({ page, town }) => {
+  const { areas, auditor } = town.people
+  const person = await town.person('watched.two', '再查', 'collector')
+  await town.ask(areas, 'GET', `/api/users/${person.id}`)
+  await enter(page, town, auditor, `/audit?user=${areas.id}&action=show_user`)
+  const table = page.getByRole('table', { name: '审计记录' })
+  await expect(table.locator('tbody tr').first()).toContainText('查看用户')
+  // What only looks is no longer asked for.
+  await page.locator('.el-checkbox', { hasText: '只看改动' }).click()
+  await expect(page).toHaveURL(`${town.url}/audit?user=${areas.id}&changes=true`)
+  await expect(table).toContainText('新建用户')
+  await expect(table).toContainText('授予角色')
+  await expect(table).not.toContainText('查看')
+  await page.reload()
+  await expect(table).toContainText('新建用户')
+  await expect(table).not.toContainText('查看')
+  await page.getByRole('combobox', { name: '做了什么' }).click()
+  await expect(page.getByRole('option', { name: '新建用户' })).toBeVisible()
+  await expect(page.getByRole('option', { name: '查看用户列表' })).toHaveCount(0)
+  await page.keyboard.press('Escape')
+  await page.getByRole('button', { name: '导出' }).click()
+  const [download] = await Promise.all([
+    page.waitForEvent('download'),
+    page.getByRole('menuitem', { name: '导出为 CSV 表格' }).click(),
+  ])
+  const text = readFileSync(await download.path(), 'utf8')
+  expect(text).toContain('新建用户,create_user')
+  expect(text).not.toContain('show_user')
+  await page.getByRole('button', { name: '清除筛选' }).click()
+  await expect(page).toHaveURL(`${town.url}/audit`)
+  await expect(table).toContainText('查看')
+})
+
 test('what an entry says is in words: fields, codes, what it names', async ({ page, town }) => {
   const resident = town.resident()
   const reveal = { purpose: 'service', fields: ['name', 'phone'] }
@@ -50,13 +82,12 @@ test('what an entry says is in words: fields, codes, what it names', async ({ pa
   await expect(page).toHaveURL(new RegExp(`subject=${resident.id}$`))
 })
 
-test('every key that stands in the log has words', async ({ town }) => {
+test('every key of what the log says has words', async ({ town }) => {
   const missing = new Set<string>()
   let cursor = ''
   do {
     const page = await town.ask(town.people.auditor, 'GET', `/api/audit?limit=500${cursor}`)
     for (const entry of page['items'] as { action: string; detail: object }[]) {
-      if (!(entry.action in audit.actions)) missing.add(entry.action)
       for (const key of Object.keys(entry.detail)) if (!(key in auditDetail.keys)) missing.add(`${entry.action}.${key}`)
     }
     cursor = page['next'] ? `&cursor=${String(page['next'])}` : ''

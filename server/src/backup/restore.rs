@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::database::{MIGRATIONS, Ownership, Unopened};
-use crate::domains::audit::{self, Entry, Verdict};
+use crate::domains::audit::{self, Action, Entry, Verdict};
 use crate::domains::{photos, registry};
 use crate::keys::{FileKeys, KeyProvider};
 
@@ -231,7 +231,7 @@ async fn finish(
     let erased_again = registry::service::erase_again(state, erased).await?;
     let mut tx = crate::database::system_tx(&state.pool).await?;
     let detail = serde_json::json!({ "made_at": data.made_at, "erased_again": erased_again });
-    let entry = Entry::by_server(state.clock.now(), "restore").detail(detail);
+    let entry = Entry::by_server(state.clock.now(), Action::Restore).detail(detail);
     audit::record(&mut tx, entry).await?;
     tx.commit().await?;
     Ok(Restored {

@@ -13,7 +13,7 @@ use super::manifest::Manifest;
 use super::tables::Wanted;
 use super::{AREA_KEYS, ERASED, OBJECTS};
 use crate::database::MIGRATIONS;
-use crate::domains::audit::{self, Entry};
+use crate::domains::audit::{self, Action, Entry};
 use crate::domains::photos;
 use crate::state::AppState;
 
@@ -99,7 +99,7 @@ pub async fn backup(
 async fn note(state: &AppState, taken: &Taken) -> anyhow::Result<()> {
     let mut tx = crate::database::system_tx(&state.pool).await?;
     let detail = serde_json::json!({ "rows": taken.rows, "objects": taken.objects });
-    let entry = Entry::by_server(state.clock.now(), "backup").detail(detail);
+    let entry = Entry::by_server(state.clock.now(), Action::Backup).detail(detail);
     audit::record(&mut tx, entry).await?;
     tx.commit().await?;
     Ok(())

@@ -16,7 +16,7 @@ use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::path::Operation;
 
 use super::request;
-use crate::domains::audit::{self, Entry, Outcome, Trail};
+use crate::domains::audit::{self, Action, Entry, Outcome, Trail};
 use crate::domains::auth::{self, Actor};
 use crate::error::{ApiError, ApiResult, Kind};
 use crate::state::AppState;
@@ -45,8 +45,8 @@ impl Access {
 /// A route's rule.
 #[derive(Clone, Debug)]
 pub struct Rule {
-    /// The route's name in audit records.
-    pub operation: String,
+    /// What the audit log calls it.
+    pub action: Action,
     /// Who may call it.
     pub access: Access,
 }
@@ -93,13 +93,14 @@ impl Rules {
 fn rule_of(operation: &Operation) -> Option<Rule> {
     let declared = operation.extensions.as_ref()?.get("x-access")?.as_str()?;
     Some(Rule {
-        operation: operation.operation_id.clone()?,
+        action: operation.operation_id.as_deref()?.parse().ok()?,
         access: Access::parse(declared)?,
     })
 }
 
 /// What a caller with a temporary password may do: see who they are, change it, leave.
-const BEFORE_PASSWORD_CHANGE: [&str; 3] = ["show_me", "change_password", "sign_out"];
+const BEFORE_PASSWORD_CHANGE: [Action; 3] =
+    [Action::ShowMe, Action::ChangePassword, Action::SignOut];
 
 /// Guards a request; innermost of all layers, so that the route is known.
 pub async fn guard(
@@ -119,11 +120,7 @@ pub async fn guard(
         request.headers(),
         request.extensions().get::<ConnectInfo<SocketAddr>>(),
     );
-    let trail = Arc::new(Trail::new(
-        request::current_id(),
-        rule.operation.clone(),
-        address,
-    ));
+    let trail = Arc::new(Trail::new(request::current_id(), address));
     request.extensions_mut().insert(trail.clone());
     if rule.access == Access::Public {
         return next.run(request).await;
@@ -150,7 +147,7 @@ async fn stranger(state: &AppState, trail: &Arc<Trail>, rule: &Rule, error: ApiE
     if error.kind != Kind::Unauthenticated {
         return error;
     }
-    match audit::refused(state, trail, &rule.operation, error.code).await {
+    match audit::refused(state, trail, rule.action, error.code).await {
         Ok(()) => error,
         Err(failed) => failed,
     }
@@ -166,7 +163,7 @@ async fn identify(state: &AppState, trail: &Arc<Trail>, headers: &HeaderMap) -> 
 }
 
 fn admit(rule: &Rule, actor: &Actor) -> ApiResult<()> {
-    if actor.must_change_password && !BEFORE_PASSWORD_CHANGE.contains(&rule.operation.as_str()) {
+    if actor.must_change_password && !BEFORE_PASSWORD_CHANGE.contains(&rule.action) {
         return Err(ApiError::new(
             Kind::Forbidden,
             "password_change_required",
@@ -205,7 +202,7 @@ async fn leave_record(
     {
         fields.insert("status".into(), status.as_u16().into());
     }
-    let mut entry = Entry::by(actor, state.clock.now(), rule.operation.clone())
+    let mut entry = Entry::by(actor, state.clock.now(), rule.action)
         .outcome(outcome)
         .detail(detail);
     if let Some(area) = noted.area {

@@ -147,7 +147,7 @@ async fn apply(state: &AppState, submissions: Vec<Submission>) -> ApiResult<Vec<
         let entries = makers.iter().zip(&applied.receipts);
         entries
             .map(|((device, user), receipt)| {
-                audit::Entry::by_server(now, "sync_push")
+                audit::Entry::by_server(now, audit::Action::SyncPush)
                     .user(*user)
                     .device(*device)
                     .detail(serde_json::json!({ "items": receipt.outcomes.len() }))

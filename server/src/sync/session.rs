@@ -224,7 +224,8 @@ impl Session {
             Ok(actor) => actor,
             Err(error) => {
                 if error.kind == Kind::Unauthenticated {
-                    audit::refused(&self.state, &self.trail, "sync", error.code).await?;
+                    audit::refused(&self.state, &self.trail, audit::Action::Sync, error.code)
+                        .await?;
                 }
                 return Err(End::from(error));
             }
@@ -435,11 +436,12 @@ impl Session {
             Err(error) => {
                 metrics::counter!("doorstep_envelopes_refused_total", "code" => error.code())
                     .increment(1);
-                let entry = audit::Entry::by_server(self.state.clock.now(), "sync_push")
-                    .user(user)
-                    .device(device)
-                    .outcome(audit::Outcome::Refused)
-                    .detail(serde_json::json!({ "code": error.code() }));
+                let entry =
+                    audit::Entry::by_server(self.state.clock.now(), audit::Action::SyncPush)
+                        .user(user)
+                        .device(device)
+                        .outcome(audit::Outcome::Refused)
+                        .detail(serde_json::json!({ "code": error.code() }));
                 audit_alone(&self.state, entry).await?;
                 return Err(End::Bye(bye(
                     error.code(),
@@ -472,7 +474,7 @@ impl Session {
 
     async fn purged(&mut self, purged: Purged) -> Result<(), End> {
         let Some(who) = &self.who else { return Ok(()) };
-        let entry = audit::Entry::by_server(self.state.clock.now(), "sync_purged")
+        let entry = audit::Entry::by_server(self.state.clock.now(), audit::Action::SyncPurged)
             .user(who.actor.user)
             .device(who.device)
             .subject("scope", purged.scope)

@@ -15,7 +15,7 @@ use doorstep_core::rights::Role;
 use doorstep_core::value::{Fields, Value};
 
 use super::{Person, TestServer};
-use crate::domains::audit::Entry;
+use crate::domains::audit::{Action, Entry};
 use crate::random;
 use crate::register::{self, Prepared, Submission, Submitter};
 
@@ -270,7 +270,7 @@ impl Phone {
             items,
         };
         let at: chrono::DateTime<Utc> = server.state.clock.now();
-        let entry = |_: &register::Applied| vec![Entry::by_server(at, "test_sync")];
+        let entry = |_: &register::Applied| vec![Entry::by_server(at, Action::SyncPush)];
         let applied = register::commit(&server.state, vec![submission], entry).await?;
         Ok(applied
             .receipts

@@ -1,7 +1,8 @@
-// What records consist of, as the server declares it: labels, sections, kinds, codes. Read once for the page's life.
+// What records consist of, as the server declares it: labels, sections, kinds, codes; and what the audit log calls what
+// is done. Read once for the page's life.
 import { api, ok } from '@/api/client'
 import { useLoad, type Load } from '@/api/load'
-import type { CodeEntry, Declarations, DeclaredField, DeclaredType } from '@/api/schema'
+import type { CodeEntry, Declarations, DeclaredAction, DeclaredField, DeclaredType } from '@/api/schema'
 
 /** A type with its fields by name. */
 export interface Type extends DeclaredType {
@@ -12,7 +13,13 @@ export class Declared {
   private readonly types: ReadonlyMap<string, Type>
   private readonly tables: ReadonlyMap<string, { codes: CodeEntry[]; labels: ReadonlyMap<string, string> }>
 
+  /** What can stand in the audit log. */
+  readonly actions: DeclaredAction[]
+  private readonly actionLabels: ReadonlyMap<string, string>
+
   constructor(from: Declarations) {
+    this.actions = from.actions
+    this.actionLabels = new Map(from.actions.map(action => [action.code, action.label]))
     const byName = (fields: DeclaredField[]) => new Map(fields.map(field => [field.name, field]))
     this.types = new Map(from.types.map(type => [type.name, { ...type, byName: byName(type.fields) }]))
     this.tables = new Map(
@@ -37,6 +44,11 @@ export class Declared {
   /** What a field is called, where only its name is known: fields of one name are called alike. */
   fieldLabel(name: string): string | undefined {
     return [...this.types.values()].map(type => type.byName.get(name)?.label).find(label => label !== undefined)
+  }
+
+  /** What something done is called; its code, where an older server wrote one that is no longer known. */
+  actionLabel(code: string): string {
+    return this.actionLabels.get(code) ?? code
   }
 
   /** What a code means; the code itself, where the table doesn't know it. */

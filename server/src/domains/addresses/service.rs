@@ -12,7 +12,7 @@ use super::model::{AddressQuery, AddressReport, AddressView};
 use super::read::{self, Row};
 use super::store;
 use crate::database::system_tx;
-use crate::domains::audit::{self, Entry};
+use crate::domains::audit::{self, Action, Entry};
 use crate::domains::auth::Actor;
 use crate::error::{ApiError, ApiResult, Problems};
 use crate::http::{Page, PageParams, area_code};
@@ -62,7 +62,7 @@ pub async fn import(state: &AppState, bytes: &[u8], dry_run: bool) -> ApiResult<
     for step in told.chunks(STEP) {
         slices.extend(register::append_states(&mut tx, step.to_vec(), now).await?);
     }
-    let entry = Entry::by_server(now, "import_addresses").detail(json!(report));
+    let entry = Entry::by_server(now, Action::ImportAddresses).detail(json!(report));
     audit::record(&mut tx, entry).await?;
     tx.commit().await?;
     for slice in slices {

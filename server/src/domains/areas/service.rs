@@ -10,7 +10,7 @@ use super::model::{
 };
 use super::store::{self, Filter};
 use crate::database::system_tx;
-use crate::domains::audit::{self, Entry};
+use crate::domains::audit::{self, Action, Entry};
 use crate::domains::auth::Actor;
 use crate::error::{ApiError, ApiResult};
 use crate::http::{Page, PageParams};
@@ -49,8 +49,8 @@ pub async fn import(
     store::apply(&mut tx, version, &changes).await?;
     report.version = Some(version);
     let entry = match actor {
-        Some(actor) => Entry::by(actor, at, "import_areas"),
-        None => Entry::by_server(at, "import_areas"),
+        Some(actor) => Entry::by(actor, at, Action::ImportAreas),
+        None => Entry::by_server(at, Action::ImportAreas),
     };
     audit::record(
         &mut tx,

@@ -2,6 +2,7 @@
 //! An entry of a write is part of the write's transaction; a read is written down before it is answered.
 //! Knows no personal data: entries name things by id and code.
 
+mod actions;
 mod chain;
 mod model;
 mod refusals;
@@ -10,6 +11,7 @@ pub mod service;
 mod store;
 mod writer;
 
+pub use actions::Action;
 pub use chain::{Fault, Verdict};
 pub use model::{Entry, Outcome, Trail};
 pub use refusals::{Refusals, refused, write_refusals};

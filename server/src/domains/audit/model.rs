@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use doorstep_core::ids::{AreaCode, DeviceId, UserId};
 use serde_json::{Value, json};
 
+use super::actions::Action;
 use crate::domains::auth::Actor;
 
 /// How a deed ended.
@@ -39,7 +40,7 @@ pub struct Entry {
     pub(super) at: DateTime<Utc>,
     pub(super) user: Option<UserId>,
     pub(super) device: Option<DeviceId>,
-    pub(super) action: String,
+    pub(super) action: Action,
     pub(super) outcome: Outcome,
     pub(super) area: Option<AreaCode>,
     pub(super) subject_kind: Option<String>,
@@ -52,12 +53,12 @@ pub struct Entry {
 
 impl Entry {
     /// Something the server does by itself: a job, a command.
-    pub fn by_server(at: DateTime<Utc>, action: impl Into<String>) -> Self {
+    pub fn by_server(at: DateTime<Utc>, action: Action) -> Self {
         Self {
             at,
             user: None,
             device: None,
-            action: action.into(),
+            action,
             outcome: Outcome::Done,
             area: None,
             subject_kind: None,
@@ -70,7 +71,7 @@ impl Entry {
     }
 
     /// Something a signed-in user does, in the area that the user belongs to unless told otherwise.
-    pub fn by(actor: &Actor, at: DateTime<Utc>, action: impl Into<String>) -> Self {
+    pub fn by(actor: &Actor, at: DateTime<Utc>, action: Action) -> Self {
         let mut entry = Self::on_trail(&actor.trail, at, action);
         entry.user = actor.person();
         entry.device = actor.device;
@@ -79,11 +80,7 @@ impl Entry {
     }
 
     /// Something a request does before it is known who makes it.
-    pub fn on_trail(
-        trail: &std::sync::Arc<Trail>,
-        at: DateTime<Utc>,
-        action: impl Into<String>,
-    ) -> Self {
+    pub fn on_trail(trail: &std::sync::Arc<Trail>, at: DateTime<Utc>, action: Action) -> Self {
         let mut entry = Self::by_server(at, action);
         entry.request_id.clone_from(&trail.request_id);
         entry.address = trail.address;
@@ -151,8 +148,6 @@ const KEPT: u8 = 2;
 pub struct Trail {
     /// Names the request.
     pub request_id: String,
-    /// The route's operation id.
-    pub operation: String,
     /// Where the request comes from.
     pub address: Option<IpAddr>,
     state: AtomicU8,
@@ -169,10 +164,9 @@ pub(crate) struct Noted {
 impl Trail {
     /// The trail of a request that begins.
     #[must_use]
-    pub fn new(request_id: String, operation: String, address: Option<IpAddr>) -> Self {
+    pub fn new(request_id: String, address: Option<IpAddr>) -> Self {
         Self {
             request_id,
-            operation,
             address,
             state: AtomicU8::new(OPEN),
             noted: Mutex::default(),

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use serde_json::json;
 
+use super::actions::Action;
 use super::model::{Entry, Outcome, Trail};
 use super::service::record_all;
 use crate::database::system_tx;
@@ -19,7 +20,7 @@ use crate::state::AppState;
 const MOST_SOURCES: usize = 256;
 
 /// Minute, source, action, code.
-type Name = (DateTime<Utc>, Option<IpAddr>, String, &'static str);
+type Name = (DateTime<Utc>, Option<IpAddr>, Action, &'static str);
 
 /// Counts refusals by minute and source. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -27,12 +28,12 @@ pub struct Refusals(Arc<Mutex<BTreeMap<Name, u64>>>);
 
 impl Refusals {
     /// Counts one; whether it is the first of its name.
-    fn count(&self, at: DateTime<Utc>, trail: &Trail, action: &str, code: &'static str) -> bool {
+    fn count(&self, at: DateTime<Utc>, trail: &Trail, action: Action, code: &'static str) -> bool {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let minute = minute(at);
-        let mut name = (minute, trail.address.map(network), action.to_owned(), code);
+        let mut name = (minute, trail.address.map(network), action, code);
         if !counts.contains_key(&name) && counts.len() >= MOST_SOURCES {
-            name = (minute, None, "refused".to_owned(), "many_sources");
+            name = (minute, None, Action::Refused, "many_sources");
         }
         let count = counts.entry(name).or_insert(0);
         *count += 1;
@@ -42,8 +43,12 @@ impl Refusals {
     /// Takes the counts of minutes that are over.
     fn take(&self, now: DateTime<Utc>) -> BTreeMap<Name, u64> {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let open = counts.split_off(&(minute(now), None, String::new(), ""));
-        std::mem::replace(&mut *counts, open)
+        let now = minute(now);
+        let (open, over) = std::mem::take(&mut *counts)
+            .into_iter()
+            .partition(|((at, ..), _)| *at >= now);
+        *counts = open;
+        over
     }
 
     fn put_back(&self, taken: BTreeMap<Name, u64>) {
@@ -76,7 +81,7 @@ fn network(address: IpAddr) -> IpAddr {
 pub async fn refused(
     state: &AppState,
     trail: &Arc<Trail>,
-    action: &str,
+    action: Action,
     code: &'static str,
 ) -> ApiResult<()> {
     let now = state.clock.now();
@@ -100,7 +105,7 @@ pub async fn write_refusals(state: &AppState) -> ApiResult<()> {
         .iter()
         .filter(|(_, count)| **count > 1)
         .map(|((minute, source, action, code), count)| {
-            let mut entry = Entry::by_server(*minute, action.clone())
+            let mut entry = Entry::by_server(*minute, *action)
                 .outcome(Outcome::Refused)
                 .detail(json!({ "reason": code, "more": count - 1, "minute": minute }));
             entry.address = *source;
@@ -128,21 +133,21 @@ mod tests {
     use super::*;
 
     fn trail(address: &str) -> Trail {
-        Trail::new(String::new(), String::new(), Some(address.parse().unwrap()))
+        Trail::new(String::new(), Some(address.parse().unwrap()))
     }
 
     #[test]
     fn one_source_is_one_name_a_minute_and_many_sources_are_bounded() {
         let counts = Refusals::default();
         let at = DateTime::from_timestamp(1_795_482_000, 0).unwrap();
-        assert!(counts.count(at, &trail("192.0.2.1"), "a", "x"));
-        assert!(!counts.count(at, &trail("192.0.2.1"), "a", "x"));
-        assert!(counts.count(at, &trail("2001:db8::1"), "a", "x"));
-        assert!(!counts.count(at, &trail("2001:db8::2"), "a", "x"));
+        assert!(counts.count(at, &trail("192.0.2.1"), Action::ListUsers, "x"));
+        assert!(!counts.count(at, &trail("192.0.2.1"), Action::ListUsers, "x"));
+        assert!(counts.count(at, &trail("2001:db8::1"), Action::ListUsers, "x"));
+        assert!(!counts.count(at, &trail("2001:db8::2"), Action::ListUsers, "x"));
         let first = (0..10_000u32)
             .filter(|n| {
                 let address = format!("10.0.{}.{}", n / 250, n % 250);
-                counts.count(at, &trail(&address), "a", "x")
+                counts.count(at, &trail(&address), Action::ListUsers, "x")
             })
             .count();
         assert!(
@@ -152,6 +157,11 @@ mod tests {
         assert!(counts.take(at).is_empty(), "the minute is not over");
         let all: u64 = counts.take(at + TimeDelta::minutes(1)).values().sum();
         assert_eq!(all, 10_004, "none is lost");
-        assert!(counts.count(at + TimeDelta::minutes(1), &trail("192.0.2.1"), "a", "x"));
+        assert!(counts.count(
+            at + TimeDelta::minutes(1),
+            &trail("192.0.2.1"),
+            Action::ListUsers,
+            "x"
+        ));
     }
 }

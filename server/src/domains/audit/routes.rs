@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use super::actions::Action;
 use super::chain::{Checker, EntryRow, Verdict};
 use super::service;
 use super::store::Filter;
@@ -38,7 +39,7 @@ pub struct AuditEntryView {
     pub user_name: Option<String>,
     /// On which device.
     pub device: Option<Uuid>,
-    /// What: an operation's name.
+    /// What, by its code: `actions` of the declarations.
     pub action: String,
     /// `done`, `refused` or `failed`.
     pub outcome: String,
@@ -88,8 +89,11 @@ impl AuditEntryView {
 pub struct AuditQuery {
     /// By this user.
     pub user: Option<Uuid>,
-    /// Operation's name.
+    /// What was done, by its code: `actions` of the declarations.
     pub action: Option<String>,
+    /// Only what changes something, whether it was done or not: neither looking nor signing in does.
+    #[serde(default)]
+    pub changes: bool,
     /// `done`, `refused` or `failed`.
     pub outcome: Option<String>,
     /// Id of what it was done to.
@@ -112,6 +116,17 @@ impl AuditQuery {
         }
     }
 
+    /// The codes that fit, where not any does.
+    fn actions(&self) -> Option<Vec<String>> {
+        let asked = |code: &str| self.action.as_ref().is_none_or(|asked| asked == code);
+        if !self.changes {
+            return self.action.clone().map(|code| vec![code]);
+        }
+        let changing = Action::ALL.iter().filter(|action| action.changes());
+        let codes = changing.map(|action| action.code().to_owned());
+        Some(codes.filter(|code| asked(code)).collect())
+    }
+
     fn filter(self, before: Option<i64>, rows: i64) -> ApiResult<Filter> {
         let mut problems = Problems::default();
         let mut time = |path: &str, text: &Option<String>| {
@@ -126,16 +141,16 @@ impl AuditQuery {
         };
         let (from, until) = (time("from", &self.from), time("until", &self.until));
         problems.finish()?;
+        let actions = self.actions();
         let Self {
             user,
-            action,
             outcome,
             subject,
             ..
         } = self;
         Ok(Filter {
             user,
-            action,
+            actions,
             outcome,
             subject,
             from,
@@ -238,6 +253,7 @@ fn csv_file(rows: Vec<EntryRow>) -> ApiResult<Response> {
         "用户",
         "设备",
         "操作",
+        "操作代码",
         "结果",
         "区划",
         "对象类型",
@@ -250,11 +266,14 @@ fn csv_file(rows: Vec<EntryRow>) -> ApiResult<Response> {
     file.write_record(heads).map_err(ApiError::internal)?;
     for row in rows {
         let text = |value: Option<String>| value.unwrap_or_default();
+        let action: Result<Action, _> = row.action.parse();
+        let label = action.map_or_else(|_| row.action.clone(), |action| action.label().to_owned());
         file.write_record([
             row.seq.to_string(),
             row.at.to_rfc3339(),
             text(row.user_id.map(|id| id.to_string())),
             text(row.device_id.map(|id| id.to_string())),
+            label,
             row.action,
             row.outcome,
             text(row.area_code),

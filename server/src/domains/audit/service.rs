@@ -46,7 +46,7 @@ pub async fn record_all(tx: &mut PgConnection, entries: &[Entry]) -> ApiResult<(
             at: entry.at.trunc_subsecs(6),
             user_id: entry.user.map(|id| id.0),
             device_id: entry.device.map(|id| id.0),
-            action: entry.action.clone(),
+            action: entry.action.code().into(),
             outcome: entry.outcome.code().into(),
             area_code: entry.area.map(|area| area.to_string()),
             subject_kind: entry.subject_kind.clone(),

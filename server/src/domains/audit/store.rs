@@ -33,7 +33,8 @@ pub(super) struct SignatureRow {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Filter {
     pub(super) user: Option<Uuid>,
-    pub(super) action: Option<String>,
+    /// Codes of actions, one of which it must be.
+    pub(super) actions: Option<Vec<String>>,
     pub(super) outcome: Option<String>,
     pub(super) subject: Option<String>,
     pub(super) from: Option<DateTime<Utc>>,
@@ -98,7 +99,7 @@ pub(super) async fn search(tx: &mut PgConnection, filter: &Filter) -> sqlx::Resu
     sqlx::query_as(SEARCH)
         .bind(filter.before)
         .bind(filter.user)
-        .bind(&filter.action)
+        .bind(&filter.actions)
         .bind(&filter.outcome)
         .bind(&filter.subject)
         .bind(filter.from)

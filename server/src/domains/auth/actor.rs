@@ -55,7 +55,7 @@ impl Actor {
             device: None,
             session: Uuid::nil(),
             grants: Arc::new([grant]),
-            trail: Arc::new(Trail::new(String::new(), "command".into(), None)),
+            trail: Arc::new(Trail::new(String::new(), None)),
             must_change_password: false,
         }
     }

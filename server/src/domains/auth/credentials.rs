@@ -13,7 +13,7 @@ use super::actor::Actor;
 use super::model::ChangePassword;
 use super::{password, second_factor, sessions, store, totp, tries};
 use crate::database::system_tx;
-use crate::domains::audit::{self, Entry, Trail};
+use crate::domains::audit::{self, Action, Entry, Trail};
 use crate::domains::users::{self, Account, UserStatus};
 use crate::error::{ApiError, ApiResult, Kind, Problems};
 use crate::random;
@@ -113,7 +113,7 @@ pub async fn replace_credential(
 pub async fn verify(
     state: &AppState,
     trail: &Arc<Trail>,
-    action: &str,
+    action: Action,
     proof: Proof,
 ) -> ApiResult<Verified> {
     let login = proof.login.trim().to_lowercase();
@@ -198,7 +198,8 @@ pub(super) async fn change_password(
         password: input.current,
         code: None,
     };
-    let reserved = tries::reserve(state, &actor.trail, "change_password", &proof.login).await?;
+    let reserved =
+        tries::reserve(state, &actor.trail, Action::ChangePassword, &proof.login).await?;
     let mut tx = system_tx(&state.pool).await?;
     let former = store::lock_credential(&mut tx, actor.user.0).await?;
     let count = i64::from(state.config.sign_in.password_history);
@@ -223,7 +224,7 @@ pub(super) async fn change_password(
         return Err(tries::refuse(
             state,
             &actor.trail,
-            "change_password",
+            Action::ChangePassword,
             &actor.login,
             Some(actor.user),
             wrong,
@@ -246,7 +247,7 @@ pub(super) async fn change_password(
     sessions::end_of_user(&mut tx, actor.user, at, Some(actor.session)).await?;
     audit::record(
         &mut tx,
-        Entry::by(actor, at, "change_password").subject("user", actor.user),
+        Entry::by(actor, at, Action::ChangePassword).subject("user", actor.user),
     )
     .await?;
     Ok(tx.commit().await?)

@@ -16,7 +16,7 @@ use super::model::{
     SessionView, SignIn,
 };
 use super::{challenges, credentials, second_factor, service, sessions};
-use crate::domains::audit::Trail;
+use crate::domains::audit::{Action, Trail};
 use crate::domains::users;
 use crate::error::{ApiResult, Problems};
 use crate::http::{Body, Params, Segment, area_in};
@@ -41,7 +41,7 @@ pub async fn sign_in(
     extensions(("x-access" = json!("signed_in"))),
     responses((status = 204)))]
 pub async fn sign_out(State(state): State<AppState>, actor: Actor) -> ApiResult<StatusCode> {
-    sessions::end_own(&state, &actor, actor.session, "sign_out").await?;
+    sessions::end_own(&state, &actor, actor.session, Action::SignOut).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -151,7 +151,7 @@ pub async fn end_session(
     actor: Actor,
     Segment(id): Segment<Uuid>,
 ) -> ApiResult<StatusCode> {
-    sessions::end_own(&state, &actor, id, "end_session").await?;
+    sessions::end_own(&state, &actor, id, Action::EndSession).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -9,7 +9,7 @@ use super::model::{Code, RemoveSecondFactor, SecondFactor};
 use super::store::{self, CredentialRow};
 use super::totp;
 use crate::database::system_tx;
-use crate::domains::audit::{self, Entry};
+use crate::domains::audit::{self, Action, Entry};
 use crate::error::{ApiError, ApiResult, Kind};
 use crate::random;
 use crate::state::AppState;
@@ -33,7 +33,7 @@ pub(super) async fn begin(state: &AppState, actor: &Actor) -> ApiResult<SecondFa
     store::set_totp(&mut tx, actor.user.0, Some(&sealed)).await?;
     audit::record(
         &mut tx,
-        Entry::by(actor, state.clock.now(), "begin_second_factor"),
+        Entry::by(actor, state.clock.now(), Action::BeginSecondFactor),
     )
     .await?;
     tx.commit().await?;
@@ -57,7 +57,7 @@ pub(super) async fn confirm(state: &AppState, actor: &Actor, input: Code) -> Api
         ApiError::field("code", "wrong_code", "动态验证码不对，请核对手机时间后重试")
     })?;
     store::confirm_totp(&mut tx, actor.user.0, at, step).await?;
-    audit::record(&mut tx, Entry::by(actor, at, "confirm_second_factor")).await?;
+    audit::record(&mut tx, Entry::by(actor, at, Action::ConfirmSecondFactor)).await?;
     Ok(tx.commit().await?)
 }
 
@@ -72,12 +72,12 @@ pub(super) async fn remove(
         password: input.password,
         code: Some(input.code),
     };
-    credentials::verify(state, &actor.trail, "remove_second_factor", proof).await?;
+    credentials::verify(state, &actor.trail, Action::RemoveSecondFactor, proof).await?;
     let mut tx = system_tx(&state.pool).await?;
     store::set_totp(&mut tx, actor.user.0, None).await?;
     audit::record(
         &mut tx,
-        Entry::by(actor, state.clock.now(), "remove_second_factor"),
+        Entry::by(actor, state.clock.now(), Action::RemoveSecondFactor),
     )
     .await?;
     Ok(tx.commit().await?)

@@ -17,7 +17,7 @@ pub use super::tries::{forget_failures, locked_out};
 use super::credentials::Proof;
 use super::model::{SessionOpened, SignIn};
 use crate::database::system_tx;
-use crate::domains::audit::{self, Entry, Trail};
+use crate::domains::audit::{self, Action, Entry, Trail};
 use crate::error::ApiResult;
 use crate::state::AppState;
 
@@ -35,7 +35,7 @@ pub(super) async fn sign_in(
     let verified = verify(
         state,
         trail,
-        "sign_in",
+        Action::SignIn,
         Proof {
             login,
             password,
@@ -52,7 +52,7 @@ pub(super) async fn sign_in(
         must_change_password: verified.must_change_password,
     };
     let opened = open_session(state, &mut tx, trail, new).await?;
-    let entry = Entry::on_trail(trail, at, "sign_in")
+    let entry = Entry::on_trail(trail, at, Action::SignIn)
         .user(verified.account.id)
         .area(verified.account.area);
     audit::record(&mut tx, entry.detail(json!({ "kind": "console" }))).await?;

@@ -15,7 +15,7 @@ use super::credentials::{delta, is_expired};
 use super::model::{SessionOpened, SessionView};
 use super::store::{self, NewSession, SessionRow};
 use crate::database::{Tx, system_tx};
-use crate::domains::audit::{self, Entry, Trail};
+use crate::domains::audit::{self, Action, Entry, Trail};
 use crate::domains::users::{self, UserStatus};
 use crate::error::{ApiError, ApiResult, Kind};
 use crate::random;
@@ -207,7 +207,7 @@ pub(super) async fn end_own(
     state: &AppState,
     actor: &Actor,
     id: Uuid,
-    action: &str,
+    action: Action,
 ) -> ApiResult<()> {
     let at = state.clock.now();
     let mut tx = system_tx(&state.pool).await?;

@@ -12,7 +12,7 @@ use sqlx::PgConnection;
 use super::credentials::delta;
 use super::store;
 use crate::database::system_tx;
-use crate::domains::audit::{self, Entry, Outcome, Trail};
+use crate::domains::audit::{self, Action, Entry, Outcome, Trail};
 use crate::domains::users;
 use crate::error::{ApiError, ApiResult};
 use crate::state::AppState;
@@ -60,7 +60,7 @@ pub(super) struct Reserved {
 pub(super) async fn reserve(
     state: &AppState,
     trail: &Arc<Trail>,
-    action: &str,
+    action: Action,
     login: &str,
 ) -> ApiResult<Reserved> {
     let rules = &state.config.sign_in;
@@ -117,7 +117,12 @@ pub(super) async fn release(
 }
 
 /// Counts a try that was not even made: whoever is shut out may go on trying, and must not fill the log.
-async fn shut_out(state: &AppState, trail: &Arc<Trail>, action: &str, error: ApiError) -> ApiError {
+async fn shut_out(
+    state: &AppState,
+    trail: &Arc<Trail>,
+    action: Action,
+    error: ApiError,
+) -> ApiError {
     metrics::counter!("sign_ins_refused_total", "reason" => error.code).increment(1);
     match audit::refused(state, trail, action, error.code).await {
         Ok(()) => {
@@ -132,7 +137,7 @@ async fn shut_out(state: &AppState, trail: &Arc<Trail>, action: &str, error: Api
 pub(super) async fn refuse(
     state: &AppState,
     trail: &Arc<Trail>,
-    action: &str,
+    action: Action,
     login: &str,
     user: Option<UserId>,
     error: ApiError,

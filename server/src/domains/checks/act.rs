@@ -16,7 +16,7 @@ use super::model::{CheckRow, Kind};
 use super::store::{self, End};
 use super::tell;
 use crate::database::system_tx;
-use crate::domains::audit::{self, Entry};
+use crate::domains::audit::{self, Action, Entry};
 use crate::domains::conflicts::service::Claim;
 use crate::domains::{registry, users};
 use crate::error::ApiResult;
@@ -116,7 +116,7 @@ pub(super) async fn act(state: &AppState, event: EventId, user: UserId) -> ApiRe
     applied
         .slices
         .extend(register::append_states(&mut tx, told, now).await?);
-    let entry = Entry::by_server(now, "answer_check")
+    let entry = Entry::by_server(now, Action::AnswerCheck)
         .user(user)
         .subject("check", check.id)
         .area(check.area()?)

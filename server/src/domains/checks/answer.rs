@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::model::{AnswerCheck, CheckView};
 use super::{act, list};
 use crate::database::system_tx;
-use crate::domains::audit::{self, Entry};
+use crate::domains::audit::{self, Action, Entry};
 use crate::domains::auth::Actor;
 use crate::error::{ApiError, ApiResult, Problems};
 use crate::random;
@@ -62,7 +62,7 @@ pub(super) async fn answer(
             ));
         }
     }
-    let entry = Entry::by(actor, state.clock.now(), "answer_check")
+    let entry = Entry::by(actor, state.clock.now(), Action::AnswerCheck)
         .subject("check", id)
         .area(area);
     audit::record(&mut tx, entry.detail(json!({ "event": event }))).await?;

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::model::CheckRow;
 use super::{store, tell};
 use crate::database::system_tx;
-use crate::domains::audit::{self, Entry};
+use crate::domains::audit::{self, Action, Entry};
 use crate::domains::registry;
 use crate::error::ApiResult;
 use crate::register;
@@ -41,7 +41,7 @@ async fn escalate_next(state: &AppState) -> ApiResult<bool> {
     let mut told = tell::message(state, supervisors, &check, "check_overdue", TEXT);
     told.push(tell::asked(&check)?);
     let slices = register::append_states(&mut tx, told, now).await?;
-    let entry = Entry::by_server(now, "escalate_check")
+    let entry = Entry::by_server(now, Action::EscalateCheck)
         .subject("check", check.id)
         .area(area)
         .detail(json!({ "told": count }));

@@ -12,7 +12,7 @@ use super::model::{CheckRow, Kind};
 use super::store::{self, NewCheck};
 use super::tell;
 use crate::database::system_tx;
-use crate::domains::audit::{self, Entry};
+use crate::domains::audit::{self, Action, Entry};
 use crate::domains::conflicts::service::Claim;
 use crate::domains::registry;
 use crate::error::ApiResult;
@@ -111,7 +111,7 @@ async fn open_next(state: &AppState) -> ApiResult<bool> {
     told.extend(claim.tell_concerned(state, to));
     claim.note_checked(&mut tx, now).await?;
     let slices = register::append_states(&mut tx, told, now).await?;
-    let entry = Entry::by_server(now, "open_checks")
+    let entry = Entry::by_server(now, Action::OpenChecks)
         .subject("conflict", claim.item())
         .area(claim.area()?)
         .detail(json!({ "checks": opened, "asked": asked.len() }));

@@ -13,7 +13,7 @@ use super::model::Kind;
 use super::open::{self, Ask};
 use super::{store, tell};
 use crate::database::system_tx;
-use crate::domains::audit::{self, Entry};
+use crate::domains::audit::{self, Action, Entry};
 use crate::domains::registry;
 use crate::error::ApiResult;
 use crate::register::{self, RelationReview};
@@ -41,7 +41,7 @@ async fn review_next(state: &AppState) -> ApiResult<bool> {
     let now = state.clock.now();
     let slices = register::append_states(&mut tx, told, now).await?;
     if opened > 0 {
-        let entry = Entry::by_server(now, "open_checks")
+        let entry = Entry::by_server(now, Action::OpenChecks)
             .subject("record", review.resident)
             .detail(json!({ "checks": opened }));
         audit::record(&mut tx, entry).await?;

@@ -78,7 +78,7 @@ pub(super) async fn assign(
         .into_iter()
         .next()
         .ok_or_else(|| ApiError::not_found("这个待裁决事项"))?;
-    let entry = Entry::by(actor, now, "assign_conflict")
+    let entry = Entry::by(actor, now, audit::Action::AssignConflict)
         .subject("conflict", id)
         .area(item.area)
         .detail(json!({ "assignee": input.assignee, "due_at": due }));

@@ -133,7 +133,7 @@ impl Claim {
     ) -> ApiResult<Applied> {
         let plan = residence::confirm(tx, &self.case, state).await?;
         let mut done = decide::carry_out(tx, state, by, &self.case, plan, "confirm", None).await?;
-        let entry = Entry::by_server(state.clock.now(), "decide_conflict")
+        let entry = Entry::by_server(state.clock.now(), audit::Action::DecideConflict)
             .user(by)
             .subject("conflict", self.item())
             .area(self.area()?)

@@ -50,7 +50,7 @@ pub(super) async fn decide(
     let code = input.action.code();
     let (writes, tells) = comes_to::of(state, actor, &case, &plan).await?;
     let mut done = carry_out(&mut tx, state, actor.user, &case, plan, code, input.note).await?;
-    let entry = Entry::by(actor, state.clock.now(), "decide_conflict")
+    let entry = Entry::by(actor, state.clock.now(), audit::Action::DecideConflict)
         .subject("conflict", id)
         .area(case.row.area()?);
     let detail = json!({ "kind": case.row.kind, "record": case.record, "action": code,

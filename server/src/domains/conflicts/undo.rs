@@ -146,7 +146,7 @@ pub(super) async fn undo(
     let row = store::find(&mut tx, id.0).await?.ok_or_else(not_decided)?;
     let items = list::views(state, &mut tx, &[row]).await?;
     let item = items.into_iter().next().ok_or_else(not_decided)?;
-    let entry = Entry::by(actor, now, "undo_conflict")
+    let entry = Entry::by(actor, now, audit::Action::UndoConflict)
         .subject("conflict", id)
         .area(case.row.area()?)
         .detail(

@@ -7,16 +7,19 @@ use doorstep_core::records::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::domains::audit::Action;
 use crate::domains::registry::service as registry;
 use crate::register;
 
-/// Every type of record and every table of codes.
+/// Every type of record, every table of codes, and everything that is audited.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(super) struct Declarations {
     /// Residents, houses, residences, and the events about them.
     pub types: Vec<DeclaredType>,
     /// Tables of codes.
     pub tables: Vec<CodeList>,
+    /// What stands in the audit log as done.
+    pub actions: Vec<DeclaredAction>,
 }
 
 /// A type of record or event.
@@ -151,12 +154,24 @@ pub(super) struct CodeEntry {
     pub retired: bool,
 }
 
+/// Something that is done and written down in the audit log.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(super) struct DeclaredAction {
+    /// Its code in the log.
+    pub code: &'static str,
+    /// What it is called.
+    pub label: &'static str,
+    /// Whether it changes anything: neither looking nor signing in does.
+    pub changes: bool,
+}
+
 impl Declarations {
     /// As this build of the program knows them.
     pub(super) fn built_in() -> Self {
         Self {
             types: records::all().iter().map(DeclaredType::of).collect(),
             tables: codes::all().iter().map(CodeList::of).collect(),
+            actions: Action::ALL.iter().map(DeclaredAction::of).collect(),
         }
     }
 }
@@ -249,6 +264,16 @@ fn kind(kind: &'static FieldKind) -> (ValueKind, Option<&'static str>, Option<&'
         FieldKind::Set(SetOf::Blob) => plain(ValueKind::Photos),
         FieldKind::Items(_) => plain(ValueKind::Items),
         FieldKind::Blob => plain(ValueKind::Photo),
+    }
+}
+
+impl DeclaredAction {
+    fn of(action: &Action) -> Self {
+        Self {
+            code: action.code(),
+            label: action.label(),
+            changes: action.changes(),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::domains::auth::Actor;
 use crate::error::{ApiError, ApiResult};
 use crate::http::etag;
 
-/// Types of records with their fields, and tables of codes. They change with the program only: ask with the ETag.
+/// Types of records with their fields, tables of codes, and what can stand in the audit log. They change with the program only: ask with the ETag.
 #[utoipa::path(get, path = "/api/declarations", tag = "registry", operation_id = "show_declarations",
     extensions(("x-access" = json!("signed_in"))),
     responses((status = 200, body = Declarations), (status = 304)))]

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::model::{DeviceQuery, DeviceRow, DeviceStatus, DeviceView, StopDevice};
 use super::store::{self, Filter};
-use crate::domains::audit::{self, Entry};
+use crate::domains::audit::{self, Action, Entry};
 use crate::domains::auth::{self, Actor, scoped_tx};
 use crate::domains::users;
 use crate::error::{ApiError, ApiResult, Problems};
@@ -89,9 +89,9 @@ pub(super) async fn stop(
     auth::service::end_sessions_of_device(&mut tx, id, at).await?;
     let after = require(&mut tx, id).await?;
     let action = if status == DeviceStatus::WipeOrdered {
-        "order_wipe"
+        Action::OrderWipe
     } else {
-        "revoke_device"
+        Action::RevokeDevice
     };
     let entry = Entry::by(actor, at, action)
         .subject("device", id)

@@ -8,7 +8,7 @@ use super::enrolment::{bytes, device};
 use super::model::{ConfirmWipe, DeviceStatus};
 use super::store;
 use crate::database::system_tx;
-use crate::domains::audit::{self, Entry, Trail};
+use crate::domains::audit::{self, Action, Entry, Trail};
 use crate::domains::auth::service as auth;
 use crate::error::{ApiError, ApiResult, Kind, Problems};
 use crate::state::AppState;
@@ -61,7 +61,7 @@ pub(super) async fn confirm(
     let at = state.clock.now();
     let mut tx = system_tx(&state.pool).await?;
     store::note_wiped(&mut tx, id.0, at).await?;
-    let entry = Entry::on_trail(trail, at, "confirm_wipe")
+    let entry = Entry::on_trail(trail, at, Action::ConfirmWipe)
         .user(UserId(row.user_id))
         .device(id)
         .area(row.area_code)

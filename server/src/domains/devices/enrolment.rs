@@ -11,7 +11,7 @@ use sqlx::PgConnection;
 use super::model::{Device, DeviceEnrolled, DeviceRow, DeviceStatus, EnrolDevice, SignInDevice};
 use super::store;
 use crate::database::system_tx;
-use crate::domains::audit::{self, Entry, Outcome, Trail};
+use crate::domains::audit::{self, Action, Entry, Outcome, Trail};
 use crate::domains::auth::service::{self as auth, NewToken};
 use crate::domains::auth::{Proof, SessionOpened};
 use crate::domains::users::{self, UserStatus};
@@ -70,7 +70,7 @@ pub(super) async fn enrol(
         password: input.password,
         code: input.code,
     };
-    let verified = auth::verify(state, trail, "enrol_device", proof).await?;
+    let verified = auth::verify(state, trail, Action::EnrolDevice, proof).await?;
     let at = state.clock.now();
     let id = random::id(state.clock.timestamp(), DeviceId::new)?;
     let row = DeviceRow {
@@ -98,7 +98,7 @@ pub(super) async fn enrol(
         must_change_password: verified.must_change_password,
     };
     let session = auth::open_session(state, &mut tx, trail, new).await?;
-    let entry = Entry::on_trail(trail, at, "enrol_device")
+    let entry = Entry::on_trail(trail, at, Action::EnrolDevice)
         .user(verified.account.id)
         .device(id)
         .area(verified.account.area)
@@ -178,7 +178,7 @@ pub(super) async fn sign_in(
                 password,
                 code: input.code,
             };
-            let verified = auth::verify(state, trail, "sign_in_device", proof).await?;
+            let verified = auth::verify(state, trail, Action::SignInDevice, proof).await?;
             (at, verified.must_change_password)
         }
         (None, token) => {
@@ -208,7 +208,7 @@ pub(super) async fn sign_in(
         must_change_password,
     };
     let session = auth::open_session(state, &mut tx, trail, new).await?;
-    let entry = Entry::on_trail(trail, at, "sign_in_device")
+    let entry = Entry::on_trail(trail, at, Action::SignInDevice)
         .user(device.user)
         .device(id)
         .area(account.area);
@@ -266,7 +266,7 @@ async fn refuse(
 ) -> ApiError {
     let written = async {
         let mut tx = system_tx(&state.pool).await?;
-        let entry = Entry::on_trail(trail, state.clock.now(), "sign_in_device")
+        let entry = Entry::on_trail(trail, state.clock.now(), Action::SignInDevice)
             .user(UserId(row.user_id))
             .device(DeviceId(row.id))
             .area(row.area_code)

@@ -13,7 +13,7 @@ use super::rows::Sealer;
 use super::store;
 use super::work::{LEASE, end};
 use crate::database::system_tx;
-use crate::domains::audit::{self, Entry};
+use crate::domains::audit::{self, Action, Entry};
 use crate::error::ApiResult;
 use crate::register::{self, Opened, Prepared, Submission, Submitter};
 use crate::state::AppState;
@@ -69,7 +69,7 @@ pub(super) async fn take_back(state: &AppState, import: &ImportRow) -> ApiResult
             state.clock.now() + LEASE,
         )
         .await?;
-        let entry = Entry::by_server(state.clock.now(), "undo_import_batch")
+        let entry = Entry::by_server(state.clock.now(), Action::UndoImportBatch)
             .user(by)
             .subject("import", import.id)
             .area(import.area()?)

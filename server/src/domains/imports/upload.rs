@@ -15,7 +15,7 @@ use super::rows::Sealer;
 use super::store::{self, NewImport};
 use super::{table, work};
 use crate::database::system_tx;
-use crate::domains::audit::{self, Entry};
+use crate::domains::audit::{self, Action, Entry};
 use crate::domains::auth::Actor;
 use crate::error::{ApiError, ApiResult, Problems};
 use crate::http::area_code;
@@ -112,7 +112,7 @@ pub(super) async fn upload(
         json!({ "type": declared.name, "rows": rows.len(), "digest": hex::encode(digest) });
     audit::record(
         &mut tx,
-        entry(state, actor, "upload_import", &row)?.detail(detail),
+        entry(state, actor, Action::UploadImport, &row)?.detail(detail),
     )
     .await?;
     tx.commit().await?;
@@ -122,7 +122,7 @@ pub(super) async fn upload(
     Ok(view)
 }
 
-fn entry(state: &AppState, actor: &Actor, action: &str, row: &ImportRow) -> ApiResult<Entry> {
+fn entry(state: &AppState, actor: &Actor, action: Action, row: &ImportRow) -> ApiResult<Entry> {
     Ok(Entry::by(actor, state.clock.now(), action)
         .subject("import", row.id)
         .area(row.area()?))
@@ -207,7 +207,7 @@ pub(super) async fn set_mapping(
     let (_, found) = Mapping::from_heads(declared, &meta.heads);
     meta.problems = found.iter().map(Into::into).collect();
     store::set_meta(&mut tx, id.0, &sealer.seal_meta(&meta)?).await?;
-    finish(state, actor, tx, "map_import", id).await
+    finish(state, actor, tx, Action::MapImport, id).await
 }
 
 /// The head that means a field of the record, or of a resident's tie to a place.
@@ -238,9 +238,9 @@ pub(super) async fn begin(
     require_heads(&meta)?;
     // What failed while writing goes on where it stood: what was written is found unchanged.
     let (status, action) = if run {
-        ("running", "run_import")
+        ("running", Action::RunImport)
     } else {
-        ("checking", "check_import")
+        ("checking", Action::CheckImport)
     };
     store::begin(&mut tx, id.0, status).await?;
     let view = finish(state, actor, tx, action, id).await?;
@@ -256,7 +256,7 @@ pub(super) async fn take_back(
 ) -> ApiResult<ImportView> {
     let (mut tx, _) = lock(state, actor, id, &["done", "failed"]).await?;
     store::begin(&mut tx, id.0, "undoing").await?;
-    let view = finish(state, actor, tx, "undo_import", id).await?;
+    let view = finish(state, actor, tx, Action::UndoImport, id).await?;
     work::spawn(state);
     Ok(view)
 }
@@ -287,7 +287,7 @@ async fn finish(
     state: &AppState,
     actor: &Actor,
     mut tx: crate::database::Tx,
-    action: &str,
+    action: Action,
     id: ImportId,
 ) -> ApiResult<ImportView> {
     let row = store::find(&mut tx, id.0)

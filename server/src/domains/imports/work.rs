@@ -17,7 +17,7 @@ use super::model::{Counts, ImportRow, RowBody, RowProblemView, RowRow, Verdict, 
 use super::rows::Sealer;
 use super::store::{self, RowColumns};
 use crate::database::system_tx;
-use crate::domains::audit::{self, Entry};
+use crate::domains::audit::{self, Action, Entry};
 use crate::error::{ApiError, ApiResult, Kind};
 use crate::register::{self, Prepared, Submission, Submitter};
 use crate::state::AppState;
@@ -204,7 +204,7 @@ async fn run(state: &AppState, import: &ImportRow) -> ApiResult<()> {
         store::progress(&mut tx, import.id, after, counts, state.clock.now() + LEASE).await?;
         let detail = json!({ "rows": columns.row.len(), "to_row": after, "changes": applied.changes,
             "conflicts": applied.conflicts, "refused": applied.refused });
-        let entry = Entry::by_server(state.clock.now(), "write_import_batch")
+        let entry = Entry::by_server(state.clock.now(), Action::WriteImportBatch)
             .user(by)
             .subject("import", import.id)
             .area(import.area()?);

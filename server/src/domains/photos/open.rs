@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::model::{OpenUpload, UploadView};
 use super::store::{self, NewUpload};
 use crate::database::system_tx;
-use crate::domains::audit::{self, Entry};
+use crate::domains::audit::{self, Action, Entry};
 use crate::domains::auth::Actor;
 use crate::error::{ApiError, ApiResult, Kind, Problems};
 use crate::random;
@@ -115,7 +115,7 @@ pub(super) async fn open(
             format!("同时上传的照片最多 {MOST_UNDER_WAY} 张，请等前面的传完，稍后会自动继续"),
         ));
     }
-    let entry = Entry::by(actor, new.at, "open_photo")
+    let entry = Entry::by(actor, new.at, Action::OpenPhoto)
         .subject("record", holder.id)
         .area(holder.area);
     let detail = json!({ "upload": upload.id, "field": input.field, "size": upload.size });

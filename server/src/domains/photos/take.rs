@@ -16,7 +16,7 @@ use super::objects::Part;
 use super::picture::{self, Picture, Refused};
 use super::{open, sealing, store, tidy};
 use crate::database::{Tx, system_tx};
-use crate::domains::audit::{self, Entry};
+use crate::domains::audit::{self, Action, Entry};
 use crate::domains::auth::Actor;
 use crate::error::{ApiError, ApiResult, FieldProblem, Kind};
 use crate::register::{self, Holder};
@@ -172,7 +172,7 @@ async fn finish(
         "digest": hex::encode(&photo.digest), "record": photo.record_id, "field": upload.field,
         "type": photo.media_type, "size": photo.size,
     });
-    let entry = Entry::by(actor, now, "store_photo")
+    let entry = Entry::by(actor, now, Action::StorePhoto)
         .subject("photo", id)
         .area(holder.area);
     audit::record(&mut tx, entry.detail(detail)).await?;

@@ -14,7 +14,7 @@ use super::store::{self, Filter};
 use super::view::{self, Open};
 use super::{checks, notify, search};
 use crate::database::system_tx;
-use crate::domains::audit::{self, Entry};
+use crate::domains::audit::{self, Action, Entry};
 use crate::domains::auth::{Actor, scoped_tx};
 use crate::error::{ApiError, ApiResult, Problems};
 use crate::http::{Page, PageParams, area_in};
@@ -159,7 +159,7 @@ pub(super) async fn set(
             text(input.expected_return.map(|day| day.to_string())),
         ),
     ]);
-    write(state, actor, id, fields, "set_away", unchanged).await
+    write(state, actor, id, fields, Action::SetAway, unchanged).await
 }
 
 /// Says that a resident is back.
@@ -178,7 +178,7 @@ pub(super) async fn end(
     ] {
         fields.insert(key.to_owned(), Value::Null);
     }
-    write(state, actor, id, fields, "end_away", unchanged).await
+    write(state, actor, id, fields, Action::EndAway, unchanged).await
 }
 
 async fn write(
@@ -186,13 +186,13 @@ async fn write(
     actor: &Actor,
     id: RecordId,
     fields: Fields,
-    action: &str,
+    action: Action,
     unchanged: impl Fn(&str) -> ApiResult<()>,
 ) -> ApiResult<RecordView> {
     let mut tx = system_tx(&state.pool).await?;
     let open = edit::lock(&mut tx, state, actor, id, Some("resident")).await?;
     unchanged(&open.row.sealed.version.to_string())?;
-    if action == "end_away" && !open.yes("away") {
+    if action == Action::EndAway && !open.yes("away") {
         return Err(ApiError::conflict("not_away", "此人没有登记暂离"));
     }
     let (errors, _) = checks::problems(
@@ -279,7 +279,7 @@ async fn remind(state: &AppState, open: &Open, day: NaiveDate) -> ApiResult<bool
     let count = states.len();
     let slices = register::append_states(&mut tx, states, state.clock.now()).await?;
     let area: AreaCode = open.row.sealed.area()?;
-    let entry = Entry::by_server(state.clock.now(), "remind_return")
+    let entry = Entry::by_server(state.clock.now(), Action::RemindReturn)
         .subject("record", record)
         .area(area);
     audit::record(&mut tx, entry.detail(json!({ "told": count }))).await?;

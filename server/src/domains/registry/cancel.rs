@@ -13,6 +13,7 @@ use super::model::{CancelRecord, PeopleOfHouse, RecordRow, RecordView, RestoreRe
 use super::store;
 use super::view::{self, Open};
 use crate::database::system_tx;
+use crate::domains::audit::Action;
 use crate::domains::auth::Actor;
 use crate::error::{ApiError, ApiResult, FieldProblem, Problems};
 use crate::register::Submitter;
@@ -92,7 +93,7 @@ pub(super) async fn cancel(
     }
     let applied = put(&mut tx, state, Submitter::user(state, actor), puts).await?;
     let detail = json!({ "people": people.len(), "evidence": input.evidence.len() });
-    finish(state, actor, tx, applied, id, "cancel_record", detail).await
+    finish(state, actor, tx, applied, id, Action::CancelRecord, detail).await
 }
 
 /// A residence that ends on a day, since its house is no more.
@@ -174,5 +175,14 @@ pub(super) async fn restore(
         vec![Put::of(&open, fields)],
     )
     .await?;
-    finish(state, actor, tx, applied, id, "restore_record", json!({})).await
+    finish(
+        state,
+        actor,
+        tx,
+        applied,
+        id,
+        Action::RestoreRecord,
+        json!({}),
+    )
+    .await
 }

@@ -11,6 +11,7 @@ use super::edit::{Put, finish, put, today};
 use super::model::{CreateRecord, Written};
 use super::{store, view};
 use crate::database::system_tx;
+use crate::domains::audit::Action;
 use crate::domains::auth::Actor;
 use crate::error::{ApiError, ApiResult, Problems};
 use crate::random;
@@ -25,6 +26,11 @@ pub(super) async fn create(
     input: CreateRecord,
 ) -> ApiResult<Written> {
     let declared = view::declared(record_type)?;
+    let action = match record_type {
+        "house" => Action::CreateHouse,
+        "residence" => Action::CreateResidence,
+        _ => Action::CreateResident,
+    };
     let id = match input.id {
         Some(id) => RecordId(id),
         None => random::id(state.clock.timestamp(), RecordId::new)?,
@@ -61,16 +67,7 @@ pub(super) async fn create(
     let applied = put(&mut tx, state, Submitter::user(state, actor), put_all).await?;
     let conflicts_opened = applied.conflicts;
     let detail = json!({ "type": record_type });
-    let record = finish(
-        state,
-        actor,
-        tx,
-        applied,
-        id,
-        &format!("create_{record_type}"),
-        detail,
-    )
-    .await?;
+    let record = finish(state, actor, tx, applied, id, action, detail).await?;
     Ok(Written {
         record,
         warnings,

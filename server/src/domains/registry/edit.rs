@@ -17,7 +17,7 @@ use super::model::{EditRecord, RecordView, Written};
 use super::view::{self, Open};
 use super::{file, store};
 use crate::database::{Tx, system_tx};
-use crate::domains::audit::{self, Entry};
+use crate::domains::audit::{self, Action, Entry};
 use crate::domains::auth::Actor;
 use crate::error::{ApiError, ApiResult, Problems};
 use crate::register::{self, Applied, Prepared, Submission, Submitter};
@@ -124,7 +124,7 @@ pub(super) async fn finish(
     mut tx: Tx,
     mut applied: Applied,
     subject: RecordId,
-    action: &str,
+    action: Action,
     detail: serde_json::Value,
 ) -> ApiResult<RecordView> {
     // Read before the audit entry, whose lock all writers share.
@@ -191,7 +191,7 @@ pub(super) async fn update(
     .await?;
     let conflicts_opened = applied.conflicts;
     let detail = json!({ "fields": names, "changed": applied.changes > 0 });
-    let record = finish(state, actor, tx, applied, id, "update_record", detail).await?;
+    let record = finish(state, actor, tx, applied, id, Action::UpdateRecord, detail).await?;
     Ok(Written {
         record,
         warnings,

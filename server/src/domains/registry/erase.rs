@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::store;
 use super::view::Open;
 use crate::database::system_tx;
-use crate::domains::audit::{self, Entry};
+use crate::domains::audit::{self, Action, Entry};
 use crate::domains::auth::Actor;
 use crate::domains::photos;
 use crate::domains::police_photos;
@@ -94,7 +94,7 @@ pub(super) async fn erase(
     gone.extend(erasure.events.iter().map(|event| RecordId::from(*event)));
     photos::service::forget(&mut tx, state, &gone).await?;
     let area = row.sealed.area()?;
-    let entry = Entry::by(actor, state.clock.now(), "erase_record")
+    let entry = Entry::by(actor, state.clock.now(), Action::EraseRecord)
         .subject("record", id)
         .area(area);
     let detail =
@@ -139,7 +139,8 @@ pub async fn erase_again(state: &AppState, records: &[RecordId]) -> ApiResult<u6
         gone.extend(erasure.events.iter().map(|event| RecordId::from(*event)));
         photos::service::forget(&mut tx, state, &gone).await?;
         for id in &there {
-            let entry = Entry::by_server(state.clock.now(), "erase_again").subject("record", id);
+            let entry =
+                Entry::by_server(state.clock.now(), Action::EraseAgain).subject("record", id);
             audit::record(&mut tx, entry).await?;
         }
         tx.commit().await?;

@@ -18,6 +18,7 @@ use super::model::{TieRow, TieView};
 use super::view::{self, Open};
 use super::{checks, file, notify, store};
 use crate::database::system_tx;
+use crate::domains::audit::Action;
 use crate::domains::auth::{Actor, scoped_tx};
 use crate::domains::users;
 use crate::error::{ApiError, ApiResult, Problems};
@@ -199,7 +200,7 @@ pub(super) async fn claim(
         tx,
         applied,
         resident,
-        "claim_main_residence",
+        Action::ClaimMainResidence,
         detail,
     )
     .await?;
@@ -274,7 +275,7 @@ pub(super) async fn move_main(
         tx,
         applied,
         resident,
-        "move_main_residence",
+        Action::MoveMainResidence,
         detail,
     )
     .await?;

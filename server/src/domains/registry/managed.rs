@@ -12,6 +12,7 @@ use super::edit::{self, Put};
 use super::model::RecordView;
 use super::view;
 use crate::database::system_tx;
+use crate::domains::audit::Action;
 use crate::domains::auth::Actor;
 use crate::error::{ApiError, ApiResult, Problems};
 use crate::register::Submitter;
@@ -100,7 +101,7 @@ pub(super) async fn manage(
         tx,
         applied,
         id,
-        "manage_house",
+        Action::ManageHouse,
         json!({ "step": input.step }),
     )
     .await

@@ -13,7 +13,7 @@ use super::model::{
 use super::store::{self, Filter, NewUser};
 use super::{authority, fields, grants, name};
 use crate::database::system_tx;
-use crate::domains::audit::{self, Entry};
+use crate::domains::audit::{self, Action, Entry};
 use crate::domains::auth::{self, Actor, scoped_tx};
 use crate::domains::devices;
 use crate::error::{ApiError, ApiResult, Problems};
@@ -50,7 +50,7 @@ pub async fn create_user(
     auth::service::store_credential(&mut tx, id, &credential, at).await?;
     audit::record(
         &mut tx,
-        Entry::by(actor, at, "create_user")
+        Entry::by(actor, at, Action::CreateUser)
             .subject("user", id)
             .area(area),
     )
@@ -105,7 +105,7 @@ pub(super) async fn update_user(
         auth::service::end_sessions_of_user(&mut tx, id, state.clock.now()).await?;
     }
     let changed = json!({ "name": input.name.is_some(), "area": area, "status": status });
-    let entry = Entry::by(actor, state.clock.now(), "update_user")
+    let entry = Entry::by(actor, state.clock.now(), Action::UpdateUser)
         .subject("user", id)
         .area(area)
         .detail(changed);
@@ -127,7 +127,7 @@ pub(super) async fn reset_password(
     let at = state.clock.now();
     auth::service::replace_credential(&mut tx, id, &credential, at).await?;
     auth::service::end_sessions_of_user(&mut tx, id, at).await?;
-    let entry = Entry::by(actor, at, "reset_password")
+    let entry = Entry::by(actor, at, Action::ResetPassword)
         .subject("user", id)
         .area(row.area_code);
     audit::record(&mut tx, entry).await?;
@@ -142,7 +142,7 @@ pub(super) async fn reset_password(
 pub(super) async fn unlock(state: &AppState, actor: &Actor, id: UserId) -> ApiResult<()> {
     let (mut tx, row) = lock_below(state, actor, id, authority::require_above).await?;
     auth::service::forget_failures(state, &mut tx, &row.login).await?;
-    let entry = Entry::by(actor, state.clock.now(), "unlock_user")
+    let entry = Entry::by(actor, state.clock.now(), Action::UnlockUser)
         .subject("user", id)
         .area(row.area_code);
     audit::record(&mut tx, entry).await?;

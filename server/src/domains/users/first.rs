@@ -7,7 +7,7 @@ use serde_json::json;
 use super::store::{self, NewUser};
 use super::{fields, grants, name};
 use crate::database::system_tx;
-use crate::domains::audit::{self, Entry};
+use crate::domains::audit::{self, Action, Entry};
 use crate::domains::auth;
 use crate::error::{ApiError, ApiResult, Problems};
 use crate::random;
@@ -78,7 +78,7 @@ pub async fn create_first_administrator(
     store::create(&mut tx, &user).await?;
     auth::service::store_credential(&mut tx, id, &credential, at).await?;
     grants::insert(state, &mut tx, id, new.role, city, None, None).await?;
-    let entry = Entry::by_server(at, "create_first_administrator")
+    let entry = Entry::by_server(at, Action::CreateFirstAdministrator)
         .subject("user", id)
         .area(city);
     audit::record(&mut tx, entry.detail(json!({ "role": new.role }))).await?;

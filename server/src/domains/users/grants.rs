@@ -14,7 +14,7 @@ use super::authority;
 use super::model::{Grant, GrantRole, GrantRow, GrantState, GrantView, RightView, UserStatus};
 use super::{store, tag};
 use crate::database::system_tx;
-use crate::domains::audit::{self, Entry};
+use crate::domains::audit::{self, Action, Entry};
 use crate::domains::auth::Actor;
 use crate::error::{ApiError, ApiResult, Problems};
 use crate::http::area_in;
@@ -97,7 +97,7 @@ pub async fn grant_role(
     )
     .await?;
     let detail = json!({ "role": role, "ends_on": input.ends_on, "grant": row.id });
-    let entry = Entry::by(actor, state.clock.now(), "grant_role")
+    let entry = Entry::by(actor, state.clock.now(), Action::GrantRole)
         .subject("user", user)
         .area(area)
         .detail(detail);
@@ -137,7 +137,7 @@ pub async fn revoke_grant(state: &AppState, actor: &Actor, id: Uuid) -> ApiResul
     }
     let user = UserId(row.user_id);
     let detail = json!({ "role": role, "grant": id });
-    let entry = Entry::by(actor, state.clock.now(), "revoke_grant")
+    let entry = Entry::by(actor, state.clock.now(), Action::RevokeGrant)
         .subject("user", user)
         .area(area)
         .detail(detail);

@@ -213,7 +213,8 @@ impl Writer {
             items,
         };
         let at = state.clock.now();
-        let entry = |_: &register::Applied| vec![audit::Entry::by_server(at, "bench_load")];
+        let entry =
+            |_: &register::Applied| vec![audit::Entry::by_server(at, audit::Action::SyncPush)];
         let applied = register::commit(state, vec![submission], entry).await?;
         let mut outcomes = applied
             .receipts
