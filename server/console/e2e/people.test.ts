@@ -82,6 +82,51 @@ test('masked values are shown for a purpose, and the audit log names it', async 
   expect(entries).not.toContain('13912345678')
 })
 
+test('the history follows what is revealed in the file, for the same purpose, and is masked again', async ({
+  page,
+  town,
+}) => {
+  const id = await person(town, '闻人秋水', { phone: '13912345678' })
+  await enter(page, town, town.people.zhou, `/people/${id}?tab=history`)
+  const history = page.getByRole('tabpanel', { name: '修改历史' })
+  const phone = history.getByRole('row', { name: /手机号码/ })
+  await expect(phone).toContainText('139****5678')
+  expect(await page.content()).not.toContain('13912345678')
+  await page.getByRole('button', { name: '查看完整信息' }).click()
+  await page.getByRole('dialog').getByText('办理服务事项').click()
+  await page.getByRole('dialog').getByRole('button', { name: '查看', exact: true }).click()
+  await expect(phone).toContainText('13912345678')
+  await expect(history).toContainText('闻人秋水')
+  const log = await town.ask(town.people.auditor, 'GET', `/api/audit?action=show_history&subject=${id}`)
+  const [revealed, masked] = log['items'] as { detail: object }[]
+  expect(revealed?.detail).toEqual({ purpose: 'service', revealed: true })
+  expect(masked?.detail).toEqual({})
+  await page.getByRole('button', { name: '重新遮挡' }).click()
+  await expect(phone).toContainText('139****5678')
+  expect(await page.content()).not.toContain('13912345678')
+})
+
+test('what was revealed is masked again when the record changes under it, and the history is not taken away', async ({
+  page,
+  town,
+}) => {
+  const resident = town.resident()
+  await enter(page, town, town.people.zhou, `/people/${resident.id}?tab=history`)
+  const history = page.getByRole('tabpanel', { name: '修改历史' })
+  await expect(history.locator('.line li')).toHaveCount(1)
+  await history.getByRole('button', { name: /展开其余/ }).click()
+  await page.getByRole('button', { name: '查看完整信息' }).click()
+  await page.getByRole('dialog').getByText('办理服务事项').click()
+  await page.getByRole('dialog').getByRole('button', { name: '查看', exact: true }).click()
+  await expect(page.getByText('正在显示完整信息')).toBeVisible()
+  await town.dispute(['姓名=江上清', '姓名=江上青'], resident)
+  await expect(history.locator('.line li').nth(2)).toBeVisible()
+  await expect(page.getByText('正在显示完整信息')).toHaveCount(0)
+  await expect(history).toContainText('江**')
+  await expect(history).not.toContainText('江上')
+  await expect(history.getByRole('button', { name: /展开其余/ })).toHaveCount(0)
+})
+
 test('an edit from the console is seen on a phone, and what is wrong is said beside its input', async ({
   page,
   town,

@@ -198,6 +198,70 @@ async fn the_history_tells_who_changed_what_on_which_device() {
 }
 
 #[tokio::test]
+async fn a_history_is_shown_in_clear_for_a_purpose_and_the_log_names_it() {
+    let kit = Kit::new().await;
+    let person = kit
+        .resident("叶海思", "1970-04-27", json!({ "phone": "13812345678" }))
+        .await;
+    kit.edit(&kit.supervisor, &person, json!({ "phone": "13900001111" }))
+        .await;
+    let path = format!("/api/records/{person}/history");
+    let phone = |history: &Value| {
+        let fields = history["changes"][1]["fields"].as_array().unwrap();
+        let moved = fields.iter().find(|moved| moved["field"] == "phone");
+        moved.unwrap().clone()
+    };
+    let masked = kit.get(&kit.collector, &path).await;
+    assert_eq!(phone(&masked)["before"], "138****5678");
+    let clear = kit
+        .get(&kit.collector, &format!("{path}?purpose=verification"))
+        .await;
+    let moved = phone(&clear);
+    assert_eq!(
+        (&moved["before"], &moved["put"], &moved["after"]),
+        (
+            &json!("13812345678"),
+            &json!("13900001111"),
+            &json!("13900001111")
+        )
+    );
+    assert!(clear["changes"][0].to_string().contains("叶海思"));
+    let auditor = kit
+        .server
+        .administrator(doorstep_core::rights::Role::Auditor)
+        .unwrap()
+        .clone();
+    let log = kit.get(&auditor, "/api/audit?action=show_history").await;
+    let details: Vec<&Value> = (0..2).map(|n| &log["items"][n]["detail"]).collect();
+    assert_eq!(
+        details,
+        [
+            &json!({ "purpose": "verification", "revealed": true }),
+            &json!({})
+        ]
+    );
+    assert_eq!(log["items"][0]["subject_id"], json!(person));
+    assert!(!log.to_string().contains("13812345678"));
+    // Who may read the register but not reveal it sees the history masked, and not otherwise.
+    let masked = kit.get(&kit.administrator, &path).await;
+    assert_eq!(phone(&masked)["before"], "138****5678");
+    for (who, query, status, code) in [
+        (&kit.administrator, "purpose=verification", 403, "forbidden"),
+        (&kit.next, "purpose=verification", 404, "not_found"),
+        (&kit.collector, "purpose=curiosity", 400, "malformed_query"),
+    ] {
+        let path = format!("{path}?{query}");
+        let reply = kit.send(who, "GET", &path, Value::Null).await;
+        assert_eq!(
+            (reply.status, reply.code()),
+            (status, code),
+            "{}",
+            reply.body
+        );
+    }
+}
+
+#[tokio::test]
 async fn masked_values_are_shown_for_a_purpose_and_the_log_names_it() {
     let kit = Kit::new().await;
     let person = kit

@@ -6,23 +6,29 @@ import type { Purpose, Revealed } from '@/api/schema'
 /** Milliseconds after which a revealed value is masked again: a screen left open shows nothing for long. */
 const SHOWN = 5 * 60_000
 
+/** What is revealed, and what for. */
+export interface Shown extends Revealed {
+  purpose: Purpose
+}
+
 export interface Revealing {
   /** What is revealed of a record now. */
-  of(record: string): Revealed | undefined
+  of(record: string): Shown | undefined
   reveal(record: string, purpose: Purpose): Promise<void>
   /** Masks it again. */
   hide(record: string): void
 }
 
 export function useRevealed(): Revealing {
-  const shown = shallowReactive(new Map<string, Revealed>())
+  const shown = shallowReactive(new Map<string, Shown>())
   const timers = new Set<ReturnType<typeof setTimeout>>()
   onScopeDispose(() => timers.forEach(clearTimeout))
   return {
     of: record => shown.get(record),
     async reveal(record, purpose) {
       const path = { record_id: record }
-      const revealed = await ok(api.POST('/api/records/{record_id}/reveal', { params: { path }, body: { purpose } }))
+      const values = await ok(api.POST('/api/records/{record_id}/reveal', { params: { path }, body: { purpose } }))
+      const revealed = { ...values, purpose }
       shown.set(record, revealed)
       timers.add(
         setTimeout(() => {

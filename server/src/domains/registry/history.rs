@@ -1,5 +1,5 @@
 //! A record's history: every change with who made it, when, on which device, and each value before and after; and
-//! what had to be decided.
+//! what had to be decided. Values are masked, unless a purpose is named.
 
 use std::collections::BTreeSet;
 
@@ -11,17 +11,29 @@ use doorstep_core::mask;
 use doorstep_core::records::{FieldKind, Mask, RecordType, SetOf};
 use doorstep_core::rights::Permission;
 use doorstep_core::value::Value;
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use super::reveal::Purpose;
 use super::{file, store, view};
 use crate::database::system_tx;
 use crate::domains::auth::{Actor, scoped_tx};
 use crate::domains::{devices, users};
-use crate::error::ApiResult;
+use crate::error::{ApiError, ApiResult};
 use crate::register::{self, PastChange, SERVER_DEVICE};
 use crate::state::AppState;
+
+/// How a history is shown.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct HistoryQuery {
+    /// Why its values are to be seen in clear: `verification`, `service`, `correction`, `emergency` or
+    /// `investigation`. It is written to the audit log. Masked, unless told.
+    #[param(inline)]
+    pub purpose: Option<Purpose>,
+}
 
 /// A record's history.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -57,7 +69,7 @@ pub struct ChangeView {
     pub fields: Vec<FieldMove>,
 }
 
-/// A value before and after; personal ones masked.
+/// A value before and after; personal ones masked, unless a purpose was named.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct FieldMove {
     /// The key.
@@ -100,8 +112,20 @@ pub struct ConflictNote {
     pub decision: Option<String>,
 }
 
-pub(super) async fn show(state: &AppState, actor: &Actor, id: RecordId) -> ApiResult<History> {
-    let mut tx = scoped_tx(&state.pool, actor, Permission::ReadRegister).await?;
+pub(super) async fn show(
+    state: &AppState,
+    actor: &Actor,
+    id: RecordId,
+    purpose: Option<Purpose>,
+) -> ApiResult<History> {
+    let needed = match purpose {
+        Some(_) => Permission::RevealSecrets,
+        None => Permission::ReadRegister,
+    };
+    if !actor.may_somewhere(needed) {
+        return Err(ApiError::forbidden());
+    }
+    let mut tx = scoped_tx(&state.pool, actor, needed).await?;
     let row = file::find(&mut tx, actor, id, None).await?;
     let declared = view::declared(&row.sealed.record_type)?;
     let mut past = vec![(
@@ -140,6 +164,9 @@ pub(super) async fn show(state: &AppState, actor: &Actor, id: RecordId) -> ApiRe
         let mut registers = Registers::default();
         for change in past {
             let mut change = replay(&mut registers, declared, change);
+            if purpose.is_none() {
+                change.mask(declared);
+            }
             change.user_name = name(change.user);
             change.device_name = change
                 .device
@@ -149,6 +176,11 @@ pub(super) async fn show(state: &AppState, actor: &Actor, id: RecordId) -> ApiRe
         }
     }
     changes.sort_by_key(|change| change.accepted_at);
+    if let Some(purpose) = purpose {
+        actor
+            .trail
+            .note_detail(json!({ "purpose": purpose, "revealed": true }));
+    }
     let conflicts = conflicts.into_iter().map(|row| ConflictNote {
         kind_label: kind_label(&row.kind),
         field: declared.field(&row.subject).map(|_| row.subject),
@@ -194,13 +226,13 @@ fn replay(registers: &mut Registers, declared: &RecordType, past: PastChange) ->
             op.value.clone()
         };
         FieldMove {
-            field: masked_key(declared, &op.key),
+            field: op.key.clone(),
             label: declared
                 .field(&op.key)
                 .map_or_else(|| op.key.clone(), |field| field.label.clone()),
-            before: masked(declared, &op.key, before),
-            put: masked(declared, &op.key, op.value.clone()),
-            after: masked(declared, &op.key, after),
+            before,
+            put: op.value.clone(),
+            after,
         }
     });
     ChangeView {
@@ -214,6 +246,18 @@ fn replay(registers: &mut Registers, declared: &RecordType, past: PastChange) ->
         accepted_at: past.accepted_at,
         concurrent,
         fields: fields.collect(),
+    }
+}
+
+impl ChangeView {
+    /// Puts every value under the mask of its field.
+    fn mask(&mut self, declared: &RecordType) {
+        for moved in &mut self.fields {
+            for value in [&mut moved.before, &mut moved.put, &mut moved.after] {
+                *value = masked(declared, &moved.field, std::mem::take(value));
+            }
+            moved.field = masked_key(declared, &moved.field);
+        }
     }
 }
 

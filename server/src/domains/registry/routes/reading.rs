@@ -12,7 +12,7 @@ use crate::domains::registry::away::{AwayQuery, AwayView};
 use crate::domains::registry::buildings::{BuildingsQuery, EstateView, FloorsView};
 use crate::domains::registry::document::ExportDocument;
 use crate::domains::registry::former::{FormerQuery, FormerResident};
-use crate::domains::registry::history::History;
+use crate::domains::registry::history::{History, HistoryQuery};
 use crate::domains::registry::household::{RegisterQuery, RegisteredPerson};
 use crate::domains::registry::main_residence::Comparison;
 use crate::domains::registry::model::{
@@ -120,17 +120,20 @@ pub async fn show_record(
     ))
 }
 
-/// A record's history: each change with its maker and each value before and after, and what had to be decided.
+/// A record's history: each change with its maker and each value before and after, and what had to be decided. Values
+/// are in clear for a purpose, for whoever may reveal them.
 #[utoipa::path(get, path = "/api/records/{record_id}/history", tag = "registry", operation_id = "show_history",
-    params(("record_id" = Uuid, Path)),
+    params(("record_id" = Uuid, Path), HistoryQuery),
     extensions(("x-access" = json!("register.read"))),
     responses((status = 200, body = History)))]
 pub async fn show_history(
     State(state): State<AppState>,
     actor: Actor,
     Segment(id): Segment<Uuid>,
+    Params(query): Params<HistoryQuery>,
 ) -> ApiResult<Json<History>> {
-    Ok(Json(history::show(&state, &actor, RecordId(id)).await?))
+    let history = history::show(&state, &actor, RecordId(id), query.purpose).await?;
+    Ok(Json(history))
 }
 
 /// A record as its Automerge document, for a purpose: all changes in order, as chunks that any Automerge
