@@ -123,6 +123,57 @@ test('of what came from a collector who had left, some is accepted and the rest 
   expect(String((await shown(town, lost.id)).resident.fields['phone'])).not.toMatch(/0002$/)
 })
 
+test('what is typed and chosen in an item stays when a colleague is given it', async ({ page, town }) => {
+  const { conflict } = await town.dispute(['出生日期=1962-03-04', '出生日期=1962-04-03'])
+  const give = (to: string | null) =>
+    town.ask(town.people.he, 'PUT', `/api/conflicts/${conflict}/assignee`, { assignee: to })
+  await enter(page, town, town.people.zhou, `/conflicts/${conflict}`)
+  await expect(page.locator('.card').first()).toBeVisible()
+  await page.keyboard.press('o')
+  await page.getByLabel('出生日期的正确值').fill('1962-05-06')
+  await give(town.people.he.id)
+  await expect(page.locator('.head').getByText('经办：何平')).toBeVisible()
+  await expect(page.getByLabel('出生日期的正确值')).toHaveValue('1962-05-06')
+  await page.getByRole('button', { name: '下一步' }).click()
+  const preview = page.getByRole('dialog', { name: /^确认/ })
+  await preview.getByRole('textbox').fill('户口簿为准')
+  await give(null)
+  await expect(page.locator('.head').getByText('未分派')).toBeVisible()
+  await expect(preview.getByRole('textbox')).toHaveValue('户口簿为准')
+  await page.getByRole('button', { name: '确认裁决' }).click()
+  await expect(page.locator('.el-message', { hasText: '已裁决' })).toBeVisible()
+  const decision = (await item(town, conflict))['decision'] as Record<string, unknown>
+  expect(decision['note']).toBe('户口簿为准')
+})
+
+test('what is unpicked of the refused stays so when the device sends more', async ({ page, town }) => {
+  const resident = town.resident()
+  const { person, leave } = await town.leaver('he.qiu', '贺秋')
+  await town.device(person, 'set', resident.id, '手机号码=13917030003')
+  await town.device(person, 'set', resident.id, '工作单位=码头')
+  await leave()
+  const conflict = await town.conflictOf(resident.id)
+  let more = false
+  await page.route(`**/api/conflicts/${conflict}`, async route => {
+    const answer = await route.fetch()
+    const body = (await answer.json()) as { refused: { id: string }[] }
+    const one = body.refused.find(refused => !JSON.stringify(refused).includes('码头'))
+    if (more && one) body.refused.unshift({ ...one, id: '018f0000-0000-7000-8000-000000000000' })
+    await route.fulfill({ response: answer, json: body })
+  })
+  await enter(page, town, town.people.zhou, `/conflicts/${conflict}`)
+  const refused = page.getByRole('list', { name: '被拒的更改' }).getByRole('listitem')
+  await expect(refused).toHaveCount(2)
+  const boxes = refused.getByRole('checkbox')
+  await refused.filter({ hasText: '码头' }).locator('.el-checkbox').click()
+  await expect(boxes.and(page.locator(':checked'))).toHaveCount(1)
+  more = true
+  await town.ask(town.people.he, 'PUT', `/api/conflicts/${conflict}/assignee`, { assignee: town.people.he.id })
+  await expect(refused).toHaveCount(3)
+  await expect(refused.filter({ hasText: '码头' }).getByRole('checkbox')).not.toBeChecked()
+  await expect(boxes.and(page.locator(':checked'))).toHaveCount(2)
+})
+
 /** A resident with a main residence and a claim that another one is it; gives the item. */
 async function claimed(town: Town): Promise<{ conflict: string; resident: string; claim: string }> {
   const { people } = await household(town, town.people.zhou, COMMITTEE)
@@ -183,11 +234,16 @@ test('numbers in an item are masked until a purpose is given, which the audit lo
   await enter(page, town, town.people.zhou, `/conflicts/${conflict}`)
   await expect(page.getByText('留下的档案').first()).toBeVisible()
   expect(await page.content()).not.toContain(String(number))
+  // What was chosen before stays chosen.
+  const other = page.getByRole('columnheader').filter({ has: page.getByRole('button', { name: '留下这一份' }) })
+  const stays = await other.locator('a').getAttribute('href')
+  await other.getByRole('button').click()
   await page.getByRole('button', { name: '查看完整号码' }).click()
   await expect(page.getByRole('button', { name: '查看', exact: true })).toBeDisabled()
   await page.getByLabel('查看目的').fill('核对身份证原件')
   await page.keyboard.press('Enter')
   await expect(page.getByText(String(number)).first()).toBeVisible()
+  await expect(page.locator('th.stays a')).toHaveAttribute('href', stays ?? '')
   await expect(page.getByRole('button', { name: '查看完整号码' })).toHaveCount(0)
   const log = await town.ask(town.people.auditor, 'GET', `/api/audit?subject=${conflict}`)
   const entries = JSON.stringify(log['items'])
