@@ -23,6 +23,9 @@ struct Arguments {
     /// The `doorstep` program; beside this one unless told.
     #[arg(long, value_name = "FILE")]
     program: Option<PathBuf>,
+    /// Keep the city in this folder; one that is there already is gone on from, and sizes below its own are left out.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
 }
 
 #[tokio::main]
@@ -35,12 +38,14 @@ async fn main() -> anyhow::Result<()> {
             sizes: vec![1_000, 2_000, 4_000],
             village: 500,
             asked: 20,
+            data: arguments.data,
         },
         false => Options {
             program,
             sizes: arguments.sizes,
             village: 4_300,
             asked: 200,
+            data: arguments.data,
         },
     };
     city::run(&options, &mut std::io::stdout()).await

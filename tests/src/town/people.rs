@@ -54,12 +54,31 @@ impl Person {
         let api = api.with_token(token);
         let change = json!({ "current": temporary, "new": password });
         api.post(routes::PASSWORD, &change).await?;
+        Self::with(api, name, login, &password).await
+    }
+
+    /// Signs in again.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn sign_in(
+        api: &Api,
+        name: &str,
+        login: &str,
+        password: &str,
+    ) -> anyhow::Result<Self> {
+        let opened = sign_in(api, login, password).await?;
+        let token = opened["token"].as_str().context("no token")?;
+        Self::with(api.with_token(token), name, login, password).await
+    }
+
+    async fn with(api: Api, name: &str, login: &str, password: &str) -> anyhow::Result<Self> {
         let me = api.get(routes::ME).await?;
         Ok(Self {
             id: me["id"].as_str().context("no id")?.to_owned(),
             name: name.to_owned(),
             login: login.to_owned(),
-            password,
+            password: password.to_owned(),
             api,
         })
     }

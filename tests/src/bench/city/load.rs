@@ -22,6 +22,7 @@ use doorstep_server::domains::audit;
 use doorstep_server::register::{self, Prepared, Submission, Submitter};
 use doorstep_server::state::AppState;
 use doorstep_server::testing::{Member, crowd};
+use serde::{Deserialize, Serialize};
 
 use super::invented::{self, TO_A_HOUSE};
 use crate::town::Server;
@@ -36,7 +37,7 @@ const DISPUTED: usize = 1_000;
 const START: i64 = 1_793_491_200_000;
 
 /// How full the register is.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Loaded {
     pub(super) residents: usize,
     pub(super) records: usize,

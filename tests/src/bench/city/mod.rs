@@ -4,6 +4,7 @@
 
 mod ask;
 mod invented;
+mod kept;
 mod load;
 
 use std::io::Write;
@@ -18,8 +19,6 @@ use crate::repository;
 use crate::town::office::database_of;
 use crate::town::{Administrators, Api, Person, Server};
 
-/// The city.
-const CITY: &str = "310000000000";
 /// Residents of the whole city.
 const WHOLE: usize = 25_000_000;
 
@@ -34,6 +33,8 @@ pub struct Options {
     pub village: usize,
     /// How often each question is asked.
     pub asked: usize,
+    /// Where the city stays after the run, and where one that an earlier run left is gone on from.
+    pub data: Option<PathBuf>,
 }
 
 /// Measures, and writes a line of JSON for each figure.
@@ -41,30 +42,18 @@ pub struct Options {
 /// # Errors
 /// When something can't be measured, or comes out wrong.
 pub async fn run(options: &Options, out: &mut (dyn Write + Send)) -> anyhow::Result<()> {
-    let folder = tempfile::Builder::new()
-        .prefix("doorstep-city-")
-        .tempdir()?;
-    let mut server = Server::new(&options.program, &folder.path().join("server"))?;
-    let areas = repository::root().join("tests/fixtures/shanghai-areas.csv");
-    server.command(&["areas", "import", &areas.to_string_lossy(), "--json"])?;
-    let created = Administrators::create(&server)?;
-    server.start().await?;
-    let administrators = Administrators::sign_in(&Api::new(server.url()), &created).await?;
+    let place = kept::Place::new(options.data.as_deref())?;
+    let mut server = Server::new(&options.program, &place.path().join("server"))?;
+    let first = async |server: &Server| {
+        let villages = load::villages(server).await?;
+        villages.first().copied().context("no village")
+    };
+    let (askers, mut loaded) = kept::open(&mut server, place.path(), first).await?;
     let villages = load::villages(&server).await?;
-    let first = villages.first().context("no village")?;
-    let appoint = async |login, area: &str| -> anyhow::Result<Person> {
-        let giver = &administrators.areas;
-        giver.appoint(login, "主管", Role::Supervisor, area).await
-    };
-    let askers = ask::Askers {
-        area: *first,
-        village: appoint("of-village", first.as_str()).await?,
-        street: appoint("of-street", &format!("{}000", &first.as_str()[..9])).await?,
-        city: appoint("of-city", CITY).await?,
-    };
-    let mut loaded = load::Loaded::default();
     let mut grown = Grown::default();
-    for size in &options.sizes {
+    let there = loaded.villages;
+    let wanted = |size: &&usize| size.div_ceil(options.village) >= there;
+    for size in options.sizes.iter().filter(wanted) {
         let began = Instant::now();
         let before = loaded.records;
         load::fill(&server, &villages, *size, options.village, &mut loaded).await?;
@@ -76,7 +65,10 @@ pub async fn run(options: &Options, out: &mut (dyn Write + Send)) -> anyhow::Res
             figures.put_with_note(figure, unit, "", &[value], note)
         };
         let records = (loaded.records - before) as f64;
-        put("records loaded a second", "/s", records / took, "")?;
+        if records > 0.0 {
+            put("records loaded a second", "/s", records / took, "")?;
+        }
+        kept::note(place.path(), &askers, &loaded)?;
         let mut database = database_of(&server).await?;
         sqlx::query("VACUUM ANALYZE").execute(&mut database).await?;
         let bytes: i64 = sqlx::query_scalar("SELECT pg_database_size(current_database())")
