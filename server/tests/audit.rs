@@ -577,3 +577,34 @@ async fn what_changed_something_is_found_among_what_was_only_looked_at() {
     assert!(text.contains("新建用户,create_user"), "{text}");
     assert!(!text.contains("list_users"), "{text}");
 }
+
+#[tokio::test]
+async fn an_entry_that_can_not_be_stored_takes_no_other_with_it() {
+    let server = TestServer::open_city().await.unwrap();
+    let mut held = doorstep_server::database::system_tx(&server.state.pool)
+        .await
+        .unwrap();
+    sqlx::query("SELECT FROM audit_head FOR UPDATE")
+        .execute(&mut *held)
+        .await
+        .unwrap();
+    let before = entries(&server).await;
+    let write = |about: &str| {
+        let now = server.state.clock.now();
+        let entry = audit::Entry::by_server(now, Action::ListUsers).subject("user", about);
+        let writer = server.state.audit.clone();
+        tokio::spawn(async move { writer.write(entry).await.is_ok() })
+    };
+    // The first is being written while the others gather.
+    let first = write("one");
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    let others = [write("one"), write("a zero\0character"), write("another")];
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    held.rollback().await.unwrap();
+    let mut written = vec![first.await.unwrap()];
+    for other in others {
+        written.push(other.await.unwrap());
+    }
+    assert_eq!(written, [true, true, false, true]);
+    assert_eq!(entries(&server).await, before + 3);
+}

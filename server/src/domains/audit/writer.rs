@@ -55,18 +55,32 @@ async fn run(pool: PgPool, mut queue: mpsc::Receiver<Waiting>) {
     let mut waiting = Vec::with_capacity(BATCH);
     while queue.recv_many(&mut waiting, BATCH).await > 0 {
         let (entries, readers): (Vec<Entry>, Vec<_>) = waiting.drain(..).unzip();
-        let result = write_all(&pool, &entries).await;
-        if let Err(error) = &result {
-            tracing::error!(
-                error = error.to_string(),
-                entries = entries.len(),
-                "the audit log can't be written"
-            );
-        }
-        for reader in readers {
-            reader.send(result.is_ok()).ok();
+        let written = match write_all(&pool, &entries).await {
+            Ok(()) => vec![true; entries.len()],
+            // One of them can't be stored: the others are not to suffer for it.
+            Err(error) if entries.len() > 1 && error.kind != Kind::Unavailable => {
+                let mut written = Vec::with_capacity(entries.len());
+                for entry in &entries {
+                    let alone = write_all(&pool, std::slice::from_ref(entry)).await;
+                    written.push(told(alone, 1));
+                }
+                written
+            }
+            failed => vec![told(failed, entries.len()); entries.len()],
+        };
+        for (reader, written) in readers.into_iter().zip(written) {
+            reader.send(written).ok();
         }
     }
+}
+
+/// Whether it was written; if not, the log says why.
+fn told(result: ApiResult<()>, entries: usize) -> bool {
+    if let Err(error) = &result {
+        let error = error.to_string();
+        tracing::error!(error, entries, "the audit log can't be written");
+    }
+    result.is_ok()
 }
 
 async fn write_all(pool: &PgPool, entries: &[Entry]) -> ApiResult<()> {
