@@ -2,10 +2,11 @@
 //! not in production. SQL is found in the sources, so a new statement is covered without being listed.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use doorstep_server::database::testing::TestDatabase;
-use sqlx::{AssertSqlSafe, ConnectOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection};
 
 const VERBS: [&str; 6] = ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "WITH ", "LOCK "];
 
@@ -60,29 +61,34 @@ fn constants(source: &str) -> Vec<(String, String)> {
     found
 }
 
-#[tokio::test]
-async fn every_statement_prepares_against_the_migrated_schema() {
-    let database = TestDatabase::create().await.unwrap();
-    let mut connection = database.owner.connect().await.unwrap();
+/// The statements below a folder of the sources: where each stands, and its text.
+fn statements(folder: &str) -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut paths = Vec::new();
-    files(
-        &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
-        &mut paths,
-    );
+    files(&root.join(folder), &mut paths);
     let mut statements = Vec::new();
     for path in paths {
         let text = std::fs::read_to_string(&path).unwrap();
+        let place = path.strip_prefix(&root).unwrap().display();
         match path.extension().and_then(|e| e.to_str()) {
-            Some("sql") => statements.push((path.display().to_string(), text)),
+            Some("sql") => statements.push((place.to_string(), text)),
             Some("rs") => statements.extend(
                 constants(&text)
                     .into_iter()
-                    .map(|(name, sql)| (format!("{}: {name}", path.display()), sql)),
+                    .map(|(name, sql)| (format!("{place}: {name}"), sql)),
             ),
             _ => {}
         }
     }
     assert!(!statements.is_empty());
+    statements
+}
+
+#[tokio::test]
+async fn every_statement_prepares_against_the_migrated_schema() {
+    let database = TestDatabase::create().await.unwrap();
+    let mut connection = database.owner.connect().await.unwrap();
+    let statements = statements("");
     let mut wrong = Vec::new();
     for (place, sql) in &statements {
         // Such a set is gone through anew for every row: 46 s to count a district's people, where a join takes 66 ms.
@@ -112,6 +118,172 @@ async fn every_statement_prepares_against_the_migrated_schema() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Statements that go through a whole table on purpose, or stop after the first rows of one.
+const WHOLE: [&str; 9] = [
+    // One row.
+    "domains/audit/store.rs: LOCK_HEAD",
+    "domains/audit/store.rs: HEAD",
+    "domains/audit/store.rs: MOVE_HEAD",
+    // Verifying the log is reading it.
+    "domains/audit/store.rs: SIGNATURES",
+    // Lists from their newest or first on, a page at a time.
+    "domains/audit/sql/search.sql",
+    "domains/devices/sql/list.sql",
+    "register/sql/take_relation_review.sql",
+    // Jobs that clear away.
+    "domains/auth/store.rs: PRUNE_GUARDS",
+    "domains/auth/store.rs: PRUNE_SESSIONS",
+];
+
+/// Committing, syncing, signing in and being audited must cost the same in a village and in a city: whatever these
+/// statements read of a table that grows is found by an index. `OR id IN (SELECT …)` looked harmless, and made each commit
+/// look at every record there is: 55 ms with 158,000 of them.
+#[tokio::test]
+async fn what_devices_wait_for_goes_through_no_table() {
+    let database = TestDatabase::create().await.unwrap();
+    let mut connection = database.owner.connect().await.unwrap();
+    fill(&mut connection).await;
+    // Whatever can be read by an index then is: a few thousand rows tell as much as ten million.
+    let settings = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
+        SET plan_cache_mode = force_generic_plan";
+    sqlx::raw_sql(settings)
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    let mut wrong = Vec::new();
+    let mut planned = 0;
+    let folders = [
+        "register",
+        "domains/audit",
+        "domains/auth",
+        "domains/devices",
+    ];
+    for (place, sql) in folders.iter().flat_map(|folder| statements(folder)) {
+        let prepare = format!("PREPARE planned AS {sql}");
+        sqlx::raw_sql(AssertSqlSafe(prepare))
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        let count: i32 = sqlx::query_scalar(
+            "SELECT cardinality(parameter_types) FROM pg_prepared_statements WHERE name = 'planned'",
+        )
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+        let nothing = vec!["NULL"; usize::try_from(count).unwrap()].join(", ");
+        let arguments = if count == 0 {
+            String::new()
+        } else {
+            format!("({nothing})")
+        };
+        let explain = format!("EXPLAIN (FORMAT JSON) EXECUTE planned{arguments}");
+        let plan: Option<serde_json::Value> = sqlx::query_scalar(AssertSqlSafe(explain))
+            .persistent(false)
+            .fetch_optional(&mut connection)
+            .await
+            .unwrap();
+        planned += usize::from(plan.is_some());
+        let mut tables = Vec::new();
+        scanned(&plan.unwrap_or_default(), &mut tables);
+        if !tables.is_empty() && !WHOLE.contains(&place.as_str()) {
+            wrong.push(format!("{place}: all of {}", tables.join(", ")));
+        }
+        sqlx::raw_sql("DEALLOCATE planned")
+            .execute(&mut connection)
+            .await
+            .unwrap();
+    }
+    assert!(planned > 100, "{planned}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Some thousand rows for each table, of which nothing is right but the types: the planner wants to see that there are
+/// many, and what is in a column of ids.
+async fn fill(connection: &mut PgConnection) {
+    let columns: Vec<(String, String, String, bool, bool)> = sqlx::query_as(
+        "SELECT c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attidentity <> '', \
+         a.attnotnull \
+         FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid \
+         WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace AND a.attnum > 0 \
+         AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY c.relname, a.attnum",
+    )
+    .fetch_all(&mut *connection)
+    .await
+    .unwrap();
+    let mut tables: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+    for (table, column, kind, identity, filled) in columns {
+        let value = match kind.as_str() {
+            "uuid" => "gen_random_uuid()",
+            "bigint" | "integer" | "smallint" => "i",
+            // Partial indexes are of these.
+            "text" if column == "status" => "(ARRAY['open', 'active', 'decided'])[1 + i % 3]",
+            "text" => "md5(i::text)",
+            "boolean" => "i % 2 = 0",
+            "timestamp with time zone" | "date" => "now() - i * interval '1 hour'",
+            "jsonb" => "'{}'",
+            "bytea" => "decode(md5(i::text), 'hex')",
+            "area_code" => "'310101002' || lpad((i % 1000)::text, 3, '0')",
+            "double precision" => "i",
+            "inet" => "'127.0.0.1'",
+            "uuid[]" => "ARRAY[gen_random_uuid()]",
+            array if array.ends_with("[]") => "'{}'",
+            other => panic!("{table}.{column}: fill in what a {other} is like"),
+        };
+        let columns = tables.entry(table).or_default();
+        // What may be empty is so in every other row, each column in rows of its own.
+        let each = columns.len() + 1;
+        let value = match filled {
+            true => value.to_owned(),
+            false => format!("CASE WHEN i / {each} % 2 = 0 THEN {value} END"),
+        };
+        if !identity {
+            columns.push((column, value));
+        }
+    }
+    let loosen = "SET session_replication_role = replica; \
+        DO $$ DECLARE it record; BEGIN FOR it IN SELECT conrelid::regclass AS of, conname FROM pg_constraint \
+        WHERE contype = 'c' AND conrelid <> 0 AND connamespace = 'public'::regnamespace \
+        LOOP EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', it.of, it.conname); END LOOP; END $$";
+    sqlx::raw_sql(loosen)
+        .execute(&mut *connection)
+        .await
+        .unwrap();
+    for (table, columns) in tables {
+        let (names, values): (Vec<String>, Vec<String>) = columns.into_iter().unzip();
+        let insert = format!(
+            "INSERT INTO {table} ({}) SELECT {} FROM generate_series(1, 3000) AS i ON CONFLICT DO NOTHING",
+            names.join(", "),
+            values.join(", ")
+        );
+        let done = sqlx::raw_sql(AssertSqlSafe(insert)).execute(&mut *connection);
+        done.await
+            .unwrap_or_else(|error| panic!("{table}: {error}"));
+    }
+    let counted = "SET session_replication_role = origin; ANALYZE";
+    sqlx::raw_sql(counted).execute(connection).await.unwrap();
+}
+
+/// The tables that a plan reads from end to end.
+fn scanned(plan: &serde_json::Value, tables: &mut Vec<String>) {
+    match plan {
+        serde_json::Value::Array(parts) => parts.iter().for_each(|part| scanned(part, tables)),
+        serde_json::Value::Object(node) => {
+            let by_index = node.contains_key("Index Cond") || node.contains_key("Recheck Cond");
+            let reads = node.get("Node Type").and_then(|kind| kind.as_str());
+            let reads = reads
+                .is_some_and(|kind| kind.ends_with("Scan") && !kind.starts_with("Bitmap Index"));
+            if let Some(table) = node.get("Relation Name").and_then(|name| name.as_str())
+                && reads
+                && !by_index
+            {
+                tables.push(table.to_owned());
+            }
+            node.values().for_each(|part| scanned(part, tables));
+        }
+        _ => {}
+    }
 }
 
 #[test]
