@@ -141,6 +141,12 @@ fn everyone_is_found_and_few_others() {
                 "{kind} doesn't find the person who lives at {}",
                 person.living
             );
+            let house = search::tokens("house", &record(&[("address", &person.living)]));
+            assert!(
+                query.address.is_subset(&house),
+                "{kind} looks for more than the address {}",
+                person.living
+            );
             let others = people
                 .iter()
                 .filter(|other| query.matches(&other.tokens))
@@ -345,6 +351,8 @@ proptest! {
         let query = search::query(&text);
         prop_assert!(query.terms.iter().all(|term| !term.is_empty()));
         prop_assert_eq!(query.terms.is_empty(), text.trim().is_empty());
+        let is_term = |token: &String| query.terms.iter().any(|term| term.contains(token));
+        prop_assert!(query.address.iter().all(is_term));
     }
 
     #[test]

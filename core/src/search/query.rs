@@ -25,13 +25,19 @@ const MEASURES: [char; 12] = [
 pub fn query(text: &str) -> Query {
     let text: String = text.nfkc().take(LONGEST).collect();
     let mut terms = BTreeSet::new();
+    let mut address = BTreeSet::new();
     for piece in pieces(&text) {
         // A phone number may hold hyphens as a place does, so a piece can be both: then every term of
         // the place is also met by the phone.
         let whole = whole_number(&piece);
         if is_place(&piece) {
+            let place = place(&piece);
             let phone = whole.unwrap_or_default();
-            terms.extend(place(&piece).into_iter().map(|term| &term | &phone));
+            if phone.is_empty() {
+                address.extend(place.address.iter().cloned());
+            }
+            let parts = place.address.into_iter().map(|part| BTreeSet::from([part]));
+            terms.extend(parts.chain(place.rest).map(|term| &term | &phone));
         } else if let Some(term) = whole {
             terms.insert(term);
         } else {
@@ -44,6 +50,7 @@ pub fn query(text: &str) -> Query {
     }
     Query {
         terms: terms.into_iter().collect(),
+        address,
     }
 }
 
@@ -113,7 +120,15 @@ fn is_place(piece: &str) -> bool {
     numbered && (counted || hyphens || road)
 }
 
-fn place(piece: &str) -> Vec<BTreeSet<String>> {
+/// A piece that holds an address.
+struct Place {
+    /// The tokens of what is an address for certain.
+    address: BTreeSet<String>,
+    /// What else there is: a name in front of it, perhaps.
+    rest: Vec<BTreeSet<String>>,
+}
+
+fn place(piece: &str) -> Place {
     let address = address::parse(piece);
     let named = [
         &address.road,
@@ -122,18 +137,17 @@ fn place(piece: &str) -> Vec<BTreeSet<String>> {
         &address.estate,
         &address.region,
     ];
-    let mut terms: Vec<BTreeSet<String>> = named
+    let names = named
         .into_iter()
         .flatten()
-        .flat_map(|name| han(name))
-        .collect();
-    terms.extend(han(&address.rest));
-    terms.extend(
-        place_parts(&address)
-            .into_iter()
-            .map(|part| BTreeSet::from([part])),
-    );
-    terms
+        .flat_map(|name| characters(name));
+    Place {
+        address: names
+            .map(|pair| format!("a:{pair}"))
+            .chain(place_parts(&address))
+            .collect(),
+        rest: han(&address.rest),
+    }
 }
 
 /// A piece at the borders of Han characters, Latin letters and digits: 叶海思5621. A number that begins
@@ -199,11 +213,15 @@ fn meanings(run: &str) -> Vec<BTreeSet<String>> {
     vec![any_of]
 }
 
-/// Characters of a name or of a place's name; look-alikes count as one.
+/// Characters of a name or of a place's name.
 fn han(text: &str) -> Vec<BTreeSet<String>> {
-    let folded = names::fold(&names::normalise(text));
-    pairs(&folded)
+    characters(text)
         .into_iter()
         .map(|pair| BTreeSet::from([format!("n:{pair}"), format!("a:{pair}")]))
         .collect()
+}
+
+/// Neighbouring characters; look-alikes count as one.
+fn characters(text: &str) -> Vec<String> {
+    pairs(&names::fold(&names::normalise(text)))
 }

@@ -1,4 +1,5 @@
-//! Finding records by what a person typed, beginning with the rarest word. Knows blind tokens only.
+//! Finding records by what a person typed, beginning with the rarest word, or the address where that is rarer. Knows
+//! blind tokens only.
 
 use doorstep_core::search;
 use uuid::Uuid;
@@ -36,7 +37,12 @@ pub(super) async fn typed(
     if terms.is_empty() {
         return Ok(None);
     }
-    let counts = store::find_counts(tx, &terms, areas, MOST_FOUND + 1).await?;
+    let address: Vec<i64> = query
+        .address
+        .iter()
+        .map(|token| state.keys.blind(token))
+        .collect();
+    let counts = store::find_counts(tx, &terms, &address, areas, MOST_FOUND + 1).await?;
     let Some((rarest, fits)) = counts.iter().copied().min_by_key(|(_, fits)| *fits) else {
         return Ok(Some(Vec::new()));
     };
@@ -44,18 +50,20 @@ pub(super) async fn typed(
     if fits == 0 {
         return Ok(Some(Vec::new()));
     }
-    if whole && counts.len() == 1 {
+    if whole && query.terms.len() == 1 {
         return Err(too_broad());
     }
+    let together = rarest == store::ADDRESS;
+    let any_of = || {
+        let of = terms.iter().filter(|(number, _)| *number == rarest);
+        of.map(|(_, token)| *token).collect()
+    };
     let words = Words {
         record_type,
         terms: &terms,
-        count: i64::try_from(counts.len()).unwrap_or(i64::MAX),
-        first: terms
-            .iter()
-            .filter(|(number, _)| *number == rarest)
-            .map(|(_, token)| *token)
-            .collect(),
+        count: i64::try_from(query.terms.len()).unwrap_or(i64::MAX),
+        any_of: (!together).then(any_of),
+        all_of: together.then_some(&address),
         whole,
         areas,
     };

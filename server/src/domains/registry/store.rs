@@ -93,10 +93,15 @@ pub(super) async fn count(tx: &mut PgConnection, filter: &Filter, most: i64) -> 
         .await
 }
 
-/// How many records carry each term (its number with each of its blind tokens), counted up to `most`: number, count.
+/// The number under which [`find_counts`] tells how many records carry the whole address.
+pub(super) const ADDRESS: i32 = -1;
+
+/// How many records carry each term (its number with each of its blind tokens), and all of `address`, counted up to
+/// `most`: number, count.
 pub(super) async fn find_counts(
     tx: &mut PgConnection,
     terms: &[(i32, i64)],
+    address: &[i64],
     areas: Option<&[String]>,
     most: i64,
 ) -> sqlx::Result<Vec<(i32, i64)>> {
@@ -107,6 +112,7 @@ pub(super) async fn find_counts(
         .bind(tokens)
         .bind(areas)
         .bind(most)
+        .bind(address)
         .fetch_all(tx)
         .await
 }
@@ -120,8 +126,10 @@ pub(super) struct Words<'a> {
     pub(super) terms: &'a [(i32, i64)],
     /// How many terms.
     pub(super) count: i64,
-    /// The tokens of the term to begin with.
-    pub(super) first: Vec<i64>,
+    /// To begin with what carries any of these.
+    pub(super) any_of: Option<Vec<i64>>,
+    /// To begin with what carries all of these.
+    pub(super) all_of: Option<&'a [i64]>,
     /// Begin with what carries all terms by itself.
     pub(super) whole: bool,
     /// In any of these areas or below.
@@ -142,9 +150,10 @@ pub(super) async fn find(
         .bind(words.areas)
         .bind(words.count)
         .bind(most)
-        .bind(&words.first)
+        .bind(&words.any_of)
         .bind(words.whole)
         .bind(words.record_type)
+        .bind(words.all_of)
         .fetch_all(tx)
         .await
 }

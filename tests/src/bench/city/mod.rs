@@ -12,12 +12,10 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::Context;
-use doorstep_core::rights::Role;
 
 use super::figures::Figures;
-use crate::repository;
+use crate::town::Server;
 use crate::town::office::database_of;
-use crate::town::{Administrators, Api, Person, Server};
 
 /// Residents of the whole city.
 const WHOLE: usize = 25_000_000;

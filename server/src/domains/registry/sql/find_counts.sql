@@ -1,10 +1,11 @@
--- How many records carry any token of each term, counted up to a limit.
-SELECT term.number, (
+-- How many records carry any token of each term, counted up to a limit; under the number -1, how many carry all of the
+-- tokens $5, where there are any.
+SELECT number, (
     SELECT count(*)
     FROM (
         SELECT
         FROM record_tokens AS found
-        WHERE found.tokens && term.any_of AND ($3::text[] IS NULL OR found.areas && $3)
+        WHERE found.tokens && any_of AND ($3::text[] IS NULL OR found.areas && $3)
         LIMIT $4
     ) AS capped
 )
@@ -13,3 +14,14 @@ FROM (
     FROM unnest($1::int[], $2::bigint[]) AS typed (number, token)
     GROUP BY number
 ) AS term
+UNION ALL
+SELECT -1, (
+    SELECT count(*)
+    FROM (
+        SELECT
+        FROM record_tokens AS found
+        WHERE found.tokens @> $5::bigint[] AND ($3::text[] IS NULL OR found.areas && $3)
+        LIMIT $4
+    ) AS capped
+)
+WHERE cardinality($5::bigint[]) > 0
