@@ -59,6 +59,7 @@ fn devices_that_lie_or_die_break_nothing() {
         "corrupt-page",
         "disk-full",
         "half-files",
+        "archives",
     ]);
 }
 

@@ -131,6 +131,20 @@ impl Ground {
         self.office.server.stop()
     }
 
+    /// Forgets how much memory the server's process held at most; gives what it holds now, in bytes.
+    pub(super) fn begin_peak(&self) -> anyhow::Result<u64> {
+        let pid = self.server.pid().context("the server does not run")?;
+        // proc(5): 5 resets the peak.
+        std::fs::write(format!("/proc/{pid}/clear_refs"), "5")?;
+        self.memory()
+    }
+
+    /// Memory that it held at most since then.
+    pub(super) fn peak(&self) -> anyhow::Result<u64> {
+        let pid = self.server.pid().context("the server does not run")?;
+        status(&pid.to_string(), "VmHWM:")
+    }
+
     /// Memory that the server's process holds now, in bytes.
     pub(super) fn memory(&self) -> anyhow::Result<u64> {
         let pid = self.server.pid().context("the server does not run")?;
@@ -157,11 +171,16 @@ pub(super) fn resident() -> Fields {
 
 /// Memory that a process holds (`self` for this one), in bytes.
 pub(crate) fn resident_set(process: &str) -> anyhow::Result<u64> {
+    status(process, "VmRSS:")
+}
+
+/// A line of a process's status that tells memory, in bytes.
+fn status(process: &str, name: &'static str) -> anyhow::Result<u64> {
     let text = std::fs::read_to_string(format!("/proc/{process}/status"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
     let kilobytes: u64 = line
         .and_then(|line| line.trim().strip_suffix(" kB"))
-        .context("no VmRSS")?
+        .context(name)?
         .trim()
         .parse()?;
     ensure!(kilobytes > 0, "a process without memory");

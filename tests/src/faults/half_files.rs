@@ -1,39 +1,16 @@
 //! Half-written files: every prefix of a workbook is refused with a reason, no prefix of a table in text makes the
 //! server fail, and an upload that breaks off leaves nothing behind.
 
-use std::io::{Cursor, Write as _};
-
 use anyhow::Context;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use zip::ZipWriter;
-use zip::write::SimpleFileOptions;
 
 use super::ground::Ground;
-use super::{Figures, Options};
+use super::{Figures, Options, book};
 use crate::town::routes;
 
 const IMPORTS: &str = "SELECT count(*) FROM imports";
 
-/// The parts of the smallest workbook with a sheet (ECMA-376).
-const PARTS: [(&str, &str); 4] = [
-    (
-        "[Content_Types].xml",
-        r#"<?xml version="1.0"?><Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"><Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/><Default Extension="xml" ContentType="application/xml"/><Override PartName="/xl/workbook.xml" ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"/><Override PartName="/xl/worksheets/sheet1.xml" ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.worksheet+xml"/></Types>"#,
-    ),
-    (
-        "_rels/.rels",
-        r#"<?xml version="1.0"?><Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="rId1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument" Target="xl/workbook.xml"/></Relationships>"#,
-    ),
-    (
-        "xl/workbook.xml",
-        r#"<?xml version="1.0"?><workbook xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"><sheets><sheet name="居民" sheetId="1" r:id="rId1"/></sheets></workbook>"#,
-    ),
-    (
-        "xl/_rels/workbook.xml.rels",
-        r#"<?xml version="1.0"?><Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="rId1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/worksheet" Target="worksheets/sheet1.xml"/></Relationships>"#,
-    ),
-];
 const ROWS: [[&str; 3]; 4] = [
     ["姓名", "性别", "人员类别"],
     ["何晓梅", "女", "户籍人口"],
@@ -94,7 +71,7 @@ pub(super) async fn play(options: &Options, ground: &mut Ground) -> anyhow::Resu
 }
 
 /// Uploads a file without having it checked; the status when it is refused.
-async fn upload(ground: &Ground, bytes: &[u8]) -> anyhow::Result<Result<(), u16>> {
+pub(super) async fn upload(ground: &Ground, bytes: &[u8]) -> anyhow::Result<Result<(), u16>> {
     let path = path(ground);
     let api = &ground.supervisor.api;
     let said = api
@@ -146,7 +123,6 @@ fn table() -> String {
 }
 
 fn workbook() -> anyhow::Result<Vec<u8>> {
-    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     let cell = |text: &str| format!(r#"<c t="inlineStr"><is><t>{text}</t></is></c>"#);
     let rows: String = ROWS
         .iter()
@@ -155,15 +131,5 @@ fn workbook() -> anyhow::Result<Vec<u8>> {
             format!("<row>{cells}</row>")
         })
         .collect();
-    let sheet = format!(
-        r#"<?xml version="1.0"?><worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>{rows}</sheetData></worksheet>"#
-    );
-    let parts = PARTS
-        .into_iter()
-        .chain([("xl/worksheets/sheet1.xml", sheet.as_str())]);
-    for (name, text) in parts {
-        zip.start_file(name, SimpleFileOptions::default())?;
-        zip.write_all(text.as_bytes())?;
-    }
-    Ok(zip.finish()?.into_inner())
+    book::of_rows(&rows)
 }

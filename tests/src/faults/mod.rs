@@ -2,6 +2,8 @@
 //! of the table is a scenario of its own with a seed; what it found stands in `Figures`. Knows no figure to reach: the
 //! table is printed, and anything lost, doubled or not survived fails the run.
 
+mod archives;
+mod book;
 mod corpus;
 mod corrupt_page;
 mod crew;
@@ -181,6 +183,11 @@ pub const ROWS: &[(&str, bool, &str)] = &[
     ),
     ("half-files", true, "every prefix of a register's file"),
     (
+        "archives",
+        true,
+        "files that claim to be more than they are, and workbooks changed",
+    ),
+    (
         "slow-sockets",
         true,
         "connections that say nothing, or only half of it",
@@ -309,6 +316,7 @@ async fn one(row: &str, options: &Options, ground: Option<&mut Ground>) -> anyho
         ("disk-full", Some(ground)) => disk_full::play(options, ground).await,
         ("socket-cut", Some(ground)) => sockets::play(options, ground).await,
         ("half-files", Some(ground)) => half_files::play(options, ground).await,
+        ("archives", Some(ground)) => archives::play(options, ground).await,
         ("slow-sockets", Some(ground)) => slow_sockets::play(options, ground).await,
         ("guessing", Some(ground)) => guessing::play(options, ground).await,
         ("server-killed", Some(ground)) => server_killed::server(options, ground).await,

@@ -18,3 +18,4 @@ mod table;
 mod tokens;
 mod upload;
 mod work;
+mod workbook;

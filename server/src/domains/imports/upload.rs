@@ -8,6 +8,7 @@ use doorstep_core::records::{self, RecordType};
 use doorstep_core::rights::Permission;
 use serde_json::json;
 use sqlx::PgConnection;
+use tokio::sync::Semaphore;
 
 use super::list::{authors, find_import, view};
 use super::model::{ImportRow, ImportView, Meta, Options, RowBody, SetMapping, UploadQuery};
@@ -24,6 +25,8 @@ use crate::state::AppState;
 
 /// Rows written in one statement.
 const CHUNK: usize = 2_000;
+/// Files read at a time: each may need some hundred megabytes until its rows are stored.
+static READING: Semaphore = Semaphore::const_new(2);
 /// The longest file name that is kept.
 const LONGEST_NAME: usize = 200;
 
@@ -61,6 +64,7 @@ pub(super) async fn upload(
             ));
         }
     };
+    let _reading = READING.acquire().await.map_err(ApiError::internal)?;
     let digest = sm3::digest(&[&bytes]);
     let read = tokio::task::spawn_blocking(move || table::read(&bytes));
     let table = read.await.map_err(ApiError::internal)??;

@@ -1,9 +1,11 @@
 //! SQL, scripts, templates, paths, formats, formulas, odd and invisible characters, line breaks, numbers and lengths, in
-//! every field of every declaration as devices write them, and in every parameter and JSON text of the API. All of it is
-//! text: taken or refused with a code, kept to the byte, never run. The list is tests/fixtures/payloads.json.
+//! every field of every declaration as devices write them, in the cells of files that are imported, and in every
+//! parameter and JSON text of the API. All of it is text: taken or refused with a code, kept to the byte, never run. The
+//! list is tests/fixtures/payloads.json.
 
 mod api;
 mod device;
+mod files;
 
 use std::collections::BTreeMap;
 
@@ -36,9 +38,13 @@ pub(super) async fn play(options: &Options) -> anyhow::Result<Figures> {
     let mut furnished = Furnished::open(&options.program).await?;
     let mut figures = Figures::default();
     let on_devices = device::play(options, &mut furnished.ground, &payloads, &mut figures).await?;
+    let in_files = files::play(options, &furnished.ground, &payloads, &mut figures).await?;
     let asked = api::play(options, &furnished, &payloads, &mut figures).await?;
     figures.fault(furnished.ground.is_sound().await);
-    figures.note = format!("{} payloads; {on_devices}; {asked}", payloads.len());
+    figures.note = format!(
+        "{} payloads; {on_devices}; {in_files}; {asked}",
+        payloads.len()
+    );
     furnished.ground.close()?;
     Ok(figures)
 }
