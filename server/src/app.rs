@@ -72,7 +72,8 @@ impl App {
     ) -> anyhow::Result<()> {
         let router = router::build(self.state.clone());
         let state = self.state.clone();
-        let mut serving = tokio::spawn(listen::serve(listener, router, async move {
+        let most = self.state.config.connections;
+        let mut serving = tokio::spawn(listen::serve(listener, router, most, async move {
             state.stopped().await;
         }));
         let jobs = jobs::start(&self.state);

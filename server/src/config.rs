@@ -24,6 +24,8 @@ pub struct Config {
     pub photo_settings: StoreSettings,
     /// Where HTTP and websockets are served; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Connections served at a time at most; whoever comes beyond them is told to come again. Each is an open file.
+    pub connections: usize,
     /// Whether `X-Forwarded-For` is believed: only behind a proxy that sets it.
     pub behind_proxy: bool,
     /// Longest time to answer a request (websockets apart).
@@ -109,6 +111,7 @@ impl Config {
             photos: None,
             photo_settings: StoreSettings::default(),
             listen: SocketAddr::from(([127, 0, 0, 1], 8600)),
+            connections: usize::MAX,
             behind_proxy: false,
             request_timeout: Duration::from_secs(30),
             body_limit: 1024 * 1024,

@@ -302,8 +302,12 @@ async fn devices_are_seen_within_the_area_with_what_they_have_not_sent() {
     let mut tx = doorstep_server::database::system_tx(&server.state.pool)
         .await
         .unwrap();
-    let id = doorstep_core::ids::DeviceId(near.id);
-    doorstep_server::domains::devices::service::note_sync(&mut tx, id, chrono::Utc::now(), 7)
+    let contact = doorstep_server::domains::devices::service::Contact {
+        device: doorstep_core::ids::DeviceId(near.id),
+        at: chrono::Utc::now(),
+        unsent: 7,
+    };
+    doorstep_server::domains::devices::service::note_contacts(&mut tx, &[contact])
         .await
         .unwrap();
     tx.commit().await.unwrap();

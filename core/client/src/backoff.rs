@@ -38,9 +38,25 @@ impl Backoff {
     }
 }
 
+/// How long to wait when the server has said how long: it knows better than any rule how many are waiting and when it
+/// will be this one's turn. Up to a second more, by chance, as servers tell whole seconds.
+#[must_use]
+pub fn told(wait: Duration, chance: u32) -> Duration {
+    let most = wait.min(Duration::from_secs(1));
+    wait + most.mul_f64(f64::from(chance) / f64::from(u32::MAX))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_server_says_is_kept_to_within_a_second() {
+        let seconds = Duration::from_secs;
+        assert_eq!(told(seconds(7), 0), seconds(7));
+        assert_eq!(told(seconds(7), u32::MAX), seconds(8));
+        assert_eq!(told(Duration::ZERO, u32::MAX), Duration::ZERO);
+    }
 
     #[test]
     fn it_doubles_up_to_its_limit_and_starts_over() {

@@ -199,11 +199,7 @@ impl Http {
 
     async fn refusal(&self, response: Response) -> ClientError {
         let status = response.status();
-        let retry_after = response
-            .headers()
-            .get(header::RETRY_AFTER)
-            .and_then(|value| value.to_str().ok()?.parse().ok())
-            .map(Duration::from_secs);
+        let retry_after = retry_after(response.headers());
         let kind = match status {
             StatusCode::UNAUTHORIZED => Kind::SignIn,
             StatusCode::UNPROCESSABLE_ENTITY | StatusCode::BAD_REQUEST => Kind::Invalid,
@@ -226,6 +222,12 @@ impl Http {
         error.retry_after = retry_after;
         error
     }
+}
+
+/// When another try makes sense, if the server says so in seconds (RFC 9110, section 10.2.3).
+pub(crate) fn retry_after(headers: &header::HeaderMap) -> Option<Duration> {
+    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
+    value.trim().parse().ok().map(Duration::from_secs)
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ mod socket;
 
 pub use doorstep_sqlite::SqliteStore;
 
-pub use backoff::Backoff;
+pub use backoff::{Backoff, told};
 pub use bundles::Progress;
 pub use counters::{Counters, Totals};
 pub use device::{Device, Options, Parts, SyncReport};

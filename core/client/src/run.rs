@@ -7,7 +7,7 @@ use std::time::Duration;
 use doorstep_core::store::DeviceStore;
 use tokio::sync::watch;
 
-use crate::backoff::Backoff;
+use crate::backoff::{self, Backoff};
 use crate::device::{Device, Shared, SyncReport};
 use crate::error::{ClientError, ClientResult, Kind};
 use crate::events::Event;
@@ -161,7 +161,11 @@ impl Tries {
         }
         let chance = host::random().map_or(0, u32::from_be_bytes);
         let wait = self.backoff.next(chance);
-        Ok(Some(wait.max(error.retry_after.unwrap_or_default())))
+        Ok(Some(
+            error
+                .retry_after
+                .map_or(wait, |told| backoff::told(told, chance)),
+        ))
     }
 }
 

@@ -11,12 +11,13 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::{Response, StatusCode};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 
 use crate::counters::{Counted, Counters};
 use crate::error::{ClientError, ClientResult, Kind};
-use crate::http::ServerAddress;
+use crate::http::{ServerAddress, retry_after};
 
 /// The library's own buffers would take 128 KiB a socket at once.
 const BUFFER: usize = 4 * 1024;
@@ -129,6 +130,25 @@ impl Socket {
     }
 }
 
+/// No websocket was opened: the address serves none, or the server wants the device to come later.
+fn refused(response: &Response<Option<Vec<u8>>>) -> ClientError {
+    let status = response.status();
+    if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS {
+        return ClientError::new(
+            Kind::Refused,
+            format!("http_{}", status.as_u16()),
+            format!(
+                "这个地址不提供同步服务（{}）：请检查服务器地址和应用版本",
+                status.as_u16()
+            ),
+        );
+    }
+    ClientError {
+        retry_after: retry_after(response.headers()),
+        ..ClientError::offline(status)
+    }
+}
+
 async fn open_stream(
     server: &ServerAddress,
     route: &str,
@@ -153,16 +173,50 @@ async fn open_stream(
         .await
     {
         Ok((stream, _)) => Ok(stream),
-        Err(tokio_tungstenite::tungstenite::Error::Http(response))
-            if response.status().is_client_error() =>
-        {
-            let status = response.status().as_u16();
-            Err(ClientError::new(
-                Kind::Refused,
-                format!("http_{status}"),
-                format!("这个地址不提供同步服务（{status}）：请检查服务器地址和应用版本"),
-            ))
-        }
+        Err(tokio_tungstenite::tungstenite::Error::Http(response)) => Err(refused(&response)),
         Err(error) => Err(ClientError::offline(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// What comes of an address that answers so.
+    async fn opening(answer: &'static str) -> ClientError {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            assert!(stream.read(&mut [0; 2048]).await.unwrap() > 0);
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        });
+        let server_address = ServerAddress::parse(&url).unwrap();
+        let counters = Arc::default();
+        let opened = Socket::open(
+            &server_address,
+            "/api/sync",
+            Duration::from_secs(5),
+            counters,
+        );
+        let error = opened.await.err().unwrap();
+        server.await.unwrap();
+        error
+    }
+
+    #[tokio::test]
+    async fn a_busy_server_is_come_back_to_when_it_says_and_a_wrong_address_never() {
+        let busy =
+            "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n";
+        let busy = opening(busy).await;
+        assert_eq!(busy.kind, Kind::Offline);
+        assert_eq!(busy.retry_after, Some(Duration::from_secs(7)));
+        let wrong = opening("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").await;
+        assert_eq!(wrong.kind, Kind::Refused);
+        assert_eq!(wrong.code, "http_404");
     }
 }

@@ -43,9 +43,9 @@ pub(crate) struct ServeArgs {
 
 pub(crate) async fn run(args: ServeArgs, json: bool) -> Outcome {
     doorstep_server::logging::start(args.log_json);
-    allow_many_sockets();
     let config = Config {
         listen: args.listen,
+        connections: connections(),
         behind_proxy: args.behind_proxy,
         bus: args.bus,
         photos: args.photos,
@@ -76,9 +76,12 @@ pub(crate) async fn run(args: ServeArgs, json: bool) -> Outcome {
     Ok(())
 }
 
-/// A socket is an open file, and a city's phones are more than the 1,024 that a shell allows at first: takes as many as
-/// the system lets this process have.
-fn allow_many_sockets() {
+/// Open files that are not connections: the database's, the bus's, photos under way, those who are told that it is full.
+const OTHER_FILES: u64 = 400;
+
+/// How many connections can be held. A socket is an open file, and a city's phones are more than the 1,024 that a shell
+/// allows at first: takes as many as the system lets this process have.
+fn connections() -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     let most = Rlimit {
@@ -87,6 +90,12 @@ fn allow_many_sockets() {
     };
     if let Err(error) = setrlimit(Resource::Nofile, most) {
         tracing::warn!(%error, allowed = limit.current, "no more files may be opened than at first");
+    }
+    match getrlimit(Resource::Nofile).current {
+        Some(files) => {
+            usize::try_from(files.saturating_sub(OTHER_FILES.min(files / 2))).unwrap_or(usize::MAX)
+        }
+        None => usize::MAX,
     }
 }
 

@@ -11,6 +11,7 @@ pub mod health;
 pub mod listen;
 pub mod metrics;
 pub mod paging;
+mod place;
 pub mod range;
 pub mod request;
 pub mod respond;

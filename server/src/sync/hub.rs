@@ -2,7 +2,7 @@
 //! A slow follower is marked and reads the log itself. What other nodes write is brought by `super::follow`; they
 //! hear of ours over the bus. Knows no socket and no database.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -10,7 +10,7 @@ use bytes::Bytes;
 use doorstep_core::ids::{DeviceId, RecordId, ScopeId, UserId};
 use doorstep_core::protocol::frames::{Batch, Down, Entry};
 use sqlx::types::Uuid;
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
 
 use crate::bus::Bus;
 use crate::register::LogSlice;
@@ -83,11 +83,42 @@ pub enum Delivery {
     Presence(ScopeId),
 }
 
+/// What waits for one follower. Nearly always nothing, and there are tens of thousands: a channel would hold room for
+/// what never comes.
+#[derive(Debug, Default)]
+struct Mailbox {
+    waiting: Mutex<VecDeque<Delivery>>,
+    /// Something was lost because too much waited.
+    behind: AtomicBool,
+    came: Notify,
+}
+
+impl Mailbox {
+    fn put(&self, delivery: &Delivery) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() < QUEUE {
+            waiting.push_back(delivery.clone());
+        } else {
+            self.behind.store(true, Ordering::Release);
+        }
+        drop(waiting);
+        self.came.notify_one();
+    }
+
+    fn take(&self) -> Option<Delivery> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = waiting.pop_front();
+        if waiting.is_empty() {
+            *waiting = VecDeque::new();
+        }
+        next
+    }
+}
+
 #[derive(Debug)]
 struct Follower {
     id: u64,
-    to: mpsc::Sender<Delivery>,
-    behind: Arc<AtomicBool>,
+    to: Arc<Mailbox>,
 }
 
 /// By node and user: the record, and the user's name.
@@ -118,10 +149,7 @@ pub struct Hub {
 pub struct Seat {
     hub: Hub,
     id: u64,
-    to: mpsc::Sender<Delivery>,
-    /// What comes.
-    pub inbox: mpsc::Receiver<Delivery>,
-    behind: Arc<AtomicBool>,
+    inbox: Arc<Mailbox>,
     scopes: Vec<ScopeId>,
 }
 
@@ -138,14 +166,11 @@ impl Hub {
     /// Takes a place.
     #[must_use]
     pub fn seat(&self) -> Seat {
-        let (to, inbox) = mpsc::channel(QUEUE);
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         Seat {
             hub: self.clone(),
             id,
-            to,
-            inbox,
-            behind: Arc::default(),
+            inbox: Arc::default(),
             scopes: Vec::new(),
         }
     }
@@ -275,8 +300,7 @@ impl Seat {
         self.scopes.push(scope);
         let follower = Follower {
             id: self.id,
-            to: self.to.clone(),
-            behind: self.behind.clone(),
+            to: self.inbox.clone(),
         };
         self.hub
             .lock()
@@ -292,19 +316,27 @@ impl Seat {
         self.hub.lock().leave(scope, self.id);
     }
 
-    /// Whether something was lost because the queue was full; asking clears it.
+    /// The next that comes. Giving up waiting loses nothing.
+    pub async fn next(&self) -> Delivery {
+        loop {
+            if let Some(delivery) = self.inbox.take() {
+                return delivery;
+            }
+            self.inbox.came.notified().await;
+        }
+    }
+
+    /// Whether something was lost because too much waited; asking clears it.
     #[must_use]
     pub fn fell_behind(&self) -> bool {
-        self.behind.swap(false, Ordering::AcqRel)
+        self.inbox.behind.swap(false, Ordering::AcqRel)
     }
 }
 
 impl Inner {
     fn send(&self, scope: ScopeId, delivery: &Delivery) {
         for follower in self.followers.get(&scope).into_iter().flatten() {
-            if follower.to.try_send(delivery.clone()).is_err() {
-                follower.behind.store(true, Ordering::Release);
-            }
+            follower.to.put(delivery);
         }
     }
 

@@ -1,8 +1,11 @@
-//! Sync over websockets: who is online (`hub`), one connection (`session` on `socket`), group commit (`committer`),
-//! bundles for first sync, what other nodes committed (`follow`). The protocol's order is core's; the register writes and reads.
+//! Sync over websockets: how fast devices are let in (`door`), who is online (`hub`), one connection (`session` on
+//! `socket`), group commit (`committer`), bundles for first sync, what other nodes committed (`follow`), who was here
+//! when (`contacts`). The protocol's order is core's; the register writes and reads.
 
 mod bundles;
 mod committer;
+mod contacts;
+mod door;
 mod follow;
 pub mod hub;
 pub mod routes;
@@ -24,16 +27,20 @@ pub struct SyncState {
     pub committer: Committer,
     /// Bundles at hand.
     pub bundles: Bundles,
+    door: door::Door,
+    contacts: contacts::Contacts,
     online: Arc<AtomicU64>,
 }
 
 impl SyncState {
-    /// Starts the committer.
+    /// Starts the committer, and what notes contacts.
     #[must_use]
     pub fn start(state: &crate::state::AppState) -> Self {
         Self {
             committer: Committer::start(state),
             bundles: Bundles::default(),
+            door: door::Door::new(),
+            contacts: contacts::Contacts::start(state),
             online: Arc::default(),
         }
     }

@@ -24,11 +24,15 @@ use crate::state::AppState;
 /// over a gigabyte.
 const READ_BUFFER: usize = 2 * 1024;
 
+/// What a device is told that must come again.
+pub(super) const BUSY: &str = "现在上线的设备很多，请稍候，轮到时会自动连接；修改都保存在手机上。";
+
 /// A device's websocket: binary messages, one frame each (docs/protocol.md). The token comes in the first frame.
 #[utoipa::path(get, path = "/api/sync", tag = "sync", operation_id = "open_sync",
     extensions(("x-access" = json!("public"))),
     responses((status = 101, description = "Switching to the websocket protocol"),
-        (status = 400, description = "No websocket was asked for", body = ErrorBody)))]
+        (status = 400, description = "No websocket was asked for", body = ErrorBody),
+        (status = 503, description = "Too many devices come at once; `Retry-After` says when it is this one's turn", body = ErrorBody)))]
 pub async fn open_sync(
     State(state): State<AppState>,
     Extension(sync): Extension<SyncState>,
@@ -43,6 +47,11 @@ pub async fn open_sync(
             "这个地址供采集设备同步使用，请用采集程序连接",
         )
     })?;
+    if let Some(wait) = sync.door.away() {
+        let mut busy = ApiError::new(Kind::Unavailable, "busy", BUSY);
+        busy.retry_after = Some(wait.as_secs_f64().ceil() as u64);
+        return Err(busy);
+    }
     Ok(upgrade
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(0)

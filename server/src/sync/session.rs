@@ -4,6 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use axum::extract::ws::Message;
 use bytes::Bytes;
 use doorstep_core::crypto::sm2::PublicKey;
 use doorstep_core::ids::{AreaCode, DeviceId, RecordId, ScopeId};
@@ -14,11 +15,11 @@ use doorstep_core::protocol::frames::{
 };
 use doorstep_core::rights::{Permission, Role};
 use doorstep_core::sync::server::{Allowed, Demand, ServerSession};
-use tokio::sync::mpsc;
 
 use super::committer::Awaited;
+use super::socket::Outbox;
 use super::{Delivery, Seat, SyncState};
-use crate::database::system_tx;
+use crate::database::{Tx, system_tx};
 use crate::domains::audit::{self, Trail};
 use crate::domains::auth::{self, Actor};
 use crate::domains::devices::DeviceStatus;
@@ -36,9 +37,6 @@ const REPAIR_STEP: usize = 500;
 const UNDER_WAY: usize = 4;
 /// The most areas one device follows.
 const MOST_AREAS: usize = 200;
-
-/// Frames to the device; the socket's writer takes them.
-pub(super) type Outbox = mpsc::Sender<Bytes>;
 
 /// The number of an envelope and what became of it.
 pub(super) type Answer = (u64, ApiResult<Receipt>);
@@ -95,7 +93,17 @@ struct SignedIn {
     actor: Actor,
     device: DeviceId,
     key: PublicKey,
-    name: String,
+    /// What colleagues call the user, once it was asked for.
+    name: Option<String>,
+}
+
+/// A log that is to be sent.
+struct Start {
+    scope: ScopeId,
+    /// After this entry.
+    from: u64,
+    /// Where it ended when the device was greeted.
+    end: Cursor,
 }
 
 /// See the module.
@@ -105,7 +113,7 @@ pub(super) struct Session {
     machine: ServerSession,
     pub(super) seat: Seat,
     pub(super) answers: Answers,
-    out: Outbox,
+    pub(super) out: Outbox,
     who: Option<SignedIn>,
     trail: Arc<Trail>,
 }
@@ -138,7 +146,10 @@ impl Session {
             Demand::Purged(purged) => self.purged(purged).await,
             Demand::Repair(heads) => self.repair(heads).await,
             Demand::Presence(record) => self.presence(record).await,
-            Demand::Unsent(unsent) => self.unsent(unsent).await,
+            Demand::Unsent(unsent) => {
+                self.unsent(unsent);
+                Ok(())
+            }
             Demand::Resume(scope) => self.stream(scope).await,
             Demand::End(bye) => Err(End::Bye(bye)),
         }
@@ -219,6 +230,10 @@ impl Session {
     }
 
     async fn sign_in(&mut self, hello: Hello) -> Result<(), End> {
+        let _place = self.sync.door.enter().await.map_err(|wait| {
+            let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+            End::Bye(bye("busy", super::routes::BUSY, Some(wait)))
+        })?;
         let token = String::from_utf8(hello.token.clone()).unwrap_or_default();
         let actor = match auth::service::actor_of_token(&self.state, &self.trail, &token).await {
             Ok(actor) => actor,
@@ -237,36 +252,35 @@ impl Session {
         let device = devices::service::find(&mut tx, hello.device)
             .await?
             .ok_or_else(ApiError::unauthenticated)?;
-        drop(tx);
         devices::service::require_active(&device)?;
         let key = device.key;
-        let names = users::service::names(&self.state, &[actor.user]).await?;
-        let name = names.get(&actor.user).cloned().unwrap_or_default();
         self.who = Some(SignedIn {
             actor,
             device: hello.device,
             key,
-            name,
+            name: None,
         });
-        let (welcome, from) = self.welcome(Some(&hello)).await?;
+        let (welcome, starts) = self.welcome(tx, Some(&hello)).await?;
         self.send(Down::Welcome(welcome).encode().into()).await?;
-        for (scope, start) in from {
+        for start in starts {
             let held = hello
                 .scopes
                 .iter()
-                .find(|(held, _)| *held == scope)
+                .find(|(held, _)| *held == start.scope)
                 .map(|(_, at)| *at);
-            self.start(scope, start, held).await?;
+            self.start(start, held).await?;
         }
-        self.unsent(Unsent::default()).await
+        self.unsent(Unsent::default());
+        Ok(())
     }
 
     /// Works out what the device may hold now. Follows first and reads the logs' ends afterwards, so that nothing
     /// committed in between is missed.
     async fn welcome(
         &mut self,
+        mut tx: Tx,
         hello: Option<&Hello>,
-    ) -> ApiResult<(Welcome, Vec<(ScopeId, u64)>)> {
+    ) -> ApiResult<(Welcome, Vec<Start>)> {
         let Some(who) = &self.who else {
             return Err(ApiError::unauthenticated());
         };
@@ -274,7 +288,7 @@ impl Session {
         let mut scopes = vec![ScopeId::Common, ScopeId::User(user)];
         let places = who.actor.areas(Permission::Sync);
         scopes.extend(
-            areas::service::villages_within(&self.state, &places, MOST_AREAS)
+            areas::service::villages_within(&mut tx, &places, MOST_AREAS)
                 .await?
                 .into_iter()
                 .map(ScopeId::Area),
@@ -290,8 +304,7 @@ impl Session {
         for scope in &scopes {
             self.seat.follow(*scope);
         }
-        write_rights(&self.state, ScopeId::User(user), &grants).await?;
-        let mut tx = system_tx(&self.state.pool).await?;
+        let mut tx = write_rights(&self.state, tx, ScopeId::User(user), &grants).await?;
         let ends = read::scope_ends(&mut tx, &scopes).await?;
         let ends: HashMap<ScopeId, Cursor> = ends.into_iter().collect();
         let mut allowed: Vec<Allowed> = scopes
@@ -318,17 +331,22 @@ impl Session {
             }
         }
         let now = self.state.clock.timestamp();
-        Ok(match hello {
+        let (welcome, from) = match hello {
             Some(hello) => self.machine.welcome(hello, &allowed, next_envelope, now),
             None => self.machine.change(&allowed, next_envelope, now),
-        })
+        };
+        let starts = from.into_iter().map(|(scope, from)| Start {
+            scope,
+            from,
+            end: ends.get(&scope).copied().unwrap_or_default(),
+        });
+        Ok((welcome, starts.collect()))
     }
 
-    async fn start(&mut self, scope: ScopeId, start: u64, held: Option<Cursor>) -> Result<(), End> {
-        let mut tx = system_tx(&self.state.pool).await.map_err(ApiError::from)?;
-        let end = read::scope_end(&mut tx, scope).await?;
-        drop(tx);
-        if start < end.seq {
+    /// Begins to send a log. What was put into it since its end was read is in the inbox.
+    async fn start(&mut self, start: Start, held: Option<Cursor>) -> Result<(), End> {
+        let Start { scope, from, end } = start;
+        if from < end.seq {
             return self.stream(scope).await;
         }
         // Nothing new: a word is said only when what it holds is not what it should be.
@@ -524,16 +542,23 @@ impl Session {
     }
 
     async fn presence(&mut self, record: Option<RecordId>) -> Result<(), End> {
-        let Some(who) = &self.who else { return Ok(()) };
+        let Some(who) = &mut self.who else {
+            return Ok(());
+        };
         let areas = match record {
             Some(record) => read::areas_of(&self.state, record).await?,
             None => Vec::new(),
         };
+        if record.is_some() && who.name.is_none() {
+            let mut names = users::service::names(&self.state, &[who.actor.user]).await?;
+            who.name = names.remove(&who.actor.user);
+        }
+        let name = who.name.clone().unwrap_or_default();
         for scope in self.machine.scopes() {
             let ScopeId::Area(area) = scope else { continue };
             let open = record
                 .filter(|_| areas.contains(&area))
-                .map(|record| (record, who.name.clone()));
+                .map(|record| (record, name.clone()));
             self.state.hub.set_open(scope, who.actor.user, open);
         }
         Ok(())
@@ -553,14 +578,12 @@ impl Session {
         self.send(Down::Presence(present).encode().into()).await
     }
 
-    async fn unsent(&mut self, unsent: Unsent) -> Result<(), End> {
+    fn unsent(&self, unsent: Unsent) {
         if let Some(who) = &self.who {
             let count = u32::try_from(unsent.items + unsent.blobs).unwrap_or(u32::MAX);
-            let mut tx = system_tx(&self.state.pool).await.map_err(ApiError::from)?;
-            devices::service::note_sync(&mut tx, who.device, self.state.clock.now(), count).await?;
-            tx.commit().await.map_err(ApiError::from)?;
+            let now = self.state.clock.now();
+            self.sync.contacts.note(who.device, now, count);
         }
-        Ok(())
     }
 
     /// Looks at the session and its rights as of now: a grant may have ended by its date, the session from above.
@@ -589,12 +612,13 @@ impl Session {
 
     /// Tells the device what it may hold from now on: what it may no longer, it purges.
     async fn follow_rights(&mut self) -> Result<(), End> {
-        let (welcome, from) = self.welcome(None).await?;
+        let tx = system_tx(&self.state.pool).await.map_err(ApiError::from)?;
+        let (welcome, starts) = self.welcome(tx, None).await?;
         if !welcome.scopes.is_empty() || !welcome.dropped.is_empty() {
             self.send(Down::Welcome(welcome).encode().into()).await?;
         }
-        for (scope, start) in from {
-            self.start(scope, start, None).await?;
+        for start in starts {
+            self.start(start, None).await?;
         }
         Ok(())
     }
@@ -605,14 +629,8 @@ impl Session {
             .map_or(DeviceId::from_bytes([0; 16]), |who| who.device)
     }
 
-    async fn send(&self, frame: Bytes) -> Result<(), End> {
-        // A device that does not read is waited for a while, then dropped; it comes again from its cursor.
-        let waited =
-            tokio::time::timeout(std::time::Duration::from_secs(30), self.out.send(frame)).await;
-        match waited {
-            Ok(Ok(())) => Ok(()),
-            _ => Err(End::Gone),
-        }
+    async fn send(&mut self, frame: Bytes) -> Result<(), End> {
+        self.out.say(Message::Binary(frame)).await
     }
 }
 
@@ -626,8 +644,14 @@ fn weight(entry: &Entry) -> usize {
     }
 }
 
-/// Puts the user's rights into the user's scope, when they differ from what stands there.
-async fn write_rights(state: &AppState, scope: ScopeId, grants: &[users::Grant]) -> ApiResult<()> {
+/// Puts the user's rights into the user's scope, when they differ from what stands there. Gives the transaction back, or
+/// a new one after its end.
+async fn write_rights(
+    state: &AppState,
+    mut tx: Tx,
+    scope: ScopeId,
+    grants: &[users::Grant],
+) -> ApiResult<Tx> {
     let list: Vec<serde_json::Value> = grants
         .iter()
         .map(|grant| {
@@ -637,9 +661,8 @@ async fn write_rights(state: &AppState, scope: ScopeId, grants: &[users::Grant])
         })
         .collect();
     let json = serde_json::json!({ "grants": list }).to_string();
-    let mut tx = system_tx(&state.pool).await?;
     if read::state_json(&mut tx, scope, "rights").await?.as_deref() == Some(json.as_str()) {
-        return Ok(());
+        return Ok(tx);
     }
     let entry = StateEntry {
         key: "rights".to_owned(),
@@ -650,7 +673,7 @@ async fn write_rights(state: &AppState, scope: ScopeId, grants: &[users::Grant])
     for slice in slices {
         state.hub.publish(slice);
     }
-    Ok(())
+    Ok(system_tx(&state.pool).await?)
 }
 
 async fn audit_alone(state: &AppState, entry: audit::Entry) -> ApiResult<()> {

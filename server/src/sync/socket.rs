@@ -7,9 +7,9 @@ use std::time::Duration;
 use axum::extract::ws::{Message, WebSocket};
 use bytes::Bytes;
 use doorstep_core::protocol::frames::Down;
+use futures_util::stream::SplitSink;
 use futures_util::{SinkExt, StreamExt};
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::SyncState;
@@ -19,8 +19,8 @@ use crate::live::Notice;
 use crate::random;
 use crate::state::AppState;
 
-/// How many frames may wait for a slow device.
-const WAITING: usize = 32;
+/// How long a device that does not read is waited for; it comes again from its cursor.
+const READING: Duration = Duration::from_secs(30);
 /// How long a device may take to say hello.
 const GREETING: Duration = Duration::from_secs(10);
 /// How often a silent device is asked whether it is there.
@@ -29,38 +29,32 @@ const PING_EVERY: Duration = Duration::from_secs(30);
 const SILENCE: Duration = Duration::from_secs(75);
 /// Within this all connections look at their rights when notices of another node were lost.
 const SOON: Duration = Duration::from_secs(10);
-/// How long a device may take to hang up after a goodbye.
+/// How long a device may take to read a goodbye, and then to hang up.
 const PARTING: Duration = Duration::from_secs(1);
+
+/// The way to a device. There is no queue before it: what one connection holds, tens of thousands hold, and the system
+/// keeps more for a slow device than we would.
+pub(super) struct Outbox(SplitSink<WebSocket, Message>);
+
+impl Outbox {
+    /// Says something.
+    ///
+    /// # Errors
+    /// When the device is gone, or does not read.
+    pub(super) async fn say(&mut self, message: Message) -> Result<(), End> {
+        match tokio::time::timeout(READING, self.0.send(message)).await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(End::Gone),
+        }
+    }
+}
 
 /// Serves a connection until it ends. What is done about a frame is on the heap while it is done: a silent phone's task
 /// is to be small, and there are tens of thousands.
 pub(super) async fn serve(state: AppState, sync: SyncState, socket: WebSocket, trail: Arc<Trail>) {
     let online = Online::enter(&sync);
-    let (mut to_device, mut from_device) = socket.split();
-    let (out, mut frames) = mpsc::channel::<Bytes>(WAITING);
-    let (control, mut controls) = mpsc::channel::<Message>(4);
-    let writer = tokio::spawn(async move {
-        loop {
-            let message = tokio::select! {
-                Some(control) = controls.recv() => control,
-                frame = frames.recv() => match frame {
-                    Some(frame) => Message::Binary(frame),
-                    None => break,
-                },
-            };
-            if to_device.send(message).await.is_err() {
-                return;
-            }
-        }
-        while let Ok(message) = controls.try_recv() {
-            if to_device.send(message).await.is_err() {
-                return;
-            }
-        }
-        // Only now, behind everything that was to be said: a close that overtakes a goodbye leaves the device without it.
-        to_device.close().await.ok();
-    });
-    let mut session = Session::new(state.clone(), sync, out.clone(), trail);
+    let (to_device, mut from_device) = socket.split();
+    let mut session = Session::new(state.clone(), sync, Outbox(to_device), trail);
     let mut notices = state.live.listen();
     let mut tick = tokio::time::interval_at(Instant::now() + PING_EVERY, PING_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -81,7 +75,7 @@ pub(super) async fn serve(state: AppState, sync: SyncState, socket: WebSocket, t
                 }
             }
             Some(answer) = session.answers.next() => Box::pin(session.answer(answer)).await,
-            Some(delivery) = session.seat.inbox.recv() => {
+            delivery = session.seat.next() => {
                 let delivered = Box::pin(session.deliver(delivery)).await;
                 if delivered.is_ok() && session.seat.fell_behind() { Box::pin(session.catch_up()).await } else { delivered }
             }
@@ -97,8 +91,7 @@ pub(super) async fn serve(state: AppState, sync: SyncState, socket: WebSocket, t
                 if heard.elapsed() > SILENCE || (!session.is_welcomed() && started.elapsed() > GREETING) {
                     Err(End::Gone)
                 } else {
-                    control.try_send(Message::Ping(Bytes::new())).ok();
-                    Ok(())
+                    session.out.say(Message::Ping(Bytes::new())).await
                 }
             }
             _ = rights.tick() => Box::pin(session.check_rights()).await,
@@ -111,16 +104,16 @@ pub(super) async fn serve(state: AppState, sync: SyncState, socket: WebSocket, t
     };
     session.leave();
     let parting = matches!(end, End::Bye(_));
-    if let End::Bye(bye) = end {
-        let frame = Down::Bye(bye).encode().into();
-        tokio::time::timeout(Duration::from_secs(5), out.send(frame))
-            .await
-            .ok();
-    }
-    drop((session, out, control));
-    tokio::time::timeout(Duration::from_secs(5), writer)
-        .await
-        .ok();
+    let Session { mut out, .. } = session;
+    let goodbye = async {
+        if let End::Bye(bye) = end {
+            out.say(Message::Binary(Down::Bye(bye).encode().into()))
+                .await
+                .ok();
+        }
+        out.0.close().await.ok();
+    };
+    tokio::time::timeout(PARTING, goodbye).await.ok();
     if parting {
         // What still comes is read and let go: a socket closed over unread bytes is reset, and takes the goodbye along.
         let rest = async { while let Some(Ok(_)) = from_device.next().await {} };

@@ -251,7 +251,8 @@ async fn serve(state: &AppState) -> anyhow::Result<SocketAddr> {
     let listener = TcpListener::bind(state.config.listen).await?;
     let address = listener.local_addr()?;
     let (serving, router) = (state.clone(), router::build(state.clone()));
-    tokio::spawn(listen::serve(listener, router, async move {
+    let most = state.config.connections;
+    tokio::spawn(listen::serve(listener, router, most, async move {
         serving.stopped().await;
     }));
     bus::start(state);

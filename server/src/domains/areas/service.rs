@@ -3,6 +3,7 @@
 use chrono::NaiveDate;
 use doorstep_core::ids::AreaCode;
 use serde_json::json;
+use sqlx::PgConnection;
 
 use super::import;
 use super::model::{
@@ -195,7 +196,7 @@ pub async fn diff(state: &AppState, from: i32, to: i32) -> ApiResult<Vec<AreaCha
 /// # Errors
 /// When the database fails.
 pub async fn villages_within(
-    state: &AppState,
+    tx: &mut PgConnection,
     places: &[AreaCode],
     limit: usize,
 ) -> ApiResult<Vec<AreaCode>> {
@@ -203,13 +204,8 @@ pub async fn villages_within(
         .iter()
         .map(|place| format!("{}%", place.prefix()))
         .collect();
-    let mut connection = state.pool.acquire().await?;
-    let codes = store::villages_like(
-        &mut connection,
-        &patterns,
-        i64::try_from(limit).unwrap_or(i64::MAX),
-    )
-    .await?;
+    let codes =
+        store::villages_like(tx, &patterns, i64::try_from(limit).unwrap_or(i64::MAX)).await?;
     codes
         .iter()
         .map(|code| code.parse().map_err(ApiError::internal))

@@ -28,17 +28,23 @@ pub async fn names(
         .collect())
 }
 
-/// Notes that a device synced, and what it said it still had to send.
+/// That a device synced, and what it said it still had to send.
+#[derive(Clone, Copy, Debug)]
+pub struct Contact {
+    /// The device.
+    pub device: DeviceId,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Changes and photos that were not sent.
+    pub unsent: u32,
+}
+
+/// Notes contacts with devices, each once.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn note_sync(
-    tx: &mut PgConnection,
-    id: DeviceId,
-    at: DateTime<Utc>,
-    unsent: u32,
-) -> ApiResult<()> {
-    Ok(store::note_sync(tx, id.0, at, i32::try_from(unsent).unwrap_or(i32::MAX)).await?)
+pub async fn note_contacts(tx: &mut PgConnection, contacts: &[Contact]) -> ApiResult<()> {
+    Ok(store::note_contacts(tx, contacts).await?)
 }
 
 /// Moves a user's devices to the area that the user belongs to now, so that its administrators see them.

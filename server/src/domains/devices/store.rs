@@ -5,6 +5,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::model::DeviceRow;
+use super::service::Contact;
 
 const CREATE: &str = "INSERT INTO devices (id, user_id, area_code, public_key, name, platform, status, status_set_at, \
      enrolled_at, last_contact_at) VALUES ($1, $2, $3, $4, $5, $6, 'active', $7, $7, $7)";
@@ -19,7 +20,7 @@ const NOTE_CONTACT: &str = "UPDATE devices SET last_contact_at = $2 WHERE id = $
 const FOLLOW_USER: &str =
     "UPDATE devices SET area_code = $2 WHERE user_id = $1 AND area_code <> $2";
 const NAMES: &str = "SELECT id, name FROM devices WHERE id = ANY($1)";
-const NOTE_SYNC: &str = include_str!("sql/note_sync.sql");
+const NOTE_CONTACTS: &str = include_str!("sql/note_contacts.sql");
 
 /// Which devices to list.
 #[derive(Debug)]
@@ -115,14 +116,15 @@ pub(super) async fn note_contact(
     Ok(())
 }
 
-pub(super) async fn note_sync(
-    tx: &mut PgConnection,
-    id: Uuid,
-    at: DateTime<Utc>,
-    unsent: i32,
-) -> sqlx::Result<()> {
-    sqlx::query(NOTE_SYNC)
-        .bind(id)
+pub(super) async fn note_contacts(tx: &mut PgConnection, contacts: &[Contact]) -> sqlx::Result<()> {
+    let ids: Vec<Uuid> = contacts.iter().map(|contact| contact.device.0).collect();
+    let at: Vec<DateTime<Utc>> = contacts.iter().map(|contact| contact.at).collect();
+    let unsent: Vec<i32> = contacts
+        .iter()
+        .map(|contact| i32::try_from(contact.unsent).unwrap_or(i32::MAX))
+        .collect();
+    sqlx::query(NOTE_CONTACTS)
+        .bind(ids)
         .bind(at)
         .bind(unsent)
         .execute(tx)

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
@@ -14,6 +14,7 @@ use rustix::process::{Resource, getrlimit};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio::sync::watch;
 
 use super::crowd::Crowd;
 use super::ground::Ground;
@@ -37,16 +38,16 @@ struct Told {
 }
 
 /// What it says.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Said {
     online: usize,
     failed: usize,
+    away: usize,
 }
 
 /// A process of phones, seen from outside.
 struct Phones {
-    online: Arc<AtomicUsize>,
-    failed: Arc<AtomicUsize>,
+    said: watch::Receiver<Said>,
     child: Child,
 }
 
@@ -145,12 +146,13 @@ async fn storm(
         until_online(phones, (count as f64 * part).ceil() as usize).await?;
         reached.push(killed.elapsed().as_secs_f64());
     }
-    let failed: usize = phones
-        .iter()
-        .map(|one| one.failed.load(Ordering::Relaxed))
-        .sum();
+    let (failed, away) = phones.iter().fold((0, 0), |(failed, away), one| {
+        let said = one.said.borrow();
+        (failed + said.failed, away + said.away)
+    });
     let what = format!("storm of {count}");
-    let note = format!("since they were killed; {failed} tries failed on the way");
+    let note =
+        format!("since they were killed; told {away} times to come again, {failed} tries failed");
     let named = |part: &str| format!("{what}: {part}");
     figures.put(&named("all nodes are back"), "s", "30", &[ready])?;
     figures.put(&named("half are online"), "s", "", &[reached[0]])?;
@@ -171,10 +173,7 @@ fn processor(nodes: &[Server]) -> anyhow::Result<Duration> {
 }
 
 fn online(phones: &[Phones]) -> usize {
-    phones
-        .iter()
-        .map(|one| one.online.load(Ordering::Relaxed))
-        .sum()
+    phones.iter().map(|one| one.said.borrow().online).sum()
 }
 
 async fn until_online(phones: &[Phones], count: usize) -> anyhow::Result<()> {
@@ -201,22 +200,16 @@ impl Phones {
             .kill_on_drop(true)
             .spawn()?;
         let out = child.stdout.take().context("no output")?;
-        let (online, failed) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
-        let (now_online, now_failed) = (online.clone(), failed.clone());
+        let (now, said) = watch::channel(Said::default());
         tokio::spawn(async move {
             let mut lines = BufReader::new(out).lines();
             while let Ok(Some(line)) = lines.next_line().await {
-                if let Ok(said) = serde_json::from_str::<Said>(&line) {
-                    now_online.store(said.online, Ordering::Relaxed);
-                    now_failed.store(said.failed, Ordering::Relaxed);
+                if let Ok(said) = serde_json::from_str(&line) {
+                    now.send_replace(said);
                 }
             }
         });
-        Ok(Self {
-            online,
-            failed,
-            child,
-        })
+        Ok(Self { said, child })
     }
 
     async fn end(mut self) -> anyhow::Result<()> {
@@ -236,20 +229,17 @@ pub async fn phones(told: &Path) -> anyhow::Result<()> {
     let fleet = Arc::new(Fleet::new(told.servers));
     let mut crowd = Crowd::numbered_from(fleet.clone(), told.first);
     let speaking = tokio::spawn(async move {
-        let mut last = (usize::MAX, 0);
+        let mut last = None;
         loop {
             let tally = &fleet.tally;
-            let now = (
-                tally.online.load(Ordering::Relaxed),
-                tally.failed.load(Ordering::Relaxed),
-            );
-            if now != last {
-                last = now;
-                let said = Said {
-                    online: now.0,
-                    failed: now.1,
-                };
-                writeln!(std::io::stdout(), "{}", serde_json::to_string(&said)?)?;
+            let now = Said {
+                online: tally.online.load(Ordering::Relaxed),
+                failed: tally.failed.load(Ordering::Relaxed),
+                away: tally.away.load(Ordering::Relaxed),
+            };
+            if last != Some(now) {
+                last = Some(now);
+                writeln!(std::io::stdout(), "{}", serde_json::to_string(&now)?)?;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

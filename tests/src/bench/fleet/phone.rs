@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::socket::{self, Socket};
+use super::socket::{self, Away, Socket};
 use super::tally::Fleet;
 
 /// How long the server may take to greet; a storm is allowed its time.
@@ -130,7 +130,13 @@ impl Phone {
                 Ok(Over::Told) => return self,
                 Ok(Over::Lost) | Err(_) if *orders.borrow() == Order::End => return self,
                 Ok(Over::Lost) => {}
-                Err(_) => {
+                Err(error) => {
+                    if let Some(Away { wait, full }) = error.downcast_ref() {
+                        fleet.tally.away.fetch_add(1, Ordering::Relaxed);
+                        tries += usize::from(*full);
+                        tokio::time::sleep(doorstep_client::told(*wait, rand::random())).await;
+                        continue;
+                    }
                     fleet.tally.failed.fetch_add(1, Ordering::Relaxed);
                 }
             }
@@ -241,6 +247,12 @@ impl Phone {
             let hello = line.session.hello(&self.store)?;
             line.socket.send(Message::binary(hello.encode())).await?;
             let frame = next(&mut line.socket).await?;
+            if let Down::Bye(bye) = &frame
+                && let Some(wait) = bye.retry_after_ms
+            {
+                let wait = Duration::from_millis(wait);
+                return Err(Away { wait, full: false }.into());
+            }
             if !matches!(frame, Down::Welcome(_)) {
                 bail!("no welcome");
             }

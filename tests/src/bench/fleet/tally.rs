@@ -48,6 +48,8 @@ pub(super) struct Tally {
     started: Instant,
     pub(super) online: AtomicUsize,
     pub(super) failed: AtomicUsize,
+    /// How often a phone was told to come again.
+    pub(super) away: AtomicUsize,
     pub(super) refused: AtomicUsize,
     seen: Mutex<Vec<f64>>,
     answered: Mutex<Vec<f64>>,
@@ -59,6 +61,7 @@ impl Default for Tally {
             started: Instant::now(),
             online: AtomicUsize::new(0),
             failed: AtomicUsize::new(0),
+            away: AtomicUsize::new(0),
             refused: AtomicUsize::new(0),
             seen: Mutex::default(),
             answered: Mutex::default(),
