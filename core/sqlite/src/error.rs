@@ -114,11 +114,21 @@ impl StoreError {
     }
 }
 
-/// Whether an error says that a file is damaged. SQLCipher reports a page whose seal is broken as want of memory: SQLite
-/// has no other answer for it. A true want of memory leads to a check, which finds nothing.
+/// Whether an error says that a file is damaged. SQLCipher reports a page whose seal is broken as want of memory, as
+/// SQLite has no other answer for it, and whatever is asked of that connection afterwards as an error without a text of
+/// its own. A true want of memory leads to a check, which finds nothing.
 pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::OutOfMemory)
-    )
+    let after_damage = matches!(
+        error,
+        rusqlite::Error::SqliteFailure(failure, Some(text))
+            if failure.extended_code == rusqlite::ffi::SQLITE_ERROR && text == NO_TEXT
+    );
+    after_damage
+        || matches!(
+            error.sqlite_error_code(),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::OutOfMemory)
+        )
 }
+
+/// What SQLite says of an error that nothing was said of.
+const NO_TEXT: &str = "SQL logic error";

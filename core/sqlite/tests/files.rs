@@ -204,6 +204,34 @@ fn a_damaged_page_is_found_and_salvaged() {
     assert_eq!(store.count(None).unwrap(), 3);
 }
 
+/// A page that opening writes to, when it takes over what the outbox has and the register has not.
+#[test]
+fn damage_under_a_torn_batch_is_found_and_salvaged() {
+    let dir = tempfile::tempdir().unwrap();
+    fill_unsent(&mut open(dir.path(), 1), &who(1));
+    let [register, outbox] = ["register.db", "outbox.db"].map(|name| file(dir.path(), 1, name));
+    let before = fs::read(&register).unwrap();
+    edit_one(&mut open(dir.path(), 1));
+    let unsent = fs::read(&outbox).unwrap();
+    for page in 0..before.len() / 4096 {
+        for name in ["register.db-wal", "outbox.db-wal"] {
+            let _ = fs::remove_file(file(dir.path(), 1, name));
+        }
+        fs::write(&register, with_damage(&before, page)).unwrap();
+        fs::write(&outbox, &unsent).unwrap();
+        match SqliteStore::open(dir.path(), KEY, who(1).user) {
+            Ok(_) | Err(OpenError::RegisterDamaged) => {}
+            Err(error) => panic!("page {page}: {error}"),
+        }
+        let (mut store, salvaged) = SqliteStore::salvage(dir.path(), KEY, who(1).user).unwrap();
+        edit::recover(&mut store, &who(1)).unwrap();
+        assert_eq!(store.count(None).unwrap(), 3, "page {page}");
+        assert_eq!(store.outbox().unwrap().len(), 6, "page {page}");
+        drop(store);
+        fs::remove_file(salvaged.register.unwrap()).unwrap();
+    }
+}
+
 #[test]
 fn reading_a_damaged_page_says_so() {
     let dir = tempfile::tempdir().unwrap();

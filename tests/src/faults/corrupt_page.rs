@@ -47,10 +47,12 @@ pub(super) async fn play(options: &Options, ground: &mut Ground) -> anyhow::Resu
             let record = records[rng.random_range(0..records.len())];
             let mark = format!("c{round}-{edit}");
             let fields = marking(&mark);
-            if device.update(record, &fields).is_err() {
-                // Damage of an earlier round that nothing had read until now.
+            let mut tries = 0;
+            while let Err(error) = device.update(record, &fields) {
+                // Damage of an earlier round that nothing had read until now; there are two files that may have some.
+                tries += 1;
+                ensure!(tries < 3, "round {round}: {error:#} again and again");
                 device = phone.open_again(device).await?;
-                device.update(record, &fields)?;
             }
             marks.entry(record).or_default().push(mark);
         }
