@@ -1,6 +1,8 @@
 //! A damaged page in a device's files, one after another: it is found, what is readable is kept, unsent edits go up, and
 //! the rest is pulled from the server again.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
@@ -13,7 +15,7 @@ use super::ground::{Ground, Marks, marking, resident};
 use super::{Figures, Options};
 use crate::town::phone;
 
-const PAGE: u64 = 4096;
+const PAGE: usize = 4096;
 /// Records that the server has.
 const SENT: usize = 8;
 /// Edits that it does not have.
@@ -58,9 +60,13 @@ pub(super) async fn play(options: &Options, ground: &mut Ground) -> anyhow::Resu
         }
         drop(device);
         let name = ["register.db", "outbox.db"][usize::from(round % 3 == 2)];
-        let page = damage(&files.join(name), &mut rng)?;
+        let path = files.join(name);
+        let damage = Damage::make(&path, &mut rng)?;
         let outcome = phone.comes_back(held).await;
+        let page = damage.page;
         figures.fault(outcome.map_err(|error| format!("page {page} of {name}: {error:#}")));
+        // Where nothing has read it, it is taken away: two damaged places can take both of an edit's copies.
+        damage.take_away(&path)?;
         for path in set_aside(&files)? {
             phone.found += 1;
             std::fs::remove_file(path)?;
@@ -120,16 +126,38 @@ impl Torn<'_> {
     }
 }
 
-/// Flips a byte of a random page; gives the page's number.
-fn damage(path: &Path, rng: &mut rand_chacha::ChaCha8Rng) -> anyhow::Result<u64> {
-    let mut bytes = std::fs::read(path)?;
-    let pages = bytes.len() as u64 / PAGE;
-    ensure!(pages > 0, "{} is empty", path.display());
-    let page = rng.random_range(0..pages);
-    let at = usize::try_from(page * PAGE + rng.random_range(100..PAGE - 100))?;
-    bytes[at] ^= 1 << rng.random_range(0..8);
-    std::fs::write(path, bytes)?;
-    Ok(page)
+/// A bit that was turned.
+struct Damage {
+    page: u64,
+    sound: Vec<u8>,
+    torn: Vec<u8>,
+}
+
+impl Damage {
+    /// Turns a bit of a random page.
+    fn make(path: &Path, rng: &mut rand_chacha::ChaCha8Rng) -> anyhow::Result<Self> {
+        let file = File::options().read(true).write(true).open(path)?;
+        let pages = file.metadata()?.len() / PAGE as u64;
+        ensure!(pages > 0, "{} is empty", path.display());
+        let page = rng.random_range(0..pages);
+        let mut sound = vec![0; PAGE];
+        file.read_exact_at(&mut sound, page * PAGE as u64)?;
+        let mut torn = sound.clone();
+        torn[rng.random_range(100..PAGE - 100)] ^= 1 << rng.random_range(0..8);
+        file.write_all_at(&torn, page * PAGE as u64)?;
+        Ok(Self { page, sound, torn })
+    }
+
+    /// Makes the page sound again, if it is still as it was left.
+    fn take_away(&self, path: &Path) -> anyhow::Result<()> {
+        let file = File::options().read(true).write(true).open(path)?;
+        let mut now = vec![0; PAGE];
+        let at = self.page * PAGE as u64;
+        if file.read_exact_at(&mut now, at).is_ok() && now == self.torn {
+            file.write_all_at(&self.sound, at)?;
+        }
+        Ok(())
+    }
 }
 
 /// The damaged files that were set aside.

@@ -18,8 +18,10 @@ WITH term AS MATERIALIZED (
     SELECT id FROM seed
     UNION SELECT links.record_id FROM seed JOIN links ON links.target = seed.id AND links.field IN ('resident', 'house')
 ), candidate AS MATERIALIZED (
-    SELECT id FROM beside
+    SELECT id FROM seed
     UNION SELECT links.target FROM beside JOIN links ON links.record_id = beside.id AND links.field = $8
+    -- Residences lead to others, but only who looks for residences looks for these.
+    UNION SELECT id FROM beside WHERE $8 = 'residence'
 ), whole AS MATERIALIZED (
     SELECT candidate.id
     FROM candidate
