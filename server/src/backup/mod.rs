@@ -15,7 +15,7 @@ pub use manifest::{Manifest, TableFile};
 pub use restore::{Restored, restore};
 pub use take::{Taken, backup};
 
-/// What is in no backup: signing in starts anew after a restore, and with it every device renews its session by its key.
+/// What is in no backup: signing in starts anew after a restore, on devices too, which ask for the password once.
 const LEFT_OUT: [&str; 5] = [
     "sessions",
     "challenges",
