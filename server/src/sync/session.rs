@@ -230,7 +230,7 @@ impl Session {
     }
 
     async fn sign_in(&mut self, hello: Hello) -> Result<(), End> {
-        let _place = self.sync.door.enter().await.map_err(|wait| {
+        let place = self.sync.door.enter().await.map_err(|wait| {
             let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
             End::Bye(bye("busy", super::routes::BUSY, Some(wait)))
         })?;
@@ -261,6 +261,8 @@ impl Session {
             name: None,
         });
         let (welcome, starts) = self.welcome(tx, Some(&hello)).await?;
+        // What is sent from here on may take as long as a slow device likes.
+        drop(place);
         self.send(Down::Welcome(welcome).encode().into()).await?;
         for start in starts {
             let held = hello
