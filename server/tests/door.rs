@@ -8,7 +8,7 @@ use std::time::Duration;
 use device::SimDevice;
 use doorstep_core::ids::DeviceId;
 use doorstep_core::protocol::VERSION;
-use doorstep_core::protocol::frames::{Down, Hello, Up};
+use doorstep_core::protocol::frames::{Bye, Down, Hello, Up};
 use doorstep_server::testing::TestServer;
 use doorstep_server::testing::city::VILLAGE;
 use futures_util::{SinkExt, StreamExt};
@@ -21,9 +21,8 @@ const ROOM: usize = 16 + 256;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// Someone whose token is worth nothing has said so.
-async fn stranger(url: &str) -> Socket {
-    let (mut socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+/// Someone whose token is worth nothing says hello.
+async fn say_hello(socket: &mut Socket) {
     let hello = Up::Hello(Hello {
         version: VERSION,
         token: b"nothing".to_vec(),
@@ -31,7 +30,17 @@ async fn stranger(url: &str) -> Socket {
         scopes: Vec::new(),
     });
     socket.send(Message::binary(hello.encode())).await.unwrap();
-    socket
+}
+
+/// The goodbye that is said.
+async fn goodbye(socket: &mut Socket) -> Bye {
+    let Some(Ok(Message::Binary(frame))) = socket.next().await else {
+        panic!("nothing was said");
+    };
+    let Down::Bye(bye) = Down::decode(&frame).unwrap() else {
+        panic!("no goodbye");
+    };
+    bye
 }
 
 #[tokio::test]
@@ -49,7 +58,9 @@ async fn who_finds_no_room_is_told_when_to_come_and_is_let_in_then() {
     let (mut late, _) = tokio_tungstenite::connect_async(&url).await.unwrap();
     let mut waiting = Vec::new();
     for _ in 0..ROOM {
-        waiting.push(stranger(&url).await);
+        let (mut socket, _) = tokio_tungstenite::connect_async(&url).await.unwrap();
+        say_hello(&mut socket).await;
+        waiting.push(socket);
     }
     let told = loop {
         match tokio_tungstenite::connect_async(&url).await {
@@ -68,30 +79,13 @@ async fn who_finds_no_room_is_told_when_to_come_and_is_let_in_then() {
     assert!((1..=60).contains(&seconds), "{seconds}");
     let body: serde_json::Value = serde_json::from_slice(told.body().as_ref().unwrap()).unwrap();
     assert_eq!(body["error"]["code"], "busy");
-    let hello = Up::Hello(Hello {
-        version: VERSION,
-        token: b"nothing".to_vec(),
-        device: DeviceId::from_bytes([8; 16]),
-        scopes: Vec::new(),
-    });
-    late.send(Message::binary(hello.encode())).await.unwrap();
-    let Some(Ok(Message::Binary(frame))) = late.next().await else {
-        panic!("nothing was said");
-    };
-    let Down::Bye(bye) = Down::decode(&frame).unwrap() else {
-        panic!("no goodbye");
-    };
+    say_hello(&mut late).await;
+    let bye = goodbye(&mut late).await;
     assert_eq!(bye.code, "busy");
     assert!((1_000..=60_000).contains(&bye.retry_after_ms.unwrap()));
     tx.rollback().await.unwrap();
     for mut socket in waiting {
-        let Some(Ok(Message::Binary(frame))) = socket.next().await else {
-            panic!("nothing was said");
-        };
-        let Down::Bye(bye) = Down::decode(&frame).unwrap() else {
-            panic!("no goodbye");
-        };
-        assert_eq!(bye.code, "signed_out");
+        assert_eq!(goodbye(&mut socket).await.code, "signed_out");
     }
     honest.create_resident("叶海思", "310115197004275621");
     honest.sync().await;

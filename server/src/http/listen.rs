@@ -228,15 +228,10 @@ mod tests {
     #[tokio::test]
     async fn handlers_know_who_asks_and_a_stop_ends_it() {
         let (address, stop) = server(10).await;
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        let ask = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
-        stream.write_all(ask).await.unwrap();
-        let mut buffer = vec![0; 1024];
-        let length = stream.read(&mut buffer).await.unwrap();
-        let said = String::from_utf8_lossy(&buffer[..length]).into_owned();
+        let (said, mut stream) = ask(address).await;
         let ours = stream.local_addr().unwrap().to_string();
         assert!(said.ends_with(&ours), "{said}");
         stop.send(()).unwrap();
-        assert_eq!(stream.read(&mut buffer).await.unwrap(), 0);
+        assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
     }
 }
