@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use doorstep_client::Device;
-use doorstep_core::envelope::{Envelope, VERSION};
 use doorstep_core::ids::ScopeId;
 use doorstep_core::protocol::frames::{Cursor, Down, Outcome, Up};
 use doorstep_core::store::DeviceStore;
@@ -15,7 +14,7 @@ use futures_util::future::try_join_all;
 
 use super::Scene;
 use super::figures::Figures;
-use crate::town::tap::Tap;
+use crate::town::tap::{Tap, seal};
 
 /// Devices that push at the same time.
 const DEVICES: usize = 10;
@@ -113,27 +112,19 @@ async fn prepare(
             };
             device.update(id, &Fields::from([(key.to_owned(), text.into())]))?;
         }
-        senders.push(seal(device)?);
+        senders.push(sender(device)?);
     }
     Ok(senders)
 }
 
 /// Seals what a device has queued into the envelopes it would send.
-fn seal(device: Device<MemoryStore>) -> anyhow::Result<Sender> {
+fn sender(device: Device<MemoryStore>) -> anyhow::Result<Sender> {
     let queued = device.outbox()?;
     let first = device.read(DeviceStore::last_envelope)? + 1;
     let scopes = device.read(DeviceStore::scopes)?;
-    let who = device.who().clone();
     let frames = queued.chunks(ITEMS).zip(first..).map(|(items, seq)| {
-        let envelope = Envelope {
-            version: VERSION,
-            device: who.device,
-            user: who.user,
-            seq,
-            time: device.now(),
-            items: items.iter().map(|item| item.item.clone()).collect(),
-        };
-        Up::Push(envelope.seal(&who.key))
+        let items = items.iter().map(|item| item.item.clone()).collect();
+        seal(&device, seq, items)
     });
     let frames = frames.collect();
     Ok(Sender {

@@ -9,8 +9,7 @@ use doorstep_core::rights::Role;
 use doorstep_core::store::memory::MemoryStore;
 
 use super::work::Work;
-use crate::repository;
-use crate::town::{Administrators, Api, Person, Phone, Server, phone, routes};
+use crate::town::{Person, Phone, Server, office, phone, routes};
 
 /// Where the work's records live.
 const AREA: &str = "310101002001";
@@ -35,12 +34,7 @@ impl<'a> Scene<'a> {
             .prefix("doorstep-bench-")
             .tempdir()?;
         let mut server = Server::new(program, &folder.path().join("server"))?;
-        let areas = repository::root().join("tests/fixtures/shanghai-areas.csv");
-        server.command(&["areas", "import", &areas.to_string_lossy(), "--json"])?;
-        let created = Administrators::create(&server)?;
-        server.start().await?;
-        let administrators = Administrators::sign_in(&Api::new(server.url()), &created).await?;
-        let giver = &administrators.areas;
+        let giver = office::found(&mut server).await?.areas;
         let supervisor = giver
             .appoint("supervisor", "主管", Role::Supervisor, AREA)
             .await?;

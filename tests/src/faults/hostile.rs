@@ -3,16 +3,13 @@
 //! honest device beside it notices nothing.
 
 use anyhow::{Context, ensure};
-use doorstep_client::Device;
-use doorstep_core::envelope::{Envelope, Item, VERSION};
 use doorstep_core::protocol::frames::{Down, Outcome, Pushed, Up};
-use doorstep_core::store::memory::MemoryStore;
 
 use super::ground::Ground;
 use super::honest::Honest;
 use super::hostile_kinds::{KINDS, Kind, Lie, Must, Scene};
 use super::{Figures, Options};
-use crate::town::tap::Tap;
+use crate::town::tap::{Tap, seal};
 
 /// What a lie may leave behind, counted together.
 const TRACES: &str = "SELECT (SELECT count(*) FROM alarms) + (SELECT count(*) FROM refused_items)
@@ -125,20 +122,6 @@ async fn answer(tap: &mut Tap) -> Said {
             Err(error) => return Said::Ended(format!("{error:#}")),
         }
     }
-}
-
-/// Signs items as the device does.
-pub(super) fn seal(device: &Device<MemoryStore>, seq: u64, items: Vec<Item>) -> Up {
-    let who = device.who();
-    let envelope = Envelope {
-        version: VERSION,
-        device: who.device,
-        user: who.user,
-        seq,
-        time: device.now(),
-        items,
-    };
-    Up::Push(envelope.seal(&who.key))
 }
 
 /// As many envelopes of forged changes as go through, without waiting for answers.

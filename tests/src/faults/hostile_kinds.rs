@@ -18,8 +18,8 @@ use rand::{Rng, RngExt};
 use rand_chacha::ChaCha8Rng;
 
 use super::ground::{Ground, resident};
-use super::hostile::seal;
 use super::mutate::{body_of, framed};
+use crate::town::tap::seal;
 
 /// What is sent.
 pub(super) enum Lie {

@@ -27,7 +27,7 @@ use super::honest::Honest;
 use super::mutate::{mutate, mutate_chunk};
 use super::{Figures, Options};
 use crate::sim::oracle::{self, Document};
-use crate::town::tap::Tap;
+use crate::town::tap::{Tap, seal};
 
 /// How much memory the decoders may need at most, over all of a run.
 const DECODERS_GROW: u64 = 64 * 1024 * 1024;
@@ -249,17 +249,8 @@ struct Mutants<'a> {
 
 impl Mutants<'_> {
     async fn push(&mut self, items: Vec<Item>) -> anyhow::Result<Vec<Outcome>> {
-        let who = self.hostile.who();
         let count = items.len();
-        let envelope = Envelope {
-            version: VERSION,
-            device: who.device,
-            user: who.user,
-            seq: self.seq,
-            time: self.hostile.now(),
-            items,
-        };
-        self.tap.send(&Up::Push(envelope.seal(&who.key))).await?;
+        self.tap.send(&seal(self.hostile, self.seq, items)).await?;
         let pushed = self.tap.pushed().await?;
         ensure!(
             pushed.refused.is_none() && pushed.outcomes.len() == count,

@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod cutter;
+pub mod imports;
 pub mod office;
 pub mod people;
 pub mod phone;

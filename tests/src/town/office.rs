@@ -43,11 +43,7 @@ impl Office {
         // The database may run as another user, who must be able to come here.
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755))?;
         let mut server = Server::new(program, &folder.path().join("server"))?;
-        let areas = repository::root().join("tests/fixtures/shanghai-areas.csv");
-        server.command(&["areas", "import", &areas.to_string_lossy(), "--json"])?;
-        let created = Administrators::create(&server)?;
-        server.start().await?;
-        let administrators = Administrators::sign_in(&Api::new(server.url()), &created).await?;
+        let administrators = found(&mut server).await?;
         let giver = &administrators.areas;
         let appoint = async |login, name, role| giver.appoint(login, name, role, AREA).await;
         Ok(Self {
@@ -66,6 +62,18 @@ impl Office {
         self.places += 1;
         self.folder.path().join(format!("place-{}", self.places))
     }
+}
+
+/// Gives a new server the city's areas and the first administrators, and starts it.
+///
+/// # Errors
+/// What the program or the server says.
+pub async fn found(server: &mut Server) -> anyhow::Result<Administrators> {
+    let areas = repository::root().join("tests/fixtures/shanghai-areas.csv");
+    server.command(&["areas", "import", &areas.to_string_lossy(), "--json"])?;
+    let created = Administrators::create(server)?;
+    server.start().await?;
+    Administrators::sign_in(&Api::new(server.url()), &created).await
 }
 
 /// A connection to a server's own database, past the server.

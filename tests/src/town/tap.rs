@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use doorstep_client::Device;
+use doorstep_core::envelope::{Envelope, Item, VERSION};
 use doorstep_core::ids::ScopeId;
 use doorstep_core::protocol;
 use doorstep_core::protocol::frames::{Cursor, Down, Hello, Pushed, Up, Welcome};
@@ -112,6 +113,20 @@ impl Tap {
     pub async fn close(mut self) {
         self.socket.close(None).await.ok();
     }
+}
+
+/// Signs items into an envelope as a device does.
+pub fn seal<S: DeviceStore + Send + 'static>(device: &Device<S>, seq: u64, items: Vec<Item>) -> Up {
+    let who = device.who();
+    let envelope = Envelope {
+        version: VERSION,
+        device: who.device,
+        user: who.user,
+        seq,
+        time: device.now(),
+        items,
+    };
+    Up::Push(envelope.seal(&who.key))
 }
 
 /// Where a scope's log ends, by the server's own word to a device of it.

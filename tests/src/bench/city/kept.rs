@@ -10,8 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ask::Askers;
 use super::load::Loaded;
-use crate::repository;
-use crate::town::{Administrators, Api, Person, Server};
+use crate::town::{Api, Person, Server, office};
 
 /// The city.
 const CITY: &str = "310000000000";
@@ -73,13 +72,7 @@ pub(super) async fn open(
         };
         return Ok((askers, kept.loaded));
     }
-    let areas = repository::root().join("tests/fixtures/shanghai-areas.csv");
-    server.command(&["areas", "import", &areas.to_string_lossy(), "--json"])?;
-    let created = Administrators::create(server)?;
-    server.start().await?;
-    let giver = Administrators::sign_in(&Api::new(server.url()), &created)
-        .await?
-        .areas;
+    let giver = office::found(server).await?.areas;
     let area = villages(server).await?;
     let appoint =
         async |login, area: &str| giver.appoint(login, "主管", Role::Supervisor, area).await;

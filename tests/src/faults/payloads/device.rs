@@ -21,11 +21,10 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::super::ground::{Ground, resident};
-use super::super::hostile::seal;
 use super::super::{Figures, Options};
 use super::sound;
 use crate::town::Phone;
-use crate::town::tap::Tap;
+use crate::town::tap::{Tap, seal};
 
 /// Items of an envelope: 256 at most, and 512 KiB together.
 const TOGETHER: usize = 60;

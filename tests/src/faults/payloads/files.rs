@@ -1,20 +1,14 @@
 //! Payloads in the cells of files that are imported: each is judged, written or refused row by row, and the file of
 //! results gives every cell back as it was read, harmless to a spreadsheet.
 
-use std::time::{Duration, Instant};
-
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::super::ground::Ground;
 use super::super::{Figures, Options};
 use super::sound;
-use crate::town::routes;
 
-/// How long one file may take.
-const PATIENCE: Duration = Duration::from_secs(300);
-const ASK_EVERY: Duration = Duration::from_millis(100);
 /// Given names that no two rows share.
 const GIVEN: &str = "海思朝霞晓梅安然书文一帆念慈望舒知秋若水";
 
@@ -102,19 +96,12 @@ async fn import(
     for row in rows {
         file.write_record(&row.cells)?;
     }
-    let api = &ground.supervisor.api;
-    let path = format!(
-        "{}?type={record_type}&area={}&name=cells.csv&then=check",
-        routes::IMPORTS,
-        ground.area
-    );
-    let uploaded = api.post_file(&path, "text/csv", file.into_inner()?).await?;
-    let id = uploaded["id"].as_str().context("no id")?;
-    let path = format!("{}/{id}", routes::IMPORTS);
-    until(ground, &path, "checked").await?;
-    api.post(&format!("{path}/run"), &json!({})).await?;
-    let done = until(ground, &path, "done").await?;
-    let results = results(ground, &path).await?;
+    let supervisor = &ground.supervisor;
+    let (import, _) = supervisor
+        .upload(record_type, ground.area, "cells.csv", file.into_inner()?)
+        .await?;
+    let done = import.run().await?;
+    let results = results(ground, &import.path).await?;
     ensure!(
         results.len() == rows.len(),
         "{} rows of {}",
@@ -126,8 +113,8 @@ async fn import(
     }
     let mut next = String::new();
     loop {
-        let page = format!("{path}/rows?limit=500{next}");
-        let (status, body) = api.ask(Method::GET, &page, |ask| ask).await?;
+        let page = format!("{}/rows?limit=500{next}", import.path);
+        let (status, body) = supervisor.api.ask(Method::GET, &page, |ask| ask).await?;
         // What is said of a cell may quote it.
         figures.fault(sound(&body, status, &body));
         let page: Value = serde_json::from_str(&body)?;
@@ -164,18 +151,4 @@ fn given_back(row: &Row<'_>, cells: &[String], heads: &[&str]) -> Result<(), Str
     } else {
         Err(format!("{head}: {:?} came back as {cell:?}", row.payload))
     }
-}
-
-/// Waits until an import has come so far.
-async fn until(ground: &Ground, path: &str, wanted: &str) -> anyhow::Result<Value> {
-    let started = Instant::now();
-    while started.elapsed() < PATIENCE {
-        let view = ground.supervisor.api.get(path).await?;
-        match view["status"].as_str().unwrap_or_default() {
-            status if status == wanted => return Ok(view),
-            "failed" => bail!("the import failed: {}", view["failure"]),
-            _ => tokio::time::sleep(ASK_EVERY).await,
-        }
-    }
-    bail!("{path} is not {wanted} after {PATIENCE:?}")
 }
