@@ -234,28 +234,63 @@ test('an item is taken with t, given to another, and found by whom it was given 
   expect((await item(town, conflict))['assignee']).toBeNull()
 })
 
-test('numbers in an item are masked until a purpose is given, which the audit log keeps', async ({ page, town }) => {
-  const [one] = await town.twins('宁静远')
-  const conflict = await town.conflictOf(one)
-  const number = (await list(town, 'li', 'resident')).find(resident => resident.id === one)?.fields['id_number']
+/** An item about a certificate number that two records have. */
+async function numbered(town: Town, name: string): Promise<{ conflict: string; number: string }> {
+  const [one] = await town.twins(name)
+  const record = (await list(town, 'li', 'resident')).find(resident => resident.id === one)
+  return { conflict: await town.conflictOf(one), number: String(record?.fields['id_number']) }
+}
+
+test('an item and its history are masked until a purpose is given, which the audit log keeps, and again after', async ({
+  page,
+  town,
+}) => {
+  const { conflict, number } = await numbered(town, '宁静远')
   await enter(page, town, town.people.zhou, `/conflicts/${conflict}`)
   await expect(page.getByText('留下的档案').first()).toBeVisible()
-  expect(await page.content()).not.toContain(String(number))
+  await page.keyboard.press('h')
+  const history = page.locator('details', { hasText: '修改历史' })
+  await expect(history.getByRole('row', { name: /姓名/ })).toContainText('宁**')
+  expect(await page.content()).not.toContain(number)
   // What was chosen before stays chosen.
   const other = page.getByRole('columnheader').filter({ has: page.getByRole('button', { name: '留下这一份' }) })
   const stays = await other.locator('a').getAttribute('href')
   await other.getByRole('button').click()
-  await page.getByRole('button', { name: '查看完整号码' }).click()
-  await expect(page.getByRole('button', { name: '查看', exact: true })).toBeDisabled()
-  await page.getByLabel('查看目的').fill('核对身份证原件')
-  await page.keyboard.press('Enter')
-  await expect(page.getByText(String(number)).first()).toBeVisible()
+  await page.getByRole('button', { name: '查看完整信息' }).click()
+  const dialog = page.getByRole('dialog', { name: /^查看完整信息/ })
+  await expect(dialog.getByRole('button', { name: '查看', exact: true })).toBeDisabled()
+  await dialog.getByText('上门核实').click()
+  await dialog.getByRole('button', { name: '查看', exact: true }).click()
+  await expect(page.locator('.pair').getByText(number).first()).toBeVisible()
+  await expect(history.getByRole('row', { name: /姓名/ })).toContainText('宁静远')
+  await expect(history.getByRole('row', { name: /证件号码/ })).toContainText(number)
   await expect(page.locator('th.stays a')).toHaveAttribute('href', stays ?? '')
-  await expect(page.getByRole('button', { name: '查看完整号码' })).toHaveCount(0)
-  const log = await town.ask(town.people.auditor, 'GET', `/api/audit?subject=${conflict}`)
-  const entries = JSON.stringify(log['items'])
-  expect(entries).toContain('核对身份证原件')
-  expect(entries).not.toContain(String(number))
+  const logged = async (subject: string, action: string) => {
+    const log = await town.ask(town.people.auditor, 'GET', `/api/audit?action=${action}&subject=${subject}`)
+    expect(JSON.stringify(log['items'])).not.toContain(number)
+    return (log['items'] as { detail: object }[]).map(entry => entry.detail)
+  }
+  const revealed = { purpose: 'verification', revealed: true }
+  expect(await logged(conflict, 'show_conflict')).toContainEqual(revealed)
+  const { id } = (await item(town, conflict))['record_now'] as Listed
+  expect(await logged(id, 'show_history')).toEqual([revealed, {}])
+  await page.getByRole('button', { name: '重新遮挡' }).click()
+  await expect(history.getByRole('row', { name: /姓名/ })).toContainText('宁**')
+  await expect(page.getByText(number)).toHaveCount(0)
+})
+
+test('what is revealed of an item is masked again after some minutes', async ({ page, town }) => {
+  const { conflict, number } = await numbered(town, '霍青舟')
+  await page.clock.install()
+  await enter(page, town, town.people.zhou, `/conflicts/${conflict}`)
+  await page.getByRole('button', { name: '查看完整信息' }).click()
+  await page.getByRole('dialog').getByText('裁决或更正信息').click()
+  await page.getByRole('dialog').getByRole('button', { name: '查看', exact: true }).click()
+  await expect(page.getByText(number).first()).toBeVisible()
+  await page.clock.fastForward('05:01')
+  await expect(page.getByText(number)).toHaveCount(0)
+  await expect(page.getByText('留下的档案').first()).toBeVisible()
+  await expect(page.getByRole('button', { name: '查看完整信息' })).toBeVisible()
 })
 
 test('photos of a visit stand beside the values; those of the person ask for a purpose', async ({ page, town }) => {

@@ -19,10 +19,16 @@ export interface Revealing {
   hide(record: string): void
 }
 
-export function useRevealed(): Revealing {
-  const shown = shallowReactive(new Map<string, Shown>())
+/** Masks again, after the time that what is revealed stays. */
+export function useMasking(): (mask: () => void) => void {
   const timers = new Set<ReturnType<typeof setTimeout>>()
   onScopeDispose(() => timers.forEach(clearTimeout))
+  return mask => void timers.add(setTimeout(mask, SHOWN))
+}
+
+export function useRevealed(): Revealing {
+  const shown = shallowReactive(new Map<string, Shown>())
+  const later = useMasking()
   return {
     of: record => shown.get(record),
     async reveal(record, purpose) {
@@ -30,11 +36,9 @@ export function useRevealed(): Revealing {
       const values = await ok(api.POST('/api/records/{record_id}/reveal', { params: { path }, body: { purpose } }))
       const revealed = { ...values, purpose }
       shown.set(record, revealed)
-      timers.add(
-        setTimeout(() => {
-          if (shown.get(record) === revealed) shown.delete(record)
-        }, SHOWN),
-      )
+      later(() => {
+        if (shown.get(record) === revealed) shown.delete(record)
+      })
     },
     hide: record => void shown.delete(record),
   }
