@@ -145,6 +145,50 @@ test('filters stay in the address, over items and reloads', async ({ page, town 
   await expect(page.locator('.card').first()).toBeVisible()
 })
 
+test('the list goes on where it ended, with j and after its last item was decided, and the focus with it', async ({
+  page,
+  town,
+}) => {
+  for (const names of [
+    ['姓名=凌霄羽', '姓名=凌宵羽'],
+    ['姓名=巫山云', '姓名=巫珊云'],
+    ['姓名=祝长风', '姓名=祝常风'],
+  ] as [string, string][]) {
+    const { conflict } = await town.dispute(names)
+    await town.ask(town.people.zhou, 'PUT', `/api/conflicts/${conflict}/assignee`, { assignee: town.people.zhou.id })
+  }
+  await page.route(/\/api\/conflicts\?/, route =>
+    route.continue({ url: route.request().url().replace('limit=50', 'limit=1') }),
+  )
+  await enter(page, town, town.people.zhou, '/conflicts?assignee=me')
+  const list = page.getByRole('region', { name: '事项列表' }).getByRole('link')
+  await expect(list).toHaveCount(1)
+  await page.keyboard.press('j')
+  await expect(list.first()).toHaveAttribute('aria-current', 'true')
+  await page.keyboard.press('j')
+  await expect(list).toHaveCount(2)
+  await expect(list.nth(1)).toHaveAttribute('aria-current', 'true')
+  const decided = await list.nth(1).getAttribute('href')
+  await expect(page.locator('.card').first()).toBeVisible()
+  await page.locator('.bar').getByRole('button', { name: '采用左侧' }).click()
+  await confirm(page)
+  await expect(list.nth(1)).not.toHaveAttribute('href', decided ?? '')
+  await expect(list.nth(1)).toHaveAttribute('aria-current', 'true')
+  await expect(list.nth(1)).toBeFocused()
+})
+
+test('on a narrow screen one goes back from the item to the list, and its filters stay', async ({ page, town }) => {
+  const { conflict } = await town.dispute(['姓名=水云间', '姓名=水芸间'])
+  await page.setViewportSize({ width: 800, height: 1000 })
+  await enter(page, town, town.people.zhou, `/conflicts/${conflict}?kind=field`)
+  await expect(page.locator('.card').first()).toBeVisible()
+  const list = page.getByRole('region', { name: '事项列表' })
+  await expect(list).toBeHidden()
+  await page.getByRole('link', { name: '回到列表' }).click()
+  await expect(list.getByRole('link').first()).toBeVisible()
+  await expect(page).toHaveURL(`${town.url}/conflicts?kind=field`)
+})
+
 test('many are decided by one rule after a preview', async ({ page, town }) => {
   const first = await town.dispute(['户籍地址=陕西中路十二弄28号1702室', '户籍地址=陕西中路12弄28号楼1702'])
   const second = await town.dispute(['户籍地址=厦门中路66弄1号1301室', '户籍地址=厦门中路88弄1号1301室'])

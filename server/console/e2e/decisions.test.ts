@@ -179,6 +179,14 @@ test('what is unpicked of the refused stays so when the device sends more', asyn
   await expect(refused).toHaveCount(3)
   await expect(refused.filter({ hasText: '码头' }).getByRole('checkbox')).not.toBeChecked()
   await expect(boxes.and(page.locator(':checked'))).toHaveCount(2)
+  // With nothing picked there is nothing to accept: the key says so, as the button does.
+  for (const left of [1, 0]) {
+    await refused.locator('.el-checkbox.is-checked').first().click()
+    await expect(boxes.and(page.locator(':checked'))).toHaveCount(left)
+  }
+  await page.keyboard.press('a')
+  await expect(page.locator('.el-message', { hasText: '还没有勾选要采纳的更改' })).toBeVisible()
+  await expect(page.getByRole('dialog')).toHaveCount(0)
 })
 
 /** A resident with a main residence and a claim that another one is it; gives the item. */
@@ -248,9 +256,13 @@ test('an item and its history are masked until a purpose is given, which the aud
   const { conflict, number } = await numbered(town, '宁静远')
   await enter(page, town, town.people.zhou, `/conflicts/${conflict}`)
   await expect(page.getByText('留下的档案').first()).toBeVisible()
+  // Of two that may be one person both histories are there.
   await page.keyboard.press('h')
-  const history = page.locator('details', { hasText: '修改历史' })
+  const history = page.locator('details', { hasText: '修改历史（左）' })
+  const right = page.locator('details', { hasText: '修改历史（右）' })
   await expect(history.getByRole('row', { name: /姓名/ })).toContainText('宁**')
+  await expect(right.getByRole('row', { name: /姓名/ })).toContainText('宁**')
+  await expect(page.getByText('两份档案的内容相同（隐藏的号码除外）')).toBeVisible()
   expect(await page.content()).not.toContain(number)
   // What was chosen before stays chosen.
   const other = page.getByRole('columnheader').filter({ has: page.getByRole('button', { name: '留下这一份' }) })
@@ -264,6 +276,8 @@ test('an item and its history are masked until a purpose is given, which the aud
   await expect(page.locator('.pair').getByText(number).first()).toBeVisible()
   await expect(history.getByRole('row', { name: /姓名/ })).toContainText('宁静远')
   await expect(history.getByRole('row', { name: /证件号码/ })).toContainText(number)
+  await expect(right.getByRole('row', { name: /证件号码/ })).toContainText(number)
+  await expect(page.getByText('两份档案的内容相同', { exact: true })).toBeVisible()
   await expect(page.locator('th.stays a')).toHaveAttribute('href', stays ?? '')
   const logged = async (subject: string, action: string) => {
     const log = await town.ask(town.people.auditor, 'GET', `/api/audit?action=${action}&subject=${subject}`)

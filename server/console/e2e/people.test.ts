@@ -177,6 +177,48 @@ test('when somebody else was first, theirs is shown and nothing typed is lost', 
   await expect(page.getByText('网页、裁决或导入').first()).toBeVisible()
 })
 
+test('what is typed is not left unasked, and the file that one goes on to is opened to be read', async ({
+  page,
+  town,
+}) => {
+  const { people } = await household(town, town.people.zhou, COMMITTEE)
+  await enter(page, town, town.people.zhou, `/people/${people[0] ?? ''}`)
+  await expect(page.getByRole('heading', { level: 1 })).toBeVisible()
+  await page.keyboard.press('e')
+  const typed = page.getByRole('form', { name: '编辑档案' }).getByLabel('工作单位')
+  await typed.fill('望江茶楼')
+  const asked: string[] = []
+  let goes = false
+  page.removeAllListeners('dialog')
+  page.on('dialog', dialog => {
+    asked.push(dialog.type())
+    void (goes ? dialog.accept() : dialog.dismiss())
+  })
+  const other = page.getByRole('region', { name: '同住与同户' }).getByRole('link').first()
+  await other.click()
+  await expect.poll(() => asked).toEqual(['confirm'])
+  await expect(typed).toHaveValue('望江茶楼')
+  await page.close({ runBeforeUnload: true })
+  await expect.poll(() => asked).toEqual(['confirm', 'beforeunload'])
+  await expect(typed).toHaveValue('望江茶楼')
+  goes = true
+  await other.click()
+  await expect(page).toHaveURL(`${town.url}/people/${people[1] ?? ''}`)
+  await expect(page.getByRole('button', { name: '编辑', exact: true })).toBeVisible()
+  await expect(typed).toHaveCount(0)
+})
+
+test('a file that is left open with something typed is signed out without a question', async ({ page, town }) => {
+  const { id } = town.resident()
+  await page.clock.install()
+  await enter(page, town, town.people.zhou, `/people/${id}`)
+  await expect(page.getByRole('heading', { level: 1 })).toBeVisible()
+  await page.keyboard.press('e')
+  await page.getByRole('form', { name: '编辑档案' }).getByLabel('工作单位').fill('望江茶楼')
+  await page.clock.fastForward('31:00')
+  await expect(page.getByText('长时间未操作，已自动退出')).toBeVisible()
+})
+
 test('a person is away and back, cancelled and restored', async ({ page, town }) => {
   const id = await person(town, '桑榆晚')
   await enter(page, town, town.people.zhou, `/people/${id}`)

@@ -17,7 +17,6 @@ export const common = {
   yes: '是',
   no: '否',
   unnamed: '系统',
-  you: '我',
   noRight: '您没有查看这个页面的权限。如需使用，请联系管理员授权。',
   noRightTitle: '没有权限',
   notFound: '没有这个页面，可能链接已失效。',

@@ -9,7 +9,6 @@ export const conflicts = {
   allDone: '全部裁决完毕，没有等您处理的事项。',
   choose: '从左侧选择一项，或按 j 键从第一项开始。',
   rule: '按规则批量裁决',
-  ruleShort: '批量裁决',
 
   kind: '类型',
   anyKind: '全部类型',
@@ -26,7 +25,6 @@ export const conflicts = {
   assigned: (name: string) => `经办：${name}`,
   unassigned: '未分派',
   assignTo: '分派给',
-  takeIt: '由我办理',
   assignedTo: (name: string) => `已分派给${name}`,
   assignedNone: '已取消分派',
   nobody: '不分派',
@@ -43,10 +41,9 @@ export const conflicts = {
   present: '档案现在显示',
   presentHint: '裁决之前，档案暂时显示这个值',
   empty_value: '（空）',
-  hidden: '已隐藏',
-  same: '与原值相同',
   differs: (count: number) => `${count} 处不同`,
-  differsNot: '两份档案的内容相同（隐藏的号码除外）',
+  differsNot: '两份档案的内容相同',
+  differsNotHidden: '两份档案的内容相同（隐藏的号码除外）',
   onlyDifferent: '只看不同的项目',
 
   evidence: '佐证',
@@ -57,6 +54,7 @@ export const conflicts = {
   record: '档案现状',
   openFile: (label: string) => `打开${label}档案`,
   history: '修改历史',
+  historyOf: (side: string) => `修改历史（${side}）`,
 
   kinds: {
     field: '同一项目，两处填写不同。请选择正确的一个；两处都不对时，填写正确的值。',
@@ -104,7 +102,6 @@ export const conflicts = {
   undo: '撤销裁决',
   undoUntil: (time: string) => `${time} 前可以撤销`,
   undone: '裁决已撤销，事项重新打开',
-  undoNone: '没有可以撤销的裁决',
   undoAsk: '撤销这次裁决？',
   undoText: '原来的值会恢复，事项重新进入待裁决；已通知的人会再收到通知。',
 
@@ -114,13 +111,11 @@ export const conflicts = {
   previewTold: '将通知',
   previewNobody: '没有需要通知的人。',
   previewSync: '写入的内容会随下次同步到达本区划的每一台设备。',
-  previewLoading: '正在核对这次裁决会改动什么…',
   newRecord: '新建',
   mergedInto: '并入留下的档案，居住关系和历史一并转过去。',
   cleared: '清空',
   confirm: '确认裁决',
   done: (told: number) => (told > 0 ? `已裁决，通知了 ${told} 人。按 u 可撤销` : '已裁决。按 u 可撤销'),
-  doneNext: '已转到下一项',
 
   otherTitle: '填写其他值',
   otherLabel: (field: string) => `${field}的正确值`,
@@ -137,19 +132,16 @@ export const conflicts = {
   splitShared: '新居民也有的内容，不是新居民的请取消勾选',
   splitNote: '证件号码留在这份档案；走访记录是已发生的事实，也留在这份档案。拆分后可到新居民的档案里补充。',
 
-  mergeTitle: '合并为一个人',
-  mergeText: '合并后只留一份档案，另一份的居住关系和历史都并入其中。',
   survivor: '留下的档案',
   survivorPick: '留下这一份',
-  takeFromOther: '改用另一份的内容',
   mergeKeys: '点某一行，可以改用另一份档案的内容',
 
   claimFrom: '现在的主要居住地',
   claimTo: '认领的居住地',
 
   refusedItems: '被拒的更改',
-  refusedWhy: '原因',
   refusedWhat: '内容',
+  refusedNone: '还没有勾选要采纳的更改。请先勾选；都不采纳时按 r。',
   refusedPick: (count: number) => `选中 ${count} 项`,
   unreadable: '内容已损坏，无法采纳',
   reasons: {

@@ -4,7 +4,6 @@ export const desk = {
   title: '工作台',
   greeting: (name: string) => `${name}，您好`,
   nothing: '没有等您处理的事项。',
-  nothingHint: '新的待裁决事项、到期走访会自动出现在这里。',
   noDesk: '您的角色没有待办事项；请从左侧菜单选择要办理的业务。',
 
   open: '待裁决',

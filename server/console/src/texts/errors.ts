@@ -6,5 +6,4 @@ export const errors = {
   console: '页面出了问题，请刷新后重试；如仍不行，请联系管理员。',
   retry: '重试',
   requestId: '请求编号',
-  refreshed: '平台刚更新过，请刷新页面后继续。',
 }

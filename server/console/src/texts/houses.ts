@@ -83,8 +83,6 @@ export const houses = {
   persons: (count: number) => `${count}人`,
   roomTitle: (address: string, what: string, people: number, checks: number) =>
     `${address}，${what}，居住 ${people} 人${checks > 0 ? `，待核查 ${checks} 项` : ''}`,
-  keyWalk: '在房间之间移动',
-  keyOpen: '打开房间',
   keyColour: '切换着色',
   openFile: '打开房屋档案',
   counts: {

@@ -12,7 +12,6 @@ export const ledgers = {
   },
   from: '开始日期',
   until: '结束日期',
-  month: '近一月',
   anyKind: '全部变动',
   kind: '变动类型',
   kinds: {

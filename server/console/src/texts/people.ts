@@ -10,14 +10,12 @@ export const people = {
   loading: '正在打开档案…',
 
   residences: '居住关系',
-  noResidence: '没有登记居住关系',
+  noResidence: '没有登记居住关系。采集员在手机上登记后，会自动出现在这里。',
   main: '主要居住地',
-  mainNone: '没有登记主要居住地',
   former: '已终止',
   from: (day: string) => `${day} 起`,
   until: (day: string) => `至 ${day}`,
   because: (why: string) => `因${why}终止`,
-  elsewhere: '其他区划',
 
   mainTitle: '主要居住地核对',
   held: '现登记',
@@ -38,16 +36,13 @@ export const people = {
   claimed_: '已认领',
   claimNote: '理由（可不填）',
   move: '直接改为主要居住地',
-  moveAsk: '主要居住地立即改到这里，原来的一处随之取消；两个区划都会收到通知。',
   moved: '主要居住地已变更',
 
   household: '同住与同户',
-  noHousehold: '没有登记同住或同户的人',
+  noHousehold: '没有登记同住或同户的人。登记到同一套房屋或同一户后，会自动出现在这里。',
   sameHousehold: '同户',
   away: '暂离',
   linked: '关联人员',
-  noLinked: '没有关联人员的档案',
-  linkedFields: { guardians: '监护人', linked_persons: '关联人' } as Record<string, string>,
 
   setAway: '登记暂离',
   changeAway: '修改暂离',

@@ -140,5 +140,4 @@ export const records = {
   updatedAt: (time: string) => `${time} 更新`,
   verifiedOn: (day: string) => `最近核实 ${day}`,
   neverVerified: '尚未核实',
-  backTo: (label: string) => `返回${label}`,
 }

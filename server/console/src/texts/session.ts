@@ -12,11 +12,9 @@ export const session = {
   needPassword: '请填写密码',
   needCode: '请填写 6 位动态验证码',
   capsLock: '大写锁定已打开',
-  showPassword: '显示密码',
   lockedFor: (clock: string) => `${clock} 后可以再试`,
   lockedHelp: '如果不是您本人在尝试登录，或需要提前解锁，请联系本单位的管理员。',
   idle: '长时间未操作，已自动退出。请重新登录，会回到刚才的页面。',
-  signedOut: '您已退出登录。',
   purpose: '供街道、居村委主管和管理人员使用。操作会记入审计日志。',
 
   firstTitle: '设置新密码',

@@ -4,8 +4,6 @@ import type { ConflictView } from '@/api/schema'
 
 export interface Queue {
   items: ComputedRef<ConflictView[]>
-  /** Goes to the item after (1) or before (-1) the one that is open. */
-  walk(by: 1 | -1): void
   /** The list is asked anew. */
   reload(): Promise<void>
   /** The last item decided here: what `u` takes back. */
