@@ -160,7 +160,10 @@ async fn what_devices_wait_for_goes_through_no_table() {
         "domains/auth",
         "domains/devices",
     ];
-    for (place, sql) in folders.iter().flat_map(|folder| statements(folder)) {
+    let areas = statements("domains/areas").into_iter();
+    let followed = areas.filter(|(place, _)| place.ends_with("VILLAGES_BETWEEN"));
+    let all = folders.iter().flat_map(|folder| statements(folder));
+    for (place, sql) in all.chain(followed) {
         let prepare = format!("PREPARE planned AS {sql}");
         sqlx::raw_sql(AssertSqlSafe(prepare))
             .execute(&mut connection)

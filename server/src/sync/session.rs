@@ -235,9 +235,12 @@ impl Session {
             End::Bye(bye("busy", super::routes::BUSY, Some(wait)))
         })?;
         let token = String::from_utf8(hello.token.clone()).unwrap_or_default();
-        let actor = match auth::service::actor_of_token(&self.state, &self.trail, &token).await {
+        let (state, trail) = (&self.state, &self.trail);
+        let mut tx = system_tx(&state.pool).await.map_err(ApiError::from)?;
+        let actor = match auth::service::actor_within(state, &mut tx, trail, &token).await {
             Ok(actor) => actor,
             Err(error) => {
+                drop(tx);
                 if error.kind == Kind::Unauthenticated {
                     audit::refused(&self.state, &self.trail, audit::Action::Sync, error.code)
                         .await?;
@@ -248,7 +251,6 @@ impl Session {
         if actor.device != Some(hello.device) || actor.must_change_password {
             return Err(End::from(ApiError::unauthenticated()));
         }
-        let mut tx = system_tx(&self.state.pool).await.map_err(ApiError::from)?;
         let device = devices::service::find(&mut tx, hello.device)
             .await?
             .ok_or_else(ApiError::unauthenticated)?;
@@ -318,7 +320,8 @@ impl Session {
             })
             .collect();
         let next_envelope = register::next_envelope(&mut tx, device, user).await?;
-        drop(tx);
+        // That the session was used is in it.
+        tx.commit().await.map_err(ApiError::from)?;
         for state in &mut allowed {
             let at = hello
                 .and_then(|hello| hello.scopes.iter().find(|(scope, _)| *scope == state.scope));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Parser;
-use doorstep_tests::bench::fleet::{self, Options, Size};
+use doorstep_tests::bench::fleet::{self, Options, Part, Size};
 use doorstep_tests::repository;
 
 /// The phones are in this process: it allocates as the program that people run does.
@@ -22,9 +22,9 @@ struct Arguments {
     /// A quick look: a few hundred phones.
     #[arg(long)]
     small: bool,
-    /// Only the two nodes.
-    #[arg(long)]
-    nodes: bool,
+    /// Only this part.
+    #[arg(long, value_enum)]
+    only: Option<Part>,
     /// Be more phones, as this file says, until the input ends.
     #[arg(long, value_name = "FILE", hide = true)]
     phones: Option<PathBuf>,
@@ -49,7 +49,7 @@ async fn main() -> anyhow::Result<()> {
         } else {
             Size::CITY
         },
-        only_nodes: arguments.nodes,
+        only: arguments.only,
     };
     fleet::run(&options, &mut std::io::stdout()).await
 }

@@ -200,12 +200,13 @@ pub async fn villages_within(
     places: &[AreaCode],
     limit: usize,
 ) -> ApiResult<Vec<AreaCode>> {
-    let patterns: Vec<String> = places
+    let first: Vec<&str> = places.iter().map(AreaCode::as_str).collect();
+    let last = places
         .iter()
-        .map(|place| format!("{}%", place.prefix()))
-        .collect();
-    let codes =
-        store::villages_like(tx, &patterns, i64::try_from(limit).unwrap_or(i64::MAX)).await?;
+        .map(|place| format!("{:9<12}", place.prefix()));
+    let last: Vec<String> = last.collect();
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let codes = store::villages_between(tx, &first, &last, limit).await?;
     codes
         .iter()
         .map(|code| code.parse().map_err(ApiError::internal))

@@ -9,7 +9,7 @@ pub use super::credentials::{
     hash_password, replace_credential, store_credential, temporary_password, verify,
 };
 pub use super::sessions::{
-    NewToken, actor_of_token, end_sessions_of_device, end_sessions_of_user, look,
+    NewToken, actor_of_token, actor_within, end_sessions_of_device, end_sessions_of_user, look,
     open as open_session, password_of_former, prune, refresh,
 };
 pub use super::tries::{forget_failures, locked_out};

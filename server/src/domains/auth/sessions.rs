@@ -14,7 +14,7 @@ use super::actor::Actor;
 use super::credentials::{delta, is_expired};
 use super::model::{SessionOpened, SessionView};
 use super::store::{self, NewSession, SessionRow};
-use crate::database::{Tx, system_tx};
+use crate::database::system_tx;
 use crate::domains::audit::{self, Action, Entry, Trail};
 use crate::domains::users::{self, UserStatus};
 use crate::error::{ApiError, ApiResult, Kind};
@@ -77,7 +77,22 @@ pub async fn open(
 /// `unauthenticated`, `session_ended` or `session_idle` when the token opens nothing any more.
 pub async fn actor_of_token(state: &AppState, trail: &Arc<Trail>, token: &str) -> ApiResult<Actor> {
     let mut tx = system_tx(&state.pool).await?;
-    let row = store::session(&mut tx, &hash(token))
+    let actor = actor_within(state, &mut tx, trail, token).await?;
+    tx.commit().await?;
+    Ok(actor)
+}
+
+/// As [`actor_of_token`], in a transaction that asks for more; committed, it counts as use of the session.
+///
+/// # Errors
+/// As [`actor_of_token`].
+pub async fn actor_within(
+    state: &AppState,
+    tx: &mut PgConnection,
+    trail: &Arc<Trail>,
+    token: &str,
+) -> ApiResult<Actor> {
+    let row = store::session(tx, &hash(token))
         .await?
         .ok_or_else(ApiError::unauthenticated)?;
     actor_of_session(state, tx, trail, row, Use::Counts).await
@@ -94,7 +109,9 @@ pub async fn refresh(state: &AppState, actor: &Actor) -> ApiResult<Actor> {
     let row = store::session_by_id(&mut tx, actor.session)
         .await?
         .ok_or_else(ApiError::unauthenticated)?;
-    actor_of_session(state, tx, &actor.trail, row, Use::Counts).await
+    let actor = actor_of_session(state, &mut tx, &actor.trail, row, Use::Counts).await?;
+    tx.commit().await?;
+    Ok(actor)
 }
 
 /// As [`refresh`], but no use of the session: for a console's stream, which stays open while nobody is there.
@@ -106,7 +123,7 @@ pub async fn look(state: &AppState, actor: &Actor) -> ApiResult<Actor> {
     let row = store::session_by_id(&mut tx, actor.session)
         .await?
         .ok_or_else(ApiError::unauthenticated)?;
-    actor_of_session(state, tx, &actor.trail, row, Use::None).await
+    actor_of_session(state, &mut tx, &actor.trail, row, Use::None).await
 }
 
 /// Whether asking keeps a session from growing idle.
@@ -118,7 +135,7 @@ enum Use {
 
 async fn actor_of_session(
     state: &AppState,
-    mut tx: Tx,
+    tx: &mut PgConnection,
     trail: &Arc<Trail>,
     row: SessionRow,
     usage: Use,
@@ -126,17 +143,16 @@ async fn actor_of_session(
     let now = state.clock.now();
     require_open(state, &row, now)?;
     let user = UserId(row.user_id);
-    let account = users::service::account(&mut tx, user)
+    let account = users::service::account(tx, user)
         .await?
         .ok_or_else(ApiError::unauthenticated)?;
     if account.status == UserStatus::Closed {
         return Err(ended());
     }
     let must_change_password = row.must_change_password || is_expired(state, row.password_set_at);
-    let grants = users::service::grants_of(state, &mut tx, user).await?;
+    let grants = users::service::grants_of(state, tx, user).await?;
     if usage == Use::Counts && now - row.last_seen_at >= TOUCH_EVERY {
-        store::touch(&mut tx, row.id, now).await?;
-        tx.commit().await?;
+        store::touch(tx, row.id, now).await?;
     }
     Ok(Actor {
         user,

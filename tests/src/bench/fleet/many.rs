@@ -137,9 +137,7 @@ async fn storm(
         ensure!(killed.elapsed() < PATIENCE, "nobody noticed");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    for node in &mut *nodes {
-        node.start().await?;
-    }
+    futures_util::future::try_join_all(nodes.iter_mut().map(Server::start)).await?;
     let ready = killed.elapsed().as_secs_f64();
     let mut reached = Vec::new();
     for part in [0.5, 0.99, 1.0] {

@@ -40,8 +40,19 @@ pub struct Options {
     pub workload: PathBuf,
     /// How large.
     pub size: Size,
-    /// Only the two nodes.
-    pub only_nodes: bool,
+    /// Only this part.
+    pub only: Option<Part>,
+}
+
+/// What can be measured alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Part {
+    /// Phones at one node.
+    Crowd,
+    /// As many as the city has users, and their return after an outage.
+    Storm,
+    /// Two nodes, one of which is killed.
+    Nodes,
 }
 
 /// How many of everything.
@@ -95,7 +106,8 @@ pub async fn run(options: &Options, out: &mut (dyn Write + Send)) -> anyhow::Res
     let work = Work::read(&options.workload)?;
     let mut figures = Figures::new(out);
     let (mut ground, members) = Ground::open(options, &work).await?;
-    if !options.only_nodes {
+    let wanted = |part| options.only.is_none_or(|only| only == part);
+    if wanted(Part::Crowd) {
         let fleet = Arc::new(Fleet::new(vec![ground.server.address()]));
         let mut crowd = Crowd::new(fleet.clone());
         let empty = ground.memory()?;
@@ -111,9 +123,13 @@ pub async fn run(options: &Options, out: &mut (dyn Write + Send)) -> anyhow::Res
         live(&ground, &crowd, &mut figures, size).await?;
         first(&fleet, &members.first, &mut figures).await?;
         crowd.end().await;
+    }
+    if wanted(Part::Storm) {
         many::measure(&mut ground, &options.itself, &members.crowd, &mut figures).await?;
     }
-    nodes::measure(&mut ground, &members.nodes, size, &mut figures).await?;
+    if wanted(Part::Nodes) {
+        nodes::measure(&mut ground, &members.nodes, size, &mut figures).await?;
+    }
     ground.close()
 }
 

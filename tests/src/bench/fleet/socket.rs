@@ -23,8 +23,9 @@ pub(super) struct Away {
 /// See the module.
 pub(super) type Socket = WebSocketStream<TcpStream>;
 
-/// How many connections come from one address.
-const PER_ADDRESS: usize = 20_000;
+/// How many connections come from one address: a system that looks for a free port among thousands of taken ones takes
+/// longer for it than the server for its answer.
+const PER_ADDRESS: usize = 2_000;
 /// The library's default, 128 KiB, is a phone's concern no more than a server's.
 const BUFFER: usize = 2 * 1024;
 
