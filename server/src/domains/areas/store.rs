@@ -179,9 +179,10 @@ pub(super) async fn diff(
 
 /// By ranges, which an index finds: patterns looked at every area of the city, more than all else of a sign-in cost.
 const VILLAGES_BETWEEN: &str =
-    "SELECT DISTINCT a.code::text FROM unnest($1::text[], $2::text[]) AS place (first, last)
-    JOIN areas a ON a.code BETWEEN place.first AND place.last
-    WHERE a.level = 'village' AND a.retired_in IS NULL ORDER BY 1 LIMIT $3";
+    "SELECT DISTINCT village.code FROM unnest($1::text[], $2::text[]) AS place (first, last)
+    CROSS JOIN LATERAL (SELECT code::text FROM areas WHERE code BETWEEN place.first AND place.last
+        AND level = 'village' AND retired_in IS NULL ORDER BY code LIMIT $3) AS village
+    ORDER BY 1 LIMIT $3";
 
 /// Villages in force whose codes lie in any of the ranges: from a place's own code to the last that can lie below it.
 pub(super) async fn villages_between(
