@@ -34,8 +34,13 @@ fn backup(server: &Server, to: &Path, keys: &Path) -> Value {
 /// Restores into a new data folder, which is given the server's own keys first.
 fn restore(office: &mut Office, from: &Path, keys: &Path) -> (Server, Value) {
     let data = office.place();
-    copy_folder(&office.server.data().join("keys"), &data.join("keys"));
     let server = Server::new(&program(), &data).unwrap();
+    restore_into(server, office, from, keys)
+}
+
+fn restore_into(server: Server, office: &Office, from: &Path, keys: &Path) -> (Server, Value) {
+    let own = server.data().join("keys");
+    copy_folder(&office.server.data().join("keys"), &own);
     let (from, keys) = (text(from), text(keys));
     let said = server.command(&["restore", "--from", &from, "--keys", &keys, "--json"]);
     (server, serde_json::from_str(&said.unwrap()).unwrap())
@@ -221,4 +226,83 @@ async fn a_restored_backup_is_whole_and_who_was_erased_stays_so() {
     std::fs::write(&manifest, text.replace("\"rows\": 20,", "\"rows\": 19,")).unwrap();
     let said = refusal(&mut office, &newer, &keys);
     assert!(said.contains("签名不符"), "{said}");
+}
+
+/// What a phone was told is safe after the backup comes again once its user has signed in, each thing once: records,
+/// edits, a visit, and what was refused. A phone that was never there then sees all of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_phones_did_after_the_backup_comes_again() {
+    let mut office = Office::open(&program()).await.unwrap();
+    let url = office.server.url();
+    let place = office.place();
+    let writer = phone::light(&url, &office.collector, &place).await.unwrap();
+    let area = office.area;
+    let create = |number| writer.create("resident", area, person(number)).unwrap();
+    let mut records: Vec<RecordId> = (0..5).map(create).collect();
+    let forbidden = |record: RecordId, value: &str| {
+        let fields = Fields::from([("police_person_id".to_owned(), Field::from(value))]);
+        writer.update(record, &fields).unwrap();
+    };
+    forbidden(records[1], "P1");
+    writer.sync_once().await.unwrap();
+    let (to, keys) = (office.place(), office.place());
+    backup(&office.server, &to, &keys);
+
+    records.extend((5..8).map(create));
+    let remark = Fields::from([("remark".to_owned(), Field::from("白天在家"))]);
+    writer.update(records[0], &remark).unwrap();
+    forbidden(records[2], "P2");
+    let visit: Fields = [
+        ("mode", "01".into()),
+        ("purpose", "01".into()),
+        ("result", "01".into()),
+        ("resident", records[0].to_string().into()),
+        ("at", Field::Int(writer.now().0)),
+    ]
+    .map(|(key, value)| (key.to_owned(), value))
+    .into();
+    writer.record_event("visit", office.area, visit).unwrap();
+    writer.sync_once().await.unwrap();
+    assert_eq!(writer.unsent().unwrap().items, 0, "all is acknowledged");
+    assert_eq!(writer.refused().unwrap().len(), 2);
+
+    office.server.stop().unwrap();
+    let data = office.place();
+    let server = Server::instead_of(&office.server, &data);
+    let (mut server, _) = restore_into(server, &office, &to, &keys);
+    server.start().await.unwrap();
+    // No session is in a backup, and without one the password is asked for.
+    let asked = writer.sync_once().await.unwrap_err();
+    assert_eq!(asked.code, "password_required");
+    let password = &office.collector.password;
+    writer.login().sign_in(password, None).await.unwrap();
+    writer.sync_once().await.unwrap();
+    assert_eq!(writer.unsent().unwrap().items, 0);
+    assert_eq!(writer.refused().unwrap().len(), 2);
+
+    let place = office.place();
+    let reader = phone::light(&url, &office.collector, &place).await.unwrap();
+    reader.sync_once().await.unwrap();
+    for (number, record) in records.iter().enumerate() {
+        let held = reader.record(*record).unwrap().registers;
+        let wanted = match number {
+            0 => "白天在家".to_owned(),
+            number => format!("第{number}位"),
+        };
+        assert_eq!(held.get("remark"), Some(&Field::from(wanted.as_str())));
+        assert_eq!(held.get("police_person_id"), None);
+    }
+    assert_eq!(reader.events_about(records[0]).unwrap().len(), 1);
+    let mut database = database_of(&server).await.unwrap();
+    let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM refused_items")
+        .fetch_one(&mut database)
+        .await
+        .unwrap();
+    assert_eq!(kept, 2);
+    let alarms: i64 = sqlx::query_scalar("SELECT count(*) FROM alarms")
+        .fetch_one(&mut database)
+        .await
+        .unwrap();
+    assert_eq!(alarms, 0);
+    server.stop().unwrap();
 }

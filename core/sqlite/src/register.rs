@@ -472,6 +472,16 @@ pub(crate) fn event(from: &Connection, id: EventId) -> Result<Option<EventEntry>
     found.map(|bytes| unpack(&bytes, "event")).transpose()
 }
 
+pub(crate) fn events(from: &Connection) -> Result<Vec<EventEntry>, StoreError> {
+    let mut statement = from.prepare_cached("SELECT event FROM event ORDER BY id")?;
+    let mut rows = statement.query([])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(unpack(bytes(row, 0)?, "event")?);
+    }
+    Ok(found)
+}
+
 pub(crate) fn events_about(
     from: &Connection,
     record: RecordId,

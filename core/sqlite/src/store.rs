@@ -338,6 +338,10 @@ impl DeviceStore for SqliteStore {
         self.read(|held| register::events_about(held, record))
     }
 
+    fn events(&self) -> Result<Vec<EventEntry>, StoreError> {
+        self.read(register::events)
+    }
+
     fn queued(&self, limit: usize) -> Result<Vec<OutboxItem>, StoreError> {
         self.noted(outbox::queued(&self.outbox, limit))
     }

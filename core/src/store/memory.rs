@@ -108,6 +108,10 @@ impl DeviceStore for MemoryStore {
         Ok(found.cloned().collect())
     }
 
+    fn events(&self) -> Result<Vec<EventEntry>, Infallible> {
+        Ok(self.events.values().cloned().collect())
+    }
+
     fn queued(&self, limit: usize) -> Result<Vec<OutboxItem>, Infallible> {
         let under_way: BTreeSet<u64> = self
             .envelopes

@@ -215,6 +215,11 @@ pub trait DeviceStore {
     /// # Errors
     /// The storage's.
     fn events_about(&self, record: RecordId) -> Result<Vec<EventEntry>, Self::Error>;
+    /// Every event, oldest first.
+    ///
+    /// # Errors
+    /// The storage's.
+    fn events(&self) -> Result<Vec<EventEntry>, Self::Error>;
     /// Queued items that are in no envelope yet, oldest first.
     ///
     /// # Errors

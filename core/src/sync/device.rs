@@ -1,6 +1,6 @@
 //! The device's end of a connection.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::crypto::sm2::KeyPair;
 use crate::envelope::{Envelope, MAX_BODY, MAX_ITEMS, VERSION};
@@ -10,6 +10,8 @@ use crate::protocol::frames::{
 };
 use crate::protocol::{self, digest::ScopeDigest};
 use crate::store::{DeviceStore, SavedEnvelope, WriteBatch};
+use crate::sync::let_go::let_go;
+use crate::sync::set_back::{begin_anew, is_set_back, lacks_confirmed, set_back};
 use crate::sync::{DeviceError, HOLES, edit, hole_key, incoming, loading_key, replay};
 use crate::time::Timestamp;
 
@@ -54,7 +56,7 @@ pub enum Action {
     Present(Vec<Present>),
     /// Everything was wiped on the server's order.
     Wiped,
-    /// The server ends the connection.
+    /// The connection ends: the server says so, or the device must begin anew with a server that was restored.
     Bye(Bye),
 }
 
@@ -229,6 +231,11 @@ impl DeviceSession {
         }
         match frame {
             Down::Welcome(welcome) => {
+                let first = !self.welcomed;
+                if first && is_set_back(store, &welcome)? {
+                    let changed = set_back(store, &self.who, welcome.next_envelope, now)?;
+                    return Ok(vec![Action::Changed(changed), Action::Bye(begin_anew())]);
+                }
                 self.welcomed = true;
                 self.next_envelope = welcome.next_envelope;
                 let mut actions = Vec::new();
@@ -241,6 +248,9 @@ impl DeviceSession {
                     .map(|state| (state.scope, state.end))
                     .collect();
                 know_scopes(store, &self.ends)?;
+                if first {
+                    actions.extend(self.at_its_end(store, now)?);
+                }
                 for state in welcome.scopes {
                     if let Some(offer) = state.bundle {
                         self.fetching.push((state.scope, offer.clone()));
@@ -250,7 +260,7 @@ impl DeviceSession {
                 Ok(actions)
             }
             Down::Batch(batch) => self.batch(store, &batch),
-            Down::Checkpoint(scope, end) => self.checkpoint(store, scope, end),
+            Down::Checkpoint(scope, end) => self.checkpoint(store, scope, end, now),
             Down::Pushed(pushed) => {
                 self.sent.retain(|seq| *seq != pushed.seq);
                 if pushed.refused.is_some() {
@@ -322,7 +332,7 @@ impl DeviceSession {
             };
             // Until the last batch is kept the cursor stays at zero: a crash fetches the bundle again.
             let to = if rest.is_empty() { offer.cursor.seq } else { 0 };
-            let done = incoming::apply(store, scope, to, &batch, false)?;
+            let done = incoming::apply(store, scope, to, &batch, false, true)?;
             self.unechoed = self.unechoed.saturating_sub(done.own);
             changed.extend(done.changed);
             states.extend(done.states);
@@ -333,7 +343,7 @@ impl DeviceSession {
             Action::Send(Up::Stored(scope, offer.cursor.seq)),
         ];
         // A checkpoint: of what was here before, something may have left the scope since.
-        actions.extend(self.checkpoint(store, scope, offer.cursor)?);
+        actions.extend(self.checkpoint(store, scope, offer.cursor, now)?);
         let held = std::mem::take(&mut self.held).into_iter();
         let (ours, others): (Vec<_>, Vec<_>) = held.partition(|(of, _)| *of == scope);
         self.held = others;
@@ -345,12 +355,7 @@ impl DeviceSession {
 
     /// Shows unsent edits of records that came again after the register was lost.
     fn mend<S: DeviceStore>(&self, store: &mut S) -> Result<Vec<Action>, DeviceError<S::Error>> {
-        let mended = edit::recover(store, &self.who)?;
-        Ok(if mended.is_empty() {
-            Vec::new()
-        } else {
-            vec![Action::Changed(mended)]
-        })
+        Ok(shown(edit::recover(store, &self.who)?))
     }
 
     fn batch<S: DeviceStore>(
@@ -367,8 +372,15 @@ impl DeviceSession {
         }
         // A repair (from = to) answers what was said before the last batches came.
         let to = batch.to.max(at.seq);
+        let end = self.ends.iter().find(|(of, _)| *of == batch.scope);
+        let end = end.map_or(0, |(_, end)| end.seq);
         let repair = batch.from == batch.to;
-        let done = incoming::apply(store, batch.scope, to, batch, repair)?;
+        let asked = self.repairing.contains(&batch.scope);
+        if repair && asked && lacks_confirmed(store, &self.who, batch)? {
+            return Ok(vec![Action::Bye(begin_anew())]);
+        }
+        let past = at.seq < end && !asked;
+        let done = incoming::apply(store, batch.scope, to, batch, repair, past)?;
         self.unechoed = self.unechoed.saturating_sub(done.own);
         let mut actions = vec![Action::Changed(done.changed), Action::States(done.states)];
         if !done.left.is_empty() {
@@ -382,8 +394,7 @@ impl DeviceSession {
             actions.extend(self.mend(store)?);
         }
         // While the log is still coming, the checkpoint at its end asks.
-        let end = self.ends.iter().find(|(of, _)| *of == batch.scope);
-        if done.holes > 0 && end.is_none_or(|(_, end)| to >= end.seq) {
+        if done.holes > 0 && to >= end {
             actions.extend(self.ask_for_repair(store, batch.scope)?);
         }
         Ok(actions)
@@ -394,14 +405,18 @@ impl DeviceSession {
         store: &mut S,
         scope: ScopeId,
         end: Cursor,
+        now: Timestamp,
     ) -> Result<Vec<Action>, DeviceError<S::Error>> {
         let at = cursor_of(store, scope)?;
         if at == end || at.seq > end.seq {
             self.repairing.retain(|repairing| *repairing != scope);
+            let mut actions = Vec::new();
             if at == end {
                 no_holes(store, scope)?;
+                actions.extend(shown(let_go(store, &self.who, scope, now)?));
             }
-            return self.mend(store);
+            actions.extend(self.mend(store)?);
+            return Ok(actions);
         }
         if at.seq < end.seq {
             return Err(DeviceError::Protocol("checkpoint beyond the log"));
@@ -413,9 +428,41 @@ impl DeviceSession {
                 cursors: vec![(scope, counted)],
                 ..WriteBatch::default()
             })?;
-            return self.checkpoint(store, scope, end);
+            return self.checkpoint(store, scope, end, now);
         }
         self.ask_for_repair(store, scope)
+    }
+
+    /// What a Welcome says of scopes by not naming them: they are as the server has them. Of the others that are coming
+    /// from the beginning, it says how far they go: less far than before when the server was restored.
+    fn at_its_end<S: DeviceStore>(
+        &self,
+        store: &mut S,
+        now: Timestamp,
+    ) -> Result<Vec<Action>, DeviceError<S::Error>> {
+        let ends: BTreeMap<ScopeId, Cursor> = self.ends.iter().copied().collect();
+        let mut changed = Vec::new();
+        let mut states = Vec::new();
+        for (scope, _) in store.scopes()? {
+            let key = loading_key(scope);
+            let told = ends.get(&scope);
+            let until = store.state(&key)?.and_then(|json| json.parse::<u64>().ok());
+            if until.is_some_and(|until| told.is_none_or(|end| until > end.seq)) {
+                let json = told.map(|end| end.seq.to_string()).unwrap_or_default();
+                states.push((scope, StateEntry { key, json }));
+            }
+            if told.is_none() {
+                no_holes(store, scope)?;
+                changed.extend(let_go(store, &self.who, scope, now)?);
+            }
+        }
+        if !states.is_empty() {
+            store.commit(WriteBatch {
+                states,
+                ..WriteBatch::default()
+            })?;
+        }
+        Ok(shown(changed))
     }
 
     fn ask_for_repair<S: DeviceStore>(
@@ -434,6 +481,15 @@ impl DeviceSession {
             records,
         };
         Ok(vec![Action::Send(Up::Heads(heads))])
+    }
+}
+
+/// Lists and forms read these again, if there are any.
+fn shown(changed: Vec<RecordId>) -> Vec<Action> {
+    if changed.is_empty() {
+        Vec::new()
+    } else {
+        vec![Action::Changed(changed)]
     }
 }
 

@@ -7,8 +7,8 @@ use crate::ids::{AreaCode, ChangeHash, EventId, RecordId, ScopeId};
 use crate::projection::{AREA_KEY, TYPE_KEY, VERSION_KEY, keeps_tokens, project_anew};
 use crate::protocol::frames::EventEntry;
 use crate::records::{self, FieldProblem, Mode, RecordKind, Severity};
-use crate::store::{DeviceStore, RecordWrite, StoredChange, StoredRecord, WriteBatch};
-use crate::sync::{DeviceError, Identity, hole_key, loading_key};
+use crate::store::{DeviceStore, OutboxItem, RecordWrite, StoredChange, StoredRecord, WriteBatch};
+use crate::sync::{DeviceError, Identity, given_back_key, hole_key, loading_key};
 use crate::time::Timestamp;
 use crate::value::Fields;
 
@@ -59,7 +59,7 @@ pub fn update<S: DeviceStore>(
     now: Timestamp,
 ) -> Result<Option<ChangeHash>, DeviceError<S::Error>> {
     let record = store.record(id)?.ok_or(DeviceError::NoSuchRecord)?;
-    if is_loading(store, id)? {
+    if is_loading(store, id)? || takes_a_number(store, who, &record)? {
         return Err(DeviceError::Loading);
     }
     let declared = records::record_type(&record.record_type).ok_or(DeviceError::NoSuchType)?;
@@ -104,6 +104,33 @@ fn is_loading<S: DeviceStore>(store: &S, id: RecordId) -> Result<bool, S::Error>
         }
     }
     Ok(!scopes.is_empty())
+}
+
+/// Whether an edit would take the number of one that is queued and could not be put on top of the record: what it
+/// builds on was lost by a restored server, and went from here with the record for a while.
+fn takes_a_number<S: DeviceStore>(
+    store: &S,
+    who: &Identity,
+    record: &StoredRecord,
+) -> Result<bool, S::Error> {
+    let mut comes_again = false;
+    for scope in store.scopes_of(record.id)? {
+        comes_again |= store.state(&given_back_key(scope))?.is_some();
+    }
+    if !comes_again {
+        return Ok(false);
+    }
+    let own = actor::derive(&who.key.public(), record.id, record.epoch);
+    let next = record.registers.seq_of(own) + 1;
+    let taken = |item: &OutboxItem| {
+        let Item::Change(sent) = &item.item else {
+            return false;
+        };
+        sent.record == record.id
+            && crate::crdt::chunk::decode(&sent.bytes)
+                .is_ok_and(|(change, _)| change.actor == own && change.seq >= next)
+    };
+    Ok(store.outbox()?.iter().any(taken))
 }
 
 /// Records an event, such as a visit, and queues it.
@@ -264,6 +291,13 @@ fn taken_away<S: DeviceStore>(store: &S, area: AreaCode) -> Result<bool, S::Erro
     Ok(!scopes.is_empty() && !scopes.iter().any(|(scope, _)| holds(scope)))
 }
 
+/// Whether an area comes again from a restored server. What is queued there may have been given back, and its record
+/// has gone since because the server said so.
+fn comes_again<S: DeviceStore>(store: &S, area: AreaCode) -> Result<bool, S::Error> {
+    let note = store.state(&given_back_key(ScopeId::Area(area)))?;
+    Ok(note.is_some())
+}
+
 fn recover_change<S: DeviceStore>(
     store: &mut S,
     item: &ChangeItem,
@@ -285,14 +319,18 @@ fn recover_change<S: DeviceStore>(
     };
     let mut record = match (held, made_in()) {
         (Some(record), _) => record,
-        (None, Some(area)) if !under_way && !taken_away(store, area)? => StoredRecord {
-            id: item.record,
-            record_type: item.record_type.clone(),
-            area,
-            epoch: item.epoch,
-            registers: Registers::default(),
-            confirmed: Vec::new(),
-        },
+        (None, Some(area))
+            if !under_way && !taken_away(store, area)? && !comes_again(store, area)? =>
+        {
+            StoredRecord {
+                id: item.record,
+                record_type: item.record_type.clone(),
+                area,
+                epoch: item.epoch,
+                registers: Registers::default(),
+                confirmed: Vec::new(),
+            }
+        }
         (None, _) => return Ok(false),
     };
     if record.registers.apply(&change, hash, |_, _| true).is_err() {

@@ -9,7 +9,7 @@ use crate::projection::{self, keeps_tokens, project_anew, project_without_tokens
 use crate::protocol::digest::{ScopeDigest, heads_after};
 use crate::protocol::frames::{Batch, Cursor, Entry, PutEntry, StateEntry, WholeEntry};
 use crate::store::{DeviceStore, OutboxItem, RecordWrite, StoredChange, StoredRecord, WriteBatch};
-use crate::sync::{DeviceError, hole_key, loading_key};
+use crate::sync::{DeviceError, given_back_key, hole_key, loading_key};
 use crate::value::{Fields, Value};
 
 /// What a batch did.
@@ -47,13 +47,14 @@ struct Open {
 }
 
 /// Takes the entries of a batch and moves the scope's cursor to `to`. A repair holds records as the server has them
-/// now.
+/// now. Behind what is `past` comes a checkpoint.
 pub(super) fn apply<S: DeviceStore>(
     store: &mut S,
     scope: ScopeId,
     to: u64,
     batch: &Batch,
     repair: bool,
+    past: bool,
 ) -> Result<Done, DeviceError<S::Error>> {
     let entries = batch
         .entries()
@@ -75,6 +76,7 @@ pub(super) fn apply<S: DeviceStore>(
             Entry::Own(record, hash) => take_own(store, &mut open, record, hash)?,
             Entry::State(state) => write.states.push((scope, state)),
             Entry::Event(event) => write.events.push(event),
+            Entry::Leave(record) if past && is_given_back(store, scope, record)? => {}
             Entry::Leave(record) => {
                 open.remove(&record);
                 gone.insert(record);
@@ -123,8 +125,10 @@ pub(super) fn apply<S: DeviceStore>(
         if open.join {
             open.put_on_top(id, &unsent);
         }
-        if open.hole {
-            done.holes += 1;
+        // What this device made of it and was just answered comes later: an edit now would take its number.
+        let partly = open.join && past && store.state(&given_back_key(scope))?.is_some();
+        done.holes += usize::from(open.hole);
+        if open.hole || partly {
             let (key, json) = (hole_key(id), "true".to_owned());
             write.states.push((scope, StateEntry { key, json }));
         } else if open.whole {
@@ -238,6 +242,17 @@ fn forget_traces<S: DeviceStore>(
     });
     write.dismiss.extend(refused.map(|refused| refused.id));
     Ok(())
+}
+
+/// Whether a record holds what a restored server may have lost. While the scope's past comes again it does not go, even
+/// if it went once: what it is built on would not come again with it. The checkpoint says whether it is still there.
+fn is_given_back<S: DeviceStore>(
+    store: &S,
+    scope: ScopeId,
+    id: RecordId,
+) -> Result<bool, S::Error> {
+    let open = |change: &StoredChange| !change.confirmed;
+    Ok(store.state(&given_back_key(scope))?.is_some() && store.changes(id)?.iter().any(open))
 }
 
 /// Takes back the note that a record misses something.

@@ -5,9 +5,11 @@ pub mod alike;
 pub mod device;
 pub mod edit;
 mod incoming;
+mod let_go;
 mod replay;
 mod requeue;
 pub mod server;
+mod set_back;
 
 pub use device::{Action, DeviceSession, Identity};
 pub use requeue::requeue;
@@ -24,6 +26,18 @@ pub(crate) fn loading_key(scope: ScopeId) -> String {
 pub(crate) fn hole_key(record: RecordId) -> String {
     format!("{HOLES}{record}")
 }
+
+/// The state under which a device notes since when a scope comes again from a restored server: JSON is its own time in
+/// milliseconds. It goes when what nobody has given back is let go.
+pub(crate) fn given_back_key(scope: ScopeId) -> String {
+    format!("_given_back/{scope}")
+}
+
+/// The state under which a device notes the greatest number of an envelope that was judged.
+pub(crate) const ANSWERED: &str = "_answered";
+
+/// The state under which a device notes that the server lacks what it had confirmed, until it has begun anew.
+pub(crate) const SET_BACK: &str = "_set_back";
 
 /// How `hole_key`s begin.
 pub(crate) const HOLES: &str = "_hole/";

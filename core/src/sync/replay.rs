@@ -11,7 +11,7 @@ use crate::ids::{ChangeHash, RecordId};
 use crate::projection::project;
 use crate::protocol::frames::{Outcome, Pushed, Refusal};
 use crate::store::{DeviceStore, OutboxItem, RecordWrite, StoredChange, StoredRecord, WriteBatch};
-use crate::sync::{DeviceError, Identity};
+use crate::sync::{DeviceError, Identity, set_back};
 use crate::time::Timestamp;
 use crate::value::Fields;
 
@@ -42,6 +42,10 @@ pub(super) fn settle<S: DeviceStore>(
         answered: vec![pushed.seq],
         ..WriteBatch::default()
     };
+    if pushed.refused.is_none() {
+        let note = set_back::answered(store, who, pushed.seq)?;
+        batch.states.extend(note);
+    }
     let mut mend: BTreeMap<RecordId, BTreeSet<ChangeHash>> = BTreeMap::new();
     // Refused whole, it was not judged at all (its number was wrong): what it holds goes up in another.
     for (id, outcome) in saved.items.iter().zip(pushed.outcomes) {
@@ -206,7 +210,7 @@ impl Mend<'_> {
 }
 
 /// What these changes add up to, applied in their order; what was built on something else does not apply.
-fn registers_of(
+pub(super) fn registers_of(
     changes: &[(ChangeHash, FlatChange)],
     wanted: impl Fn(&ChangeHash) -> bool,
 ) -> Registers {

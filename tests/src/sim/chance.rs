@@ -20,10 +20,26 @@ impl World {
     /// # Errors
     /// When something is wrong.
     pub fn step(&mut self) -> anyhow::Result<()> {
+        self.step_among(|_| true)
+    }
+
+    /// One random step that neither decides anything nor takes anything away from a phone.
+    ///
+    /// # Errors
+    /// When something is wrong.
+    pub fn harmless_step(&mut self) -> anyhow::Result<()> {
+        self.step_among(|what| !(945..965).contains(&what) && what < 992)
+    }
+
+    fn step_among(&mut self, wanted: impl Fn(u32) -> bool) -> anyhow::Result<()> {
         self.now = self.now.plus_ms(self.rng.random_range(0..5_000));
         let number = self.rng.random_range(0..self.phones.len());
         let line = self.some_line();
-        match self.rng.random_range(0..1_000) {
+        let mut what = self.rng.random_range(0..1_000);
+        while !wanted(what) {
+            what = self.rng.random_range(0..1_000);
+        }
+        match what {
             0..300 => self.some_work(number)?,
             300..420 => self.connect(number)?,
             420..600 => self.some_frames(line, Self::carry_up)?,

@@ -145,6 +145,10 @@ impl DeviceStore for Disk {
         sure(self.kept.events_about(record))
     }
 
+    fn events(&self) -> Result<Vec<EventEntry>, Stopped> {
+        sure(self.kept.events())
+    }
+
     fn queued(&self, limit: usize) -> Result<Vec<OutboxItem>, Stopped> {
         sure(self.kept.queued(limit))
     }

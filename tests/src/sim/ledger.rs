@@ -80,9 +80,15 @@ impl Ledger {
     #[must_use]
     pub fn mark_of_item(item: &Item) -> Option<Mark> {
         match item {
-            Item::Change(item) => carried(&chunk::decode(&item.bytes).ok()?.0),
+            Item::Change(item) => Self::mark_of_bytes(&item.bytes),
             Item::Event(_) => None,
         }
+    }
+
+    /// The mark that a change carries.
+    #[must_use]
+    pub fn mark_of_bytes(bytes: &[u8]) -> Option<Mark> {
+        carried(&chunk::decode(bytes).ok()?.0)
     }
 }
 

@@ -29,6 +29,8 @@ pub struct Phone {
     pub wiped: bool,
     /// Lost its records once.
     pub lost_records: bool,
+    /// Noticed once that the server was restored from a backup.
+    pub began_anew: bool,
     session: Option<DeviceSession>,
 }
 
@@ -53,6 +55,7 @@ impl Phone {
             fetches: Vec::new(),
             wiped: false,
             lost_records: false,
+            began_anew: false,
             session: None,
         }
     }
@@ -148,7 +151,10 @@ impl Phone {
                     self.wiped = true;
                     heard.ended = true;
                 }
-                Action::Bye(_) => heard.ended = true,
+                Action::Bye(bye) => {
+                    self.began_anew |= bye.code == "set_back";
+                    heard.ended = true;
+                }
                 Action::Changed(_)
                 | Action::States(_)
                 | Action::Answered { .. }

@@ -20,12 +20,15 @@ use rand_chacha::ChaCha8Rng;
 use super::checks;
 use super::ledger::{Edit, Ledger, Mark};
 use super::phone::{Heard, Phone, PhoneError};
+use super::server::register::Register;
 use super::server::{Enrolled, Grants, Server};
 use super::story;
 use super::work::{self, Job};
 
 /// The start of virtual time: 2026-01-01.
 const BEGINNING: i64 = 1_767_225_600_000;
+/// After so long a phone sends again what had to wait.
+const AGAIN: i64 = 10_000;
 /// After so many rounds without rest something goes round in circles.
 const ROUNDS: usize = 200;
 
@@ -576,6 +579,16 @@ impl World {
         }
     }
 
+    /// The server is restored from a backup; its connections end.
+    pub fn set_back(&mut self, register: Register) {
+        self.count("server set back");
+        self.note(|| "the server is restored from a backup".to_owned());
+        self.server.set_back(register);
+        for line in self.wires.keys().copied().collect::<Vec<_>>() {
+            self.cut_at_server(line);
+        }
+    }
+
     /// Gives a user other grants; the user's connections end.
     pub fn regrant(&mut self, number: usize, grants: Grants) {
         self.count("rights changed");
@@ -628,6 +641,20 @@ impl World {
         bail!("phone {number} does not come to rest")
     }
 
+    /// Connects one phone and carries its frames a few times, whether or not it comes to rest by that.
+    ///
+    /// # Errors
+    /// When something is wrong.
+    pub fn meet(&mut self, number: usize) -> anyhow::Result<()> {
+        for _ in 0..6 {
+            self.connect(number)?;
+            if let Some(line) = self.phones[number].line {
+                self.pump(number, line)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Carries everything there is to carry once; whether there was anything.
     fn pump(&mut self, number: usize, line: u64) -> anyhow::Result<bool> {
         let mut any = false;
@@ -656,6 +683,7 @@ impl World {
         for number in 0..self.phones.len() {
             self.phones[number].disk.fuse = None;
         }
+        let mut waited = false;
         for _ in 0..ROUNDS {
             let mut any = false;
             // What old connections still carry arrives first.
@@ -677,15 +705,23 @@ impl World {
                     any |= self.pump(number, line)?;
                 }
             }
-            if !any {
-                for (number, phone) in self.phones.iter().enumerate() {
-                    ensure!(
-                        phone.wiped || phone.settled()?,
-                        "phone {number} rests and has not settled"
-                    );
+            if any {
+                waited = false;
+                continue;
+            }
+            let mut open = Vec::new();
+            for (number, phone) in self.phones.iter().enumerate() {
+                if !phone.wiped && !phone.settled()? {
+                    open.push(number);
                 }
+            }
+            if open.is_empty() {
                 return Ok(());
             }
+            ensure!(!waited, "phones {open:?} rest and have not settled");
+            // What had to wait for others goes up again after a while.
+            waited = true;
+            self.wait(AGAIN);
         }
         bail!("the world does not come to rest")
     }

@@ -83,6 +83,19 @@ impl Server {
         Self::new(&other.program, data)
     }
 
+    /// Another server of the same program that answers where `other` did, on a data folder of its own. The other has
+    /// stopped.
+    #[must_use]
+    pub fn instead_of(other: &Self, data: &Path) -> Self {
+        Self {
+            program: other.program.clone(),
+            data: data.to_owned(),
+            listen: other.listen,
+            options: other.options.clone(),
+            child: None,
+        }
+    }
+
     /// The address it listens at.
     #[must_use]
     pub fn address(&self) -> SocketAddr {

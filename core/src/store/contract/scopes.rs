@@ -186,6 +186,8 @@ fn events_are_kept_once_and_found_by_what_they_name<S: DeviceStore>(mut store: S
     };
     assert_eq!(ids(&store, one), [3, 2, 1].map(event_id));
     assert_eq!(ids(&store, two), [event_id(4)]);
+    let all = store.events().unwrap().into_iter().map(|event| event.id);
+    assert!(all.eq([1, 2, 3, 4].map(event_id)));
     assert_eq!(ids(&store, record_id(3)), []);
     assert_eq!(
         store.event(event_id(4)).unwrap(),

@@ -8,6 +8,7 @@ mod double;
 mod edits;
 mod logs;
 mod numbers;
+mod restored;
 mod sessions;
 
 use serde_bytes::ByteBuf;

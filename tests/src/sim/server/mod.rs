@@ -62,6 +62,8 @@ pub struct Server {
     pub villages: Vec<AreaCode>,
     /// Bundle files by digest.
     pub files: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Restored from a backup once.
+    pub restored: bool,
     me: Submitter,
     offers: BTreeMap<ScopeId, BundleOffer>,
     lines: BTreeMap<u64, Line>,
@@ -77,6 +79,7 @@ impl Server {
             devices: BTreeMap::new(),
             villages,
             files: BTreeMap::new(),
+            restored: false,
             me: Submitter {
                 device: DeviceId::from_bytes([0xff; 16]),
                 user: UserId::from_bytes([0xff; 16]),
@@ -114,6 +117,14 @@ impl Server {
     /// Ends a connection.
     pub fn close(&mut self, line: u64) {
         self.lines.remove(&line);
+    }
+
+    /// Restored from a backup: what came after it is gone, and so are the connections.
+    pub fn set_back(&mut self, register: Register) {
+        self.register = register;
+        self.restored = true;
+        self.offers.clear();
+        self.crash();
     }
 
     /// Stops and starts again: what was committed stays, connections do not.

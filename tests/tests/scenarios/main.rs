@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod restored;
+
 use anyhow::ensure;
 use doorstep_core::accept::ConflictKind;
 use doorstep_core::envelope::Item;
