@@ -1,7 +1,7 @@
 // Decisions about persons, claims and what was refused; and what an item shows of evidence to whom.
 import { household, register } from './estate'
-import { confirm, enter, expect, test } from './test'
-import { COMMITTEE, type Listed, type Town } from './town'
+import { confirm, enter, expect, giving, pictures, test } from './test'
+import { checked, COMMITTEE, type Listed, type Town } from './town'
 
 const list = async (town: Town, who: 'li' | 'wang', type: string, ...more: string[]) =>
   (await town.device(who, 'list', type, '--limit', '500', ...more)) as Listed[]
@@ -333,4 +333,73 @@ test('photos of a visit stand beside the values; those of the person ask for a p
   await expect(page.getByRole('dialog')).toHaveCount(0)
   const log = await town.ask(town.people.auditor, 'GET', `/api/audit?actor=${town.people.zhou.id}&limit=50`)
   expect(JSON.stringify(log['items'])).toContain('correction')
+})
+
+test('photos follow what an item is revealed for, and all of it is gone at once when that ends', async ({
+  page,
+  town,
+}) => {
+  const resident = town.resident()
+  const [left, right] = [checked('31010119610407011'), checked('31010119610407013')]
+  await town.device('li', 'photo', 'add', resident.id, town.photo(12), '--field', 'portrait')
+  await town.sync('li', 'wang')
+  const { conflict } = await town.dispute([`证件号码=${left}`, `证件号码=${right}`], resident)
+  const held = await pictures(page)
+  await page.clock.install()
+  await enter(page, town, town.people.zhou, `/conflicts/${conflict}`)
+  const item = page.getByRole('article')
+  const none = async () => {
+    await expect(item.getByText('需说明目的')).toBeVisible()
+    await expect(page.locator('img[src^="blob:"]')).toHaveCount(0)
+    expect(await held()).toBe(0)
+    await expect(page.getByText(/31010119610407/)).toHaveCount(0)
+  }
+  await none()
+  const reveal = page.getByRole('button', { name: '查看完整信息' })
+  await reveal.click()
+  await giving(page, '裁决或更正信息')
+  await expect(item.getByText(left).first()).toBeVisible()
+  await expect(item.locator('img')).toHaveCount(1)
+  await expect(item.getByRole('button', { name: '查看人像照片' })).toHaveCount(0)
+  const log = await town.ask(
+    town.people.auditor,
+    'GET',
+    `/api/audit?action=show_photo_thumbnail&subject=${resident.id}`,
+  )
+  expect((log['items'] as { detail: object }[]).map(entry => entry.detail)).toMatchObject([{ purpose: 'correction' }])
+
+  // The masked answer lets wait for itself: nothing clear waits with it, and what was open stays.
+  await page.keyboard.press('h')
+  await expect(item.locator('details', { hasText: '修改历史' })).toHaveAttribute('open')
+  let come = () => {}
+  const comes = new Promise<void>(done => (come = done))
+  const asked = page.waitForRequest(request => request.url().endsWith(`/api/conflicts/${conflict}`))
+  await page.route(`**/api/conflicts/${conflict}`, async route => {
+    await comes
+    await route.continue()
+  })
+  await page.getByRole('button', { name: '重新遮挡' }).click()
+  await asked
+  await none()
+  await expect(reveal).toBeVisible()
+  await expect(item.locator('details', { hasText: '修改历史' })).toHaveAttribute('open')
+  const answered = page.waitForResponse(answer => answer.url().endsWith(`/api/conflicts/${conflict}`))
+  come()
+  await answered
+  await none()
+
+  // By time: the question that names a value goes too.
+  await reveal.click()
+  await giving(page, '裁决或更正信息')
+  await expect(item.locator('img')).toHaveCount(1)
+  await page.keyboard.press('1')
+  await expect(page.getByRole('dialog')).toContainText('31010119610407')
+  await page.clock.fastForward('05:01')
+  await expect(page.getByRole('dialog')).toHaveCount(0)
+  await none()
+  await item.getByRole('button', { name: '查看人像照片' }).click()
+  await giving(page, '裁决或更正信息')
+  await expect(item.locator('img')).toHaveCount(1)
+  await page.clock.fastForward('05:01')
+  await none()
 })

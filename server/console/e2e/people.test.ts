@@ -1,7 +1,7 @@
 // People: found by what one types, masked until revealed for a purpose, edited by the phone's rules, and never as HTML.
 import type { Page } from '@playwright/test'
 import { household, register } from './estate'
-import { enter, expect, test } from './test'
+import { enter, expect, giving, pictures, test } from './test'
 import { COMMITTEE, type Town } from './town'
 
 async function onDevice(town: Town, id: string): Promise<string> {
@@ -125,6 +125,95 @@ test('what was revealed is masked again when the record changes under it, and th
   await expect(history).toContainText('江**')
   await expect(history).not.toContainText('江上')
   await expect(history.getByRole('button', { name: /展开其余/ })).toHaveCount(0)
+})
+
+test('photos are shown for what the file is revealed for, and end with it: taken back, by time, with another file', async ({
+  page,
+  town,
+}) => {
+  const { people } = await household(town, town.people.zhou, COMMITTEE)
+  const id = people[0] ?? ''
+  await town.sync('li')
+  await town.device('li', 'photo', 'add', id, town.photo(11), '--field', 'portrait')
+  await town.sync('li')
+  const held = await pictures(page)
+  await page.clock.install()
+  await enter(page, town, town.people.zhou, `/people/${id}?tab=photos`)
+  const panel = page.getByRole('tabpanel', { name: '照片' })
+  const none = async () => {
+    await expect(panel.getByText('需说明目的')).toBeVisible()
+    await expect(page.locator('img[src^="blob:"]')).toHaveCount(0)
+    expect(await held()).toBe(0)
+  }
+  await none()
+
+  // One purpose for the file and its photos, until it is taken back.
+  const reveal = page.getByRole('button', { name: '查看完整信息' })
+  await reveal.click()
+  await giving(page, '办理服务事项')
+  const small = panel.locator('img')
+  await expect(small).toHaveCount(1)
+  await expect.poll(() => small.evaluate(image => (image as HTMLImageElement).naturalWidth)).toBeGreaterThan(100)
+  await expect(panel.getByRole('button', { name: '查看人像照片' })).toHaveCount(0)
+  const log = await town.ask(town.people.auditor, 'GET', `/api/audit?action=show_photo_thumbnail&subject=${id}`)
+  expect((log['items'] as { detail: object }[]).map(entry => entry.detail)).toMatchObject([{ purpose: 'service' }])
+  await page.getByRole('button', { name: '重新遮挡' }).click()
+  await none()
+
+  // By time, whatever is enlarged.
+  await reveal.click()
+  await giving(page, '上门核实')
+  await panel.getByRole('button', { name: /^放大/ }).click()
+  await expect(page.getByRole('dialog').locator('img')).toBeVisible()
+  expect(await held()).toBe(2)
+  await page.clock.fastForward('05:01')
+  await none()
+  await expect(page.getByRole('dialog')).toHaveCount(0)
+
+  // The photos alone: the rest stays masked.
+  await panel.getByRole('button', { name: '查看人像照片' }).click()
+  await giving(page, '上门核实')
+  await expect(small).toHaveCount(1)
+  await expect(reveal).toBeVisible()
+  await panel.getByRole('button', { name: '重新遮挡' }).click()
+  await none()
+  await panel.getByRole('button', { name: '查看人像照片' }).click()
+  await giving(page, '上门核实')
+  await expect(small).toHaveCount(1)
+  await page.clock.fastForward('05:01')
+  await none()
+
+  // With another file.
+  await reveal.click()
+  await giving(page, '上门核实')
+  await expect(small).toHaveCount(1)
+  await page.getByRole('region', { name: '同住与同户' }).getByRole('link').first().click()
+  await expect(page).toHaveURL(`${town.url}/people/${people[1] ?? ''}`)
+  await expect(reveal).toBeVisible()
+  await page.goBack()
+  await expect(reveal).toBeVisible()
+  await none()
+})
+
+test('a file that does not exist, or not in the areas of who asks, says so and leads back to the list', async ({
+  page,
+  town,
+}) => {
+  const { house, people } = await household(town, town.people.zhou, COMMITTEE)
+  await enter(page, town, town.people.elsewhere, `/people/${people[0] ?? ''}`)
+  for (const [path, called] of [
+    [`/people/${people[0] ?? ''}`, '人员档案'],
+    ['/people/0190a3f0-0000-7000-8000-00000000dead', '人员档案'],
+    [`/houses/${house}`, '房屋档案'],
+    ['/houses/0190a3f0-0000-7000-8000-00000000dead', '房屋档案'],
+  ] as const) {
+    await page.goto(town.url + path)
+    await expect(page.getByRole('heading', { level: 1 })).toHaveText(`找不到这份${called}`)
+    await expect(page.getByRole('alert')).toContainText('不在您负责的区划内')
+    await expect(page.getByRole('button', { name: '重试' })).toHaveCount(0)
+    await page.getByRole('link', { name: '回到列表' }).click()
+    await expect(page).toHaveURL(town.url + (path.startsWith('/people') ? '/people' : '/houses'))
+  }
 })
 
 test('an edit from the console is seen on a phone, and what is wrong is said beside its input', async ({

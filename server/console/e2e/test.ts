@@ -48,6 +48,33 @@ export async function enter(page: Page, town: Town, person: Person, path = '/'):
   await page.locator('#page').waitFor()
 }
 
+/** Gives a purpose in the dialog that asks for one. */
+export async function giving(page: Page, purpose: string): Promise<void> {
+  const dialog = page.getByRole('dialog', { name: /^查看完整信息/ })
+  await dialog.getByText(purpose).click()
+  await dialog.getByRole('button', { name: '查看', exact: true }).click()
+  await expect(dialog).toBeHidden()
+}
+
+/** Counts the pictures that the page holds in memory, from its next loading on. */
+export async function pictures(page: Page): Promise<() => Promise<number>> {
+  await page.addInitScript(() => {
+    const held = new Set<string>()
+    Object.assign(window, { held })
+    const [make, revoke] = [URL.createObjectURL.bind(URL), URL.revokeObjectURL.bind(URL)]
+    URL.createObjectURL = of => {
+      const url = make(of)
+      held.add(url)
+      return url
+    }
+    URL.revokeObjectURL = url => {
+      held.delete(url)
+      revoke(url)
+    }
+  })
+  return () => page.evaluate(() => (window as unknown as { held: Set<string> }).held.size)
+}
+
 /** Confirms, from the keyboard, what the dialog says a decision comes to. */
 export async function confirm(page: Page): Promise<void> {
   await expect(page.getByRole('button', { name: '确认裁决' })).toBeFocused()

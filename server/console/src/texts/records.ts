@@ -5,6 +5,9 @@ export const records = {
   // A file
   file: '档案',
   tabs: '档案内容',
+  goneTitle: (called: string) => `找不到这份${called}`,
+  gone: '档案可能已被删除，或不在您负责的区划内。可以回到列表重新查找。',
+  toList: '回到列表',
 
   // Facts
   showEmpty: (count: number) => `显示未填写的 ${count} 项`,
