@@ -23,8 +23,9 @@ const CLOSER: f64 = 0.8;
 const GUESS: Duration = Duration::from_millis(50);
 /// Turns begin so long from now: before that it is those who wait.
 const SOON: Duration = Duration::from_secs(1);
-/// The longest that anyone is sent away for.
-const LONGEST: Duration = Duration::from_secs(60);
+/// The longest that anyone is sent away for: turns of a server that has just started are given at the pace of its first
+/// seconds, its worst, and in a minute it would wait for those that it sent away.
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// See the module. Cheap to clone.
 #[derive(Clone, Debug)]

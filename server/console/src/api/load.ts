@@ -90,18 +90,25 @@ export function usePages<P extends Page<unknown>>(
   const problem = shallowRef<Problem>()
   const loading = ref(false)
   let turn = 0
-  async function run(work: () => Promise<{ all: T[]; last: P }>): Promise<void> {
+  let newest = Promise.resolve()
+  /** Is done when the list is at least as new as now. */
+  function run(work: () => Promise<{ all: T[]; last: P }>): Promise<void> {
+    newest = attempt(work)
+    return newest
+  }
+  async function attempt(work: () => Promise<{ all: T[]; last: P }>): Promise<void> {
     const mine = ++turn
     loading.value = true
     try {
       const { all, last } = await work()
       // Overtaken: neither its items nor where it ended are those of the list any more.
-      if (mine !== turn) return
+      if (mine !== turn) return await newest
       items.value = all
       page.value = last
       problem.value = undefined
     } catch (cause) {
-      if (mine === turn) problem.value = asProblem(cause)
+      if (mine !== turn) return await newest
+      problem.value = asProblem(cause)
     } finally {
       if (mine === turn) loading.value = false
     }
