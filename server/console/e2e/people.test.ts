@@ -298,7 +298,7 @@ test('what is typed is not left unasked, and the file that one goes on to is ope
 })
 
 test('a file that is left open with something typed is signed out without a question', async ({ page, town }) => {
-  const { id } = town.resident()
+  const id = await person(town, '闻人语')
   await page.clock.install()
   await enter(page, town, town.people.zhou, `/people/${id}`)
   await expect(page.getByRole('heading', { level: 1 })).toBeVisible()
