@@ -59,6 +59,7 @@ pub(super) fn apply<S: DeviceStore>(
     let entries = batch
         .entries()
         .map_err(|_| DeviceError::Protocol("batch can't be read"))?;
+    let given_back = past && store.state(&given_back_key(scope))?.is_some();
     let mut open: BTreeMap<RecordId, Open> = BTreeMap::new();
     let mut write = WriteBatch::default();
     let mut gone: BTreeSet<RecordId> = BTreeSet::new();
@@ -76,7 +77,7 @@ pub(super) fn apply<S: DeviceStore>(
             Entry::Own(record, hash) => take_own(store, &mut open, record, hash)?,
             Entry::State(state) => write.states.push((scope, state)),
             Entry::Event(event) => write.events.push(event),
-            Entry::Leave(record) if past && is_given_back(store, scope, record)? => {}
+            Entry::Leave(record) if given_back && has_open(store, record)? => {}
             Entry::Leave(record) => {
                 open.remove(&record);
                 gone.insert(record);
@@ -126,7 +127,7 @@ pub(super) fn apply<S: DeviceStore>(
             open.put_on_top(id, &unsent);
         }
         // What this device made of it and was just answered comes later: an edit now would take its number.
-        let partly = open.join && past && store.state(&given_back_key(scope))?.is_some();
+        let partly = open.join && given_back;
         done.holes += usize::from(open.hole);
         if open.hole || partly {
             let (key, json) = (hole_key(id), "true".to_owned());
@@ -246,13 +247,8 @@ fn forget_traces<S: DeviceStore>(
 
 /// Whether a record holds what a restored server may have lost. While the scope's past comes again it does not go, even
 /// if it went once: what it is built on would not come again with it. The checkpoint says whether it is still there.
-fn is_given_back<S: DeviceStore>(
-    store: &S,
-    scope: ScopeId,
-    id: RecordId,
-) -> Result<bool, S::Error> {
-    let open = |change: &StoredChange| !change.confirmed;
-    Ok(store.state(&given_back_key(scope))?.is_some() && store.changes(id)?.iter().any(open))
+fn has_open<S: DeviceStore>(store: &S, id: RecordId) -> Result<bool, S::Error> {
+    Ok(store.changes(id)?.iter().any(|change| !change.confirmed))
 }
 
 /// Takes back the note that a record misses something.
