@@ -82,7 +82,7 @@ export class Town {
   }
 
   /** Builds it: server, accounts, register, two devices. */
-  static async build(rows = 40): Promise<Town> {
+  static async build(rows = 120): Promise<Town> {
     const town = await Town.empty()
     try {
       await town.importRegister(rows)
