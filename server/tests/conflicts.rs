@@ -217,13 +217,26 @@ async fn another_value_must_fit_the_field() {
     let reply = get(
         &server,
         &supervisor,
-        &format!("/api/conflicts/{id}?purpose=%E8%A3%81%E5%86%B3"),
+        &format!("/api/conflicts/{id}?purpose=correction"),
     )
     .await;
     assert!(
         reply.body.to_string().contains("440524188001010014"),
         "{}",
         reply.body
+    );
+
+    let curious = get(
+        &server,
+        &supervisor,
+        &format!("/api/conflicts/{id}?purpose=curiosity"),
+    )
+    .await;
+    assert_eq!(
+        (curious.status, curious.code()),
+        (400, "malformed_query"),
+        "{}",
+        curious.body
     );
 
     let wrong = server

@@ -26,6 +26,7 @@ mod relations;
 mod rescope;
 mod sealed;
 mod sealing;
+mod standing;
 mod store;
 
 pub use alias::{bring_back, merge_away, survivors};
@@ -39,7 +40,6 @@ pub use log::{LogSlice, append_states};
 pub use message::{About, message};
 pub use model::{Prepared, Receipt, SERVER_DEVICE, Submission, Submitter};
 pub use opened::{EventAbout, Maker, Opened, events_about, lock, makers, open, residences_of};
-pub use read::next_envelope;
 pub use relations::{
     HEAD as RELATION_HEAD, RelationReview, household_token, linked_token, take_relation_review,
 };
@@ -47,3 +47,4 @@ pub use sealed::{PastChange, SealedRecord, field_values, history};
 pub use sealing::{
     ConflictBody, ConflictValue, open_conflict, open_outcome, open_refused, seal_outcome,
 };
+pub use standing::standing;

@@ -52,7 +52,7 @@ pub async fn scope_end(tx: &mut PgConnection, scope: ScopeId) -> ApiResult<Curso
 }
 
 /// An end from its columns.
-fn cursor(seq: i64, digest: Vec<u8>) -> Cursor {
+pub(super) fn cursor(seq: i64, digest: Vec<u8>) -> Cursor {
     Cursor {
         seq: seq.unsigned_abs(),
         digest: ScopeDigest(digest.try_into().unwrap_or_default()),
@@ -495,17 +495,4 @@ pub async fn areas_of(state: &AppState, record: RecordId) -> ApiResult<Vec<AreaC
         .iter()
         .map(|area| area.parse().map_err(ApiError::internal))
         .collect()
-}
-
-/// The number that a device's next envelope must have.
-///
-/// # Errors
-/// When the database fails.
-pub async fn next_envelope(
-    tx: &mut PgConnection,
-    device: DeviceId,
-    user: UserId,
-) -> ApiResult<u64> {
-    let last = store::last_envelopes(tx, &[(device.0, user.0)]).await?;
-    Ok(last.first().map_or(0, |(_, _, seq)| seq.unsigned_abs()) + 1)
 }

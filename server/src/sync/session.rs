@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::extract::ws::Message;
 use bytes::Bytes;
 use doorstep_core::crypto::sm2::PublicKey;
-use doorstep_core::ids::{AreaCode, DeviceId, RecordId, ScopeId};
+use doorstep_core::ids::{AreaCode, DeviceId, RecordId, ScopeId, UserId};
 use doorstep_core::protocol::BATCH_TARGET;
 use doorstep_core::protocol::frames::{
     Batch, Bye, Cursor, Down, Entry, Heads, Hello, Present, Purged, Pushed, StateEntry, Unsent,
@@ -308,9 +308,15 @@ impl Session {
         for scope in &scopes {
             self.seat.follow(*scope);
         }
-        let mut tx = write_rights(&self.state, tx, ScopeId::User(user), &grants).await?;
-        let ends = read::scope_ends(&mut tx, &scopes).await?;
-        let ends: HashMap<ScopeId, Cursor> = ends.into_iter().collect();
+        let rights = rights_state(&grants);
+        let whose = (device, user);
+        let mut standing = register::standing(&mut tx, whose, &scopes, &rights).await?;
+        if !standing.told {
+            tx = tell_rights(&self.state, tx, user, &rights).await?;
+            standing = register::standing(&mut tx, whose, &scopes, &rights).await?;
+        }
+        let next_envelope = standing.next_envelope;
+        let ends: HashMap<ScopeId, Cursor> = standing.ends.into_iter().collect();
         let mut allowed: Vec<Allowed> = scopes
             .into_iter()
             .map(|scope| Allowed {
@@ -319,7 +325,6 @@ impl Session {
                 bundle: None,
             })
             .collect();
-        let next_envelope = register::next_envelope(&mut tx, device, user).await?;
         // That the session was used is in it.
         tx.commit().await.map_err(ApiError::from)?;
         for state in &mut allowed {
@@ -649,14 +654,8 @@ fn weight(entry: &Entry) -> usize {
     }
 }
 
-/// Puts the user's rights into the user's scope, when they differ from what stands there. Gives the transaction back, or
-/// a new one after its end.
-async fn write_rights(
-    state: &AppState,
-    mut tx: Tx,
-    scope: ScopeId,
-    grants: &[users::Grant],
-) -> ApiResult<Tx> {
+/// What a user's scope says of the rights that hold now.
+fn rights_state(grants: &[users::Grant]) -> StateEntry {
     let list: Vec<serde_json::Value> = grants
         .iter()
         .map(|grant| {
@@ -665,15 +664,21 @@ async fn write_rights(
             })
         })
         .collect();
-    let json = serde_json::json!({ "grants": list }).to_string();
-    if read::state_json(&mut tx, scope, "rights").await?.as_deref() == Some(json.as_str()) {
-        return Ok(tx);
-    }
-    let entry = StateEntry {
+    StateEntry {
         key: "rights".to_owned(),
-        json,
-    };
-    let slices = register::append_states(&mut tx, vec![(scope, entry)], state.clock.now()).await?;
+        json: serde_json::json!({ "grants": list }).to_string(),
+    }
+}
+
+/// Puts the rights that hold now into the user's scope. Commits, and gives a new transaction.
+async fn tell_rights(
+    state: &AppState,
+    mut tx: Tx,
+    user: UserId,
+    rights: &StateEntry,
+) -> ApiResult<Tx> {
+    let entry = (ScopeId::User(user), rights.clone());
+    let slices = register::append_states(&mut tx, vec![entry], state.clock.now()).await?;
     tx.commit().await?;
     for slice in slices {
         state.hub.publish(slice);

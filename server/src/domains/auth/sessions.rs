@@ -143,14 +143,13 @@ async fn actor_of_session(
     let now = state.clock.now();
     require_open(state, &row, now)?;
     let user = UserId(row.user_id);
-    let account = users::service::account(tx, user)
+    let (account, grants) = users::service::account_with_grants(state, tx, user)
         .await?
         .ok_or_else(ApiError::unauthenticated)?;
     if account.status == UserStatus::Closed {
         return Err(ended());
     }
     let must_change_password = row.must_change_password || is_expired(state, row.password_set_at);
-    let grants = users::service::grants_of(state, tx, user).await?;
     if usage == Use::Counts && now - row.last_seen_at >= TOUCH_EVERY {
         store::touch(tx, row.id, now).await?;
     }

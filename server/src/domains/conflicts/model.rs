@@ -8,6 +8,7 @@ use sqlx::FromRow;
 use sqlx::types::Uuid;
 use utoipa::{IntoParams, ToSchema};
 
+use crate::domains::registry::service::Purpose;
 use crate::error::{ApiError, ApiResult};
 use crate::keys::WrappedKey;
 
@@ -167,7 +168,7 @@ pub struct ConflictView {
 pub struct ShowQuery {
     /// Why secret values (certificate numbers) must be seen in clear; noted in the audit log. Without it they are
     /// masked.
-    pub purpose: Option<String>,
+    pub purpose: Option<Purpose>,
 }
 
 /// A value as this reader may see it.

@@ -21,13 +21,13 @@ use super::values::{self, Sight};
 use super::{list, undo};
 use crate::database::system_tx;
 use crate::domains::auth::Actor;
+use crate::domains::registry::service::Purpose;
 use crate::domains::{devices, users};
-use crate::error::{ApiResult, Problems};
+use crate::error::ApiResult;
 use crate::register::{self, EventAbout, Maker, Opened};
 use crate::state::AppState;
 
 const VISITS: i64 = 5;
-const LONGEST_PURPOSE: usize = 100;
 
 /// One item.
 pub(super) async fn show(
@@ -38,7 +38,7 @@ pub(super) async fn show(
 ) -> ApiResult<ConflictDetail> {
     let mut tx = system_tx(&state.pool).await?;
     let row = case::find(&mut tx, actor, id).await?;
-    let sight = sight(actor, &row.area()?, query.purpose.as_deref())?;
+    let sight = sight(actor, &row.area()?, query.purpose)?;
     let case = Case::open(&mut tx, state, row).await?;
     let visits = register::events_about(&mut tx, &state.keys, case.record, VISITS).await?;
     let hashes: Vec<ChangeHash> = case.body.values.iter().map(|value| value.change).collect();
@@ -101,8 +101,7 @@ pub(super) async fn show(
 }
 
 /// How much the reader sees: secret values only for a stated purpose, by right, noted.
-fn sight(actor: &Actor, area: &AreaCode, purpose: Option<&str>) -> ApiResult<Sight> {
-    let purpose = purpose.map(str::trim).filter(|purpose| !purpose.is_empty());
+fn sight(actor: &Actor, area: &AreaCode, purpose: Option<Purpose>) -> ApiResult<Sight> {
     let Some(purpose) = purpose else {
         return Ok(match actor.why(Permission::ReadRegister, area) {
             Some(_) => Sight::Personal,
@@ -110,14 +109,6 @@ fn sight(actor: &Actor, area: &AreaCode, purpose: Option<&str>) -> ApiResult<Sig
         });
     };
     actor.require(Permission::RevealSecrets, area)?;
-    let mut problems = Problems::default();
-    problems.require(
-        purpose.chars().count() <= LONGEST_PURPOSE,
-        "purpose",
-        "too_long",
-        "查看目的不能超过 100 字",
-    );
-    problems.finish()?;
     actor
         .trail
         .note_detail(json!({ "revealed": true, "purpose": purpose }));

@@ -11,7 +11,9 @@ use uuid::Uuid;
 
 use super::accounts::{self, find_user};
 use super::authority;
-use super::model::{Grant, GrantRole, GrantRow, GrantState, GrantView, RightView, UserStatus};
+use super::model::{
+    Account, Grant, GrantRole, GrantRow, GrantState, GrantView, RightView, UserStatus,
+};
 use super::{store, tag};
 use crate::database::system_tx;
 use crate::domains::audit::{self, Action, Entry};
@@ -196,6 +198,22 @@ pub async fn grants_of(
     user: UserId,
 ) -> ApiResult<Vec<Grant>> {
     in_force(state, tx, user).await
+}
+
+/// The account of a user with the grants that hold today: one question for what every request and sign-in asks.
+///
+/// # Errors
+/// When the database fails.
+pub async fn account_with_grants(
+    state: &AppState,
+    tx: &mut PgConnection,
+    user: UserId,
+) -> ApiResult<Option<(Account, Vec<Grant>)>> {
+    let rows = store::account_with_grants(tx, user.0).await?;
+    let grants = rows.iter().filter_map(|row| row.grant.as_ref());
+    let grants = grants.filter_map(|row| sound(state, row)).collect();
+    let account = rows.into_iter().next().map(|row| row.account);
+    Ok(account.map(|account| (account, grants)))
 }
 
 /// Who may do something in an area, through a grant on it or on an area above: for assigning work and telling people.

@@ -7,7 +7,8 @@ use doorstep_core::ids::{AreaCode, UserId};
 use doorstep_core::records::{self, Field, Mask, RecordKind, RecordType};
 use doorstep_core::rights::{Permission, Role};
 use serde::{Deserialize, Serialize};
-use sqlx::FromRow;
+use sqlx::postgres::PgRow;
+use sqlx::{FromRow, Row};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -26,6 +27,14 @@ impl UserStatus {
         match self {
             Self::Active => "active",
             Self::Closed => "closed",
+        }
+    }
+
+    fn of_column(text: &str) -> Self {
+        if text == Self::Active.code() {
+            Self::Active
+        } else {
+            Self::Closed
         }
     }
 }
@@ -77,11 +86,7 @@ pub(super) struct UserRow {
 
 impl UserRow {
     pub(super) fn status(&self) -> UserStatus {
-        if self.status == UserStatus::Active.code() {
-            UserStatus::Active
-        } else {
-            UserStatus::Closed
-        }
+        UserStatus::of_column(&self.status)
     }
 
     pub(super) fn account(&self) -> Account {
@@ -107,6 +112,34 @@ pub(super) struct GrantRow {
     pub(super) revoked_by: Option<Uuid>,
     pub(super) revoked_at: Option<DateTime<Utc>>,
     pub(super) tag: Vec<u8>,
+}
+
+/// An account's columns beside those of one of its grants.
+#[derive(Debug)]
+pub(super) struct HolderRow {
+    pub(super) account: Account,
+    pub(super) grant: Option<GrantRow>,
+}
+
+impl FromRow<'_, PgRow> for HolderRow {
+    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
+        let area: String = row.try_get("account_area")?;
+        let status: String = row.try_get("status")?;
+        Ok(Self {
+            account: Account {
+                id: UserId(row.try_get("account_id")?),
+                login: row.try_get("login")?,
+                area: area
+                    .parse()
+                    .map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
+                status: UserStatus::of_column(&status),
+            },
+            grant: match row.try_get::<Option<Uuid>, _>("id")? {
+                Some(_) => Some(GrantRow::from_row(row)?),
+                None => None,
+            },
+        })
+    }
 }
 
 /// What to create a user from.

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::model::{GrantRow, UserRow};
+use super::model::{GrantRow, HolderRow, UserRow};
 
 const CREATE: &str = "INSERT INTO users (id, login, name_sealed, name_key_version, name_token, area_code, status, \
      created_at, created_by) VALUES ($1, $2, $3, $4, $5, $6, 'active', $7, $8)";
@@ -20,6 +20,7 @@ const UPDATE: &str = "UPDATE users SET name_sealed = $2, name_key_version = $3, 
      status = $6, version = version + 1 WHERE id = $1";
 const LIST: &str = include_str!("sql/list.sql");
 
+const ACCOUNT_WITH_GRANTS: &str = include_str!("sql/account_with_grants.sql");
 const GRANTS_OF: &str = "SELECT id, user_id, role, area_code::text, ends_on, granted_by, granted_at, revoked_by, \
      revoked_at, tag FROM grants WHERE user_id = $1 ORDER BY granted_at, id";
 const LIVE_GRANTS_OF: &str = "SELECT id, user_id, role, area_code::text, ends_on, granted_by, granted_at, revoked_by, \
@@ -128,6 +129,17 @@ pub(super) async fn list(tx: &mut PgConnection, filter: &Filter) -> sqlx::Result
         .bind(&filter.role)
         .bind(filter.status)
         .bind(filter.rows)
+        .fetch_all(tx)
+        .await
+}
+
+/// An account, once for each grant that nobody took back, and once without where there is none.
+pub(super) async fn account_with_grants(
+    tx: &mut PgConnection,
+    id: Uuid,
+) -> sqlx::Result<Vec<HolderRow>> {
+    sqlx::query_as(ACCOUNT_WITH_GRANTS)
+        .bind(id)
         .fetch_all(tx)
         .await
 }
