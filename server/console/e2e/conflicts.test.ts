@@ -189,6 +189,22 @@ test('on a narrow screen one goes back from the item to the list, and its filter
   await expect(page).toHaveURL(`${town.url}/conflicts?kind=field`)
 })
 
+test('an item that does not exist, or not in the areas of who asks, says so and leads back to the list', async ({
+  page,
+  town,
+}) => {
+  const { conflict } = await town.dispute(['姓名=云外鹤', '姓名=云外贺'])
+  await enter(page, town, town.people.elsewhere, '/conflicts')
+  for (const id of [conflict, '0190a3f0-0000-7000-8000-00000000dead']) {
+    await page.goto(`${town.url}/conflicts/${id}?kind=field`)
+    await expect(page.getByRole('heading', { name: '找不到这一项' })).toBeVisible()
+    await expect(page.getByRole('alert')).toContainText('不在您负责的区划内')
+    await expect(page.getByRole('button', { name: '重试' })).toHaveCount(0)
+    await page.getByRole('link', { name: '回到事项列表' }).click()
+    await expect(page).toHaveURL(`${town.url}/conflicts?kind=field`)
+  }
+})
+
 test('many are decided by one rule after a preview', async ({ page, town }) => {
   const first = await town.dispute(['户籍地址=陕西中路十二弄28号1702室', '户籍地址=陕西中路12弄28号楼1702'])
   const second = await town.dispute(['户籍地址=厦门中路66弄1号1301室', '户籍地址=厦门中路88弄1号1301室'])

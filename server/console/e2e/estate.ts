@@ -1,6 +1,6 @@
 // An estate of 1,400 houses in a village of its own, for the view of buildings: twenty buildings of eighteen floors and
 // less, in every use, some verified, some not; and what the tests of the register need besides. Everyone is invented.
-import type { Person, Town } from './town'
+import { COMMITTEE, type Person, type Town } from './town'
 
 /** 龙泉园路居委会, another village of the town's street. */
 export const VILLAGE = '310101002002'
@@ -52,6 +52,12 @@ export async function register(
 ): Promise<string> {
   const made = await town.ask(by, 'POST', `/api/${kind}`, { area, fields })
   return String((made['record'] as Record<string, unknown>)['id'])
+}
+
+/** A resident of 云南中路; gives the id. */
+export function person(town: Town, name: string, more: Record<string, unknown> = {}): Promise<string> {
+  const fields = { name, sex: '2', birth_date: '1975-06-01', population_kind: '02', ...more }
+  return register(town, town.people.zhou, 'residents', fields, COMMITTEE)
 }
 
 /** A household with a room of its own: two who live there, one of them registered there; gives their ids. */

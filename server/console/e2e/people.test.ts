@@ -1,16 +1,11 @@
 // People: found by what one types, masked until revealed for a purpose, edited by the phone's rules, and never as HTML.
 import type { Page } from '@playwright/test'
-import { household, register } from './estate'
+import { household, person, register } from './estate'
 import { enter, expect, giving, pictures, test } from './test'
 import { COMMITTEE, type Town } from './town'
 
 async function onDevice(town: Town, id: string): Promise<string> {
   return JSON.stringify(await town.device('li', 'show', id))
-}
-
-function person(town: Town, name: string, more: Record<string, unknown> = {}): Promise<string> {
-  const fields = { name, sex: '2', birth_date: '1975-06-01', population_kind: '02', ...more }
-  return register(town, town.people.zhou, 'residents', fields, COMMITTEE)
 }
 
 const rows = (page: Page) => page.getByRole('table', { name: '人员' }).getByRole('row')
@@ -213,6 +208,29 @@ test('a file that does not exist, or not in the areas of who asks, says so and l
     await expect(page.getByRole('button', { name: '重试' })).toHaveCount(0)
     await page.getByRole('link', { name: '回到列表' }).click()
     await expect(page).toHaveURL(town.url + (path.startsWith('/people') ? '/people' : '/houses'))
+  }
+})
+
+test('what is known by an id alone and is not there says so and leads to the lists', async ({ page, town }) => {
+  const { people } = await household(town, town.people.zhou, COMMITTEE)
+  await enter(page, town, town.people.elsewhere, `/records/${people[0] ?? ''}`)
+  for (const [path, title, lists] of [
+    [`/records/${people[0] ?? ''}`, '找不到这份档案', { 回到人员列表: '/people', 回到房屋列表: '/houses' }],
+    [
+      '/records/0190a3f0-0000-7000-8000-00000000dead',
+      '找不到这份档案',
+      { 回到人员列表: '/people', 回到房屋列表: '/houses' },
+    ],
+    ['/checks/0190a3f0-0000-7000-8000-00000000dead', '找不到这项核查', { 回到人员列表: '/people', 回到工作台: '/' }],
+  ] as const) {
+    for (const [words, to] of Object.entries(lists)) {
+      await page.goto(town.url + path)
+      await expect(page.getByRole('heading', { level: 1 })).toHaveText(title)
+      await expect(page.getByRole('alert')).toContainText('不在您负责的区划内')
+      await expect(page.getByRole('button', { name: '重试' })).toHaveCount(0)
+      await page.getByRole('link', { name: words }).click()
+      await expect(page).toHaveURL(town.url + to)
+    }
   }
 })
 

@@ -161,7 +161,9 @@ export const conflicts = {
 
   overtaken: (who: string, what: string) => `${who}刚刚裁决了这一项：${what}。已为您显示最新结果，您的选择没有提交。`,
   changed: '这一项刚被别人更新，已为您显示最新内容，请核对后再裁决。',
-  gone: '这一项已不在列表中，可能已被裁决，或不在您的权限范围内。',
+  goneTitle: '找不到这一项',
+  gone: '事项可能已随档案删除，或不在您负责的区划内。可以回到列表，继续处理其他事项。',
+  toQueue: '回到事项列表',
   readOnly: '您可以查看这一项，裁决由本区划的主管办理。',
 
   keyNext: '下一项',

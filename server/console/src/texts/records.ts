@@ -8,6 +8,10 @@ export const records = {
   goneTitle: (called: string) => `找不到这份${called}`,
   gone: '档案可能已被删除，或不在您负责的区划内。可以回到列表重新查找。',
   toList: '回到列表',
+  toPeople: '回到人员列表',
+  toHouses: '回到房屋列表',
+  goneCheckTitle: '找不到这项核查',
+  goneCheck: '核查可能已随档案删除，或不在您负责的区划内。可以到人员列表查找这位居民，或回到工作台。',
 
   // Facts
   showEmpty: (count: number) => `显示未填写的 ${count} 项`,
