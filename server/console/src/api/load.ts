@@ -11,15 +11,21 @@ export interface Load<T> {
   reload(): Promise<void>
 }
 
-/** Loads now, and again whenever `when` changes. */
-export function useLoad<T>(request: () => Promise<T>, when?: () => unknown): Load<T> {
+/**
+ * Loads now, and again whenever `when` changes. As long as it `waits`, because nobody sees it, nothing is asked for: what
+ * would have been asked for is asked for once, when it no longer does.
+ */
+export function useLoad<T>(request: () => Promise<T>, when?: () => unknown, waits?: () => boolean): Load<T> {
   const data = shallowRef<T>()
   const problem = shallowRef<Problem>()
   const loading = ref(false)
   let turn = 0
+  let owed = false
   async function reload(): Promise<void> {
     const mine = ++turn
     loading.value = true
+    owed = waits?.() ?? false
+    if (owed) return
     try {
       const answer = await request()
       if (mine !== turn) return
@@ -40,6 +46,11 @@ export function useLoad<T>(request: () => Promise<T>, when?: () => unknown): Loa
       },
       { deep: true },
     )
+  }
+  if (waits) {
+    watch(waits, now => {
+      if (!now && owed) void reload()
+    })
   }
   void reload()
   return { data, problem, loading, reload }
