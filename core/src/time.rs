@@ -23,3 +23,25 @@ impl Timestamp {
             .map(|at| at.date_naive())
     }
 }
+
+/// When a calendar day begins in Shanghai (UTC+8, which knows no summer time).
+#[must_use]
+pub fn begins_in_shanghai(day: chrono::NaiveDate) -> chrono::DateTime<chrono::Utc> {
+    day.and_time(chrono::NaiveTime::MIN).and_utc() - chrono::TimeDelta::hours(8)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn a_day_begins_at_midnight_in_shanghai() {
+        let day = "2026-11-24".parse().unwrap();
+        let begin = begins_in_shanghai(day);
+        assert_eq!(begin.to_rfc3339(), "2026-11-23T16:00:00+00:00");
+        let moment = Timestamp(begin.timestamp_millis());
+        assert_eq!(moment.date_in_shanghai(), Some(day));
+        assert_ne!(moment.plus_ms(-1).date_in_shanghai(), Some(day));
+    }
+}

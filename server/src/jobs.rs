@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use crate::domains::{audit, auth, checks, imports, photos, registry};
+use crate::domains::{audit, auth, checks, imports, photos, registry, users};
 use crate::error::ApiResult;
 use crate::state::AppState;
 
@@ -46,6 +46,12 @@ pub fn start(state: &AppState) -> JoinHandle<()> {
                 "remind of returns",
                 REMIND_EVERY,
                 |state| async move { registry::service::remind_returns(&state).await.map(drop) }
+            ),
+            repeat(
+                &state,
+                "rights that ended",
+                REMIND_EVERY,
+                |state| async move { users::service::note_ended(&state).await }
             ),
             wake(
                 &state,

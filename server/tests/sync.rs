@@ -5,8 +5,9 @@
 mod device;
 mod nodes;
 
-use device::SimDevice;
+use device::{SimDevice, administer};
 use doorstep_core::value::Value;
+use doorstep_server::domains::users;
 use doorstep_server::testing::TestServer;
 use doorstep_server::testing::city::{NEXT_VILLAGE, OTHER_VILLAGE, VILLAGE};
 use nodes::{BOTH, city};
@@ -260,6 +261,83 @@ async fn a_grant_that_ends_by_its_date_and_a_closed_account_stop_an_open_connect
         one.close_account(&server).await;
         one.listen_until_closed(&mut live).await;
     }
+}
+
+#[tokio::test]
+async fn a_device_owes_a_purge_until_it_says_that_it_is_done() {
+    for nodes in BOTH {
+        let server = city(nodes, |config| {
+            config.sign_in.device_session_idle = std::time::Duration::from_secs(7 * 86_400);
+            config.sign_in.session_idle = std::time::Duration::from_secs(7 * 86_400);
+            config.sign_in.session_lifetime = std::time::Duration::from_secs(7 * 86_400);
+        })
+        .await;
+        let mut other = SimDevice::new(&server, NEXT_VILLAGE).await;
+        let theirs = other.create_resident("王一", "11010519491231002X");
+        other.sync().await;
+        let mut one = SimDevice::new(&server, VILLAGE).await;
+        let grant = one.grant(&server, NEXT_VILLAGE, None).await;
+        one.sync().await;
+        assert!(one.field(theirs, "name").is_some());
+        assert_eq!(owing(&server).await, [] as [String; 0]);
+        // Away: it owes from the moment the right is taken, and while it does not say that it is done.
+        one.take_back(&server, &grant).await;
+        let itself = [one.who.device.to_string()];
+        assert_eq!(owing(&server).await, itself);
+        let mut live = one.connect().await;
+        one.listen_until(&mut live, |device| device.field(theirs, "name").is_none())
+            .await;
+        drop(live);
+        assert_eq!(owing(&server).await, itself);
+        // Signing in without what it was to forget is word enough.
+        one.sync().await;
+        owes_nothing(&server).await;
+        // Told and done on one connection.
+        let grant = one.grant(&server, NEXT_VILLAGE, None).await;
+        one.sync().await;
+        one.take_back(&server, &grant).await;
+        assert_eq!(owing(&server).await, itself);
+        one.sync().await;
+        assert!(one.field(theirs, "name").is_none());
+        owes_nothing(&server).await;
+        // A right that ends by its date, while the device is away.
+        one.grant(&server, NEXT_VILLAGE, Some("2026-11-24")).await;
+        one.sync().await;
+        users::service::note_ended(&server.state).await.unwrap();
+        owes_nothing(&server).await;
+        server.clock.advance(std::time::Duration::from_secs(86_400));
+        users::service::note_ended(&server.state).await.unwrap();
+        assert_eq!(owing(&server).await, itself);
+        one.sync().await;
+        owes_nothing(&server).await;
+        // Whose account is closed can't come back to do it: the list says what is still out there.
+        one.close_account(&server).await;
+        assert_eq!(owing(&server).await, itself);
+    }
+}
+
+/// The devices that have not said that they purged what they may no longer hold.
+async fn owing(server: &TestServer) -> Vec<String> {
+    let list = administer(server, "GET", "/api/devices?purge_owed=true", None).await;
+    assert_eq!(list.status, 200, "{}", list.body);
+    let items = list.body["items"].as_array().unwrap();
+    items
+        .iter()
+        .map(|item| {
+            assert!(item["purge_owed_since"].is_string(), "{item}");
+            item["id"].as_str().unwrap().to_owned()
+        })
+        .collect()
+}
+
+async fn owes_nothing(server: &TestServer) {
+    for _ in 0..50 {
+        if owing(server).await.is_empty() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("a device still owes a purge");
 }
 
 async fn rows<T>(server: &TestServer, query: &'static str) -> Vec<T>

@@ -1,32 +1,33 @@
 //! One device's connection: the frames of `core::sync::server` against the register, the hub and the committer.
 //! Knows no websocket: `socket` gives it frames and takes frames.
 
-use std::collections::{HashMap, VecDeque};
+mod welcome;
+
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use axum::extract::ws::Message;
 use bytes::Bytes;
 use doorstep_core::crypto::sm2::PublicKey;
-use doorstep_core::ids::{AreaCode, DeviceId, RecordId, ScopeId, UserId};
+use doorstep_core::ids::{AreaCode, DeviceId, RecordId, ScopeId};
 use doorstep_core::protocol::BATCH_TARGET;
 use doorstep_core::protocol::frames::{
-    Batch, Bye, Cursor, Down, Entry, Heads, Hello, Present, Purged, Pushed, StateEntry, Unsent,
-    Welcome,
+    Batch, Bye, Cursor, Down, Entry, Heads, Hello, Present, Purged, Pushed, Unsent,
 };
 use doorstep_core::rights::{Permission, Role};
-use doorstep_core::sync::server::{Allowed, Demand, ServerSession};
+use doorstep_core::sync::server::{Demand, ServerSession};
 
 use super::committer::Awaited;
 use super::socket::Outbox;
 use super::{Delivery, Seat, SyncState};
-use crate::database::{Tx, system_tx};
+use crate::database::system_tx;
 use crate::domains::audit::{self, Trail};
 use crate::domains::auth::{self, Actor};
 use crate::domains::devices::DeviceStatus;
-use crate::domains::{areas, devices, users};
+use crate::domains::{devices, users};
 use crate::error::{ApiError, ApiResult, Kind};
 use crate::live::Notice;
-use crate::register::{self, Receipt, Submission, Submitter, read};
+use crate::register::{Receipt, Submission, Submitter, read};
 use crate::state::AppState;
 
 /// How many log entries are read at a time.
@@ -35,8 +36,6 @@ const STEP: i64 = 2_000;
 const REPAIR_STEP: usize = 500;
 /// How many envelopes of a connection may be on their way into the register: what devices keep under way.
 const UNDER_WAY: usize = 4;
-/// The most areas one device follows.
-const MOST_AREAS: usize = 200;
 
 /// The number of an envelope and what became of it.
 pub(super) type Answer = (u64, ApiResult<Receipt>);
@@ -115,6 +114,8 @@ pub(super) struct Session {
     pub(super) answers: Answers,
     pub(super) out: Outbox,
     who: Option<SignedIn>,
+    /// What it was told to purge, and has not said that it did.
+    purging: BTreeSet<ScopeId>,
     trail: Arc<Trail>,
 }
 
@@ -129,6 +130,7 @@ impl Session {
             answers: Answers::default(),
             out,
             who: None,
+            purging: BTreeSet::new(),
             trail,
         }
     }
@@ -255,14 +257,14 @@ impl Session {
             .await?
             .ok_or_else(ApiError::unauthenticated)?;
         devices::service::require_active(&device)?;
-        let key = device.key;
+        let owes_purge = device.purge_owed_since.is_some();
         self.who = Some(SignedIn {
             actor,
             device: hello.device,
-            key,
+            key: device.key,
             name: None,
         });
-        let (welcome, starts) = self.welcome(tx, Some(&hello)).await?;
+        let (welcome, starts) = self.welcome(tx, Some(&hello), owes_purge).await?;
         // What is sent from here on may take as long as a slow device likes.
         drop(place);
         self.send(Down::Welcome(welcome).encode().into()).await?;
@@ -276,81 +278,6 @@ impl Session {
         }
         self.unsent(Unsent::default());
         Ok(())
-    }
-
-    /// Works out what the device may hold now. Follows first and reads the logs' ends afterwards, so that nothing
-    /// committed in between is missed.
-    async fn welcome(
-        &mut self,
-        mut tx: Tx,
-        hello: Option<&Hello>,
-    ) -> ApiResult<(Welcome, Vec<Start>)> {
-        let Some(who) = &self.who else {
-            return Err(ApiError::unauthenticated());
-        };
-        let (user, device, grants) = (who.actor.user, who.device, who.actor.grants.clone());
-        let mut scopes = vec![ScopeId::Common, ScopeId::User(user)];
-        let places = who.actor.areas(Permission::Sync);
-        scopes.extend(
-            areas::service::villages_within(&mut tx, &places, MOST_AREAS)
-                .await?
-                .into_iter()
-                .map(ScopeId::Area),
-        );
-        for scope in self
-            .machine
-            .scopes()
-            .filter(|held| !scopes.contains(held))
-            .collect::<Vec<_>>()
-        {
-            self.seat.unfollow(scope);
-        }
-        for scope in &scopes {
-            self.seat.follow(*scope);
-        }
-        let rights = rights_state(&grants);
-        let whose = (device, user);
-        let mut standing = register::standing(&mut tx, whose, &scopes, &rights).await?;
-        if !standing.told {
-            tx = tell_rights(&self.state, tx, user, &rights).await?;
-            standing = register::standing(&mut tx, whose, &scopes, &rights).await?;
-        }
-        let next_envelope = standing.next_envelope;
-        let ends: HashMap<ScopeId, Cursor> = standing.ends.into_iter().collect();
-        let mut allowed: Vec<Allowed> = scopes
-            .into_iter()
-            .map(|scope| Allowed {
-                scope,
-                end: ends.get(&scope).copied().unwrap_or_default(),
-                bundle: None,
-            })
-            .collect();
-        // That the session was used is in it.
-        tx.commit().await.map_err(ApiError::from)?;
-        for state in &mut allowed {
-            let at = hello
-                .and_then(|hello| hello.scopes.iter().find(|(scope, _)| *scope == state.scope));
-            let behind = state.end.seq.saturating_sub(at.map_or(0, |(_, at)| at.seq));
-            let new = hello.is_some() && at.is_none_or(|(_, at)| at.seq == 0);
-            if new || behind > doorstep_core::sync::server::BUNDLE_BEHIND {
-                state.bundle = self
-                    .sync
-                    .bundles
-                    .offer(&self.state, state.scope, state.end)
-                    .await?;
-            }
-        }
-        let now = self.state.clock.timestamp();
-        let (welcome, from) = match hello {
-            Some(hello) => self.machine.welcome(hello, &allowed, next_envelope, now),
-            None => self.machine.change(&allowed, next_envelope, now),
-        };
-        let starts = from.into_iter().map(|(scope, from)| Start {
-            scope,
-            from,
-            end: ends.get(&scope).copied().unwrap_or_default(),
-        });
-        Ok((welcome, starts.collect()))
     }
 
     /// Begins to send a log. What was put into it since its end was read is in the inbox.
@@ -507,7 +434,13 @@ impl Session {
             .device(who.device)
             .subject("scope", purged.scope)
             .detail(serde_json::json!({ "records": purged.records.len() }));
-        audit_alone(&self.state, entry).await?;
+        let mut tx = system_tx(&self.state.pool).await.map_err(ApiError::from)?;
+        audit::record(&mut tx, entry).await?;
+        let was_owed = purged.records.is_empty() && self.purging.remove(&purged.scope);
+        if was_owed && self.purging.is_empty() {
+            devices::service::note_purged(&mut tx, who.device).await?;
+        }
+        tx.commit().await.map_err(ApiError::from)?;
         Ok(())
     }
 
@@ -623,7 +556,7 @@ impl Session {
     /// Tells the device what it may hold from now on: what it may no longer, it purges.
     async fn follow_rights(&mut self) -> Result<(), End> {
         let tx = system_tx(&self.state.pool).await.map_err(ApiError::from)?;
-        let (welcome, starts) = self.welcome(tx, None).await?;
+        let (welcome, starts) = self.welcome(tx, None, true).await?;
         if !welcome.scopes.is_empty() || !welcome.dropped.is_empty() {
             self.send(Down::Welcome(welcome).encode().into()).await?;
         }
@@ -652,38 +585,6 @@ fn weight(entry: &Entry) -> usize {
         Entry::Event(_) => 512,
         Entry::Own(..) | Entry::Leave(_) | Entry::Erase(_) => 64,
     }
-}
-
-/// What a user's scope says of the rights that hold now.
-fn rights_state(grants: &[users::Grant]) -> StateEntry {
-    let list: Vec<serde_json::Value> = grants
-        .iter()
-        .map(|grant| {
-            serde_json::json!({
-                "role": grant.role, "label": grant.role.label(), "area": grant.area, "ends_on": grant.ends_on,
-            })
-        })
-        .collect();
-    StateEntry {
-        key: "rights".to_owned(),
-        json: serde_json::json!({ "grants": list }).to_string(),
-    }
-}
-
-/// Puts the rights that hold now into the user's scope. Commits, and gives a new transaction.
-async fn tell_rights(
-    state: &AppState,
-    mut tx: Tx,
-    user: UserId,
-    rights: &StateEntry,
-) -> ApiResult<Tx> {
-    let entry = (ScopeId::User(user), rights.clone());
-    let slices = register::append_states(&mut tx, vec![entry], state.clock.now()).await?;
-    tx.commit().await?;
-    for slice in slices {
-        state.hub.publish(slice);
-    }
-    Ok(system_tx(&state.pool).await?)
 }
 
 async fn audit_alone(state: &AppState, entry: audit::Entry) -> ApiResult<()> {

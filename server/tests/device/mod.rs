@@ -458,7 +458,12 @@ impl SimDevice {
     }
 }
 
-async fn administer(server: &TestServer, method: &str, path: &str, body: Option<Json>) -> Reply {
+pub(crate) async fn administer(
+    server: &TestServer,
+    method: &str,
+    path: &str,
+    body: Option<Json>,
+) -> Reply {
     let administrator = server.administrator(Role::AreaAdministrator).unwrap();
     server
         .send(method, path, Some(&administrator.token), body)

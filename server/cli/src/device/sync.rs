@@ -1,6 +1,7 @@
 //! Syncing, and what there is to know about it: status, outbox, messages.
 
 use doorstep_client::{Event, SyncReport};
+use doorstep_core::protocol::frames::StateEntry;
 use doorstep_core::records;
 use doorstep_core::store::DeviceStore;
 use doorstep_server::app::termination;
@@ -176,6 +177,7 @@ pub(crate) fn status(args: &StatusArgs, json: bool) -> Outcome {
     let scopes = device.read(DeviceStore::scopes)?;
     let refused = device.refused()?.len();
     let files = device.files()?;
+    let cut = cut_short(&device.states("rights")?);
     let mut counts = Vec::new();
     for declared in records::all()
         .iter()
@@ -190,6 +192,7 @@ pub(crate) fn status(args: &StatusArgs, json: bool) -> Outcome {
             "unsent": { "items": unsent.items, "photos": unsent.blobs, "oldest": unsent.oldest },
             "refused": refused,
             "files": files,
+            "areas": cut.map(|(followed, granted)| json!({ "followed": followed, "granted": granted })),
             "scopes": scopes.iter().map(|(scope, at)| json!({
                 "scope": scope, "seq": at.seq, "digest": hex::encode(at.digest.0),
             })).collect::<Vec<_>>(),
@@ -226,6 +229,14 @@ pub(crate) fn status(args: &StatusArgs, json: bool) -> Outcome {
         format!("{} 项，{} 张照片{oldest}", unsent.items, unsent.blobs),
     ));
     rows.push(("被退回".to_owned(), format!("{refused} 项")));
+    if let Some((followed, granted)) = cut {
+        rows.push((
+            "范围".to_owned(),
+            format!(
+                "授权范围有 {granted} 个村居，这台设备只同步其中 {followed} 个；其余请在管理台查看"
+            ),
+        ));
+    }
     if let Some(message) = files.message() {
         rows.push(("文件".to_owned(), message));
     }
@@ -245,6 +256,14 @@ pub(crate) fn status(args: &StatusArgs, json: bool) -> Outcome {
         output::table(&["范围", "游标", "摘要"], &rows);
     }
     Ok(())
+}
+
+/// How many villages the device follows of how many the user's rights reach; none where it follows all.
+fn cut_short(states: &[StateEntry]) -> Option<(u64, u64)> {
+    let rights = states.iter().find(|state| state.key == "rights")?;
+    let rights: Value = serde_json::from_str(&rights.json).ok()?;
+    let count = |name: &str| rights["areas"][name].as_u64();
+    Some((count("followed")?, count("granted")?))
 }
 
 #[derive(clap::Args, Debug)]

@@ -12,6 +12,10 @@ export const devices = {
   anyStatus: '全部状态',
   statuses: { active: '正常', revoked: '已停用', wipe_ordered: '等待擦除', wiped: '已擦除' } as Record<string, string>,
   onlyUnsent: '只看有未上传的',
+  onlyPurgeOwed: '只看待确认清除的',
+  purgeOwed: '待确认清除',
+  purgeOwedSince: (when: string) =>
+    `使用人的权限缩小后，这台设备还没有回报清除多余的资料（${when}起）。它下次联网登录时会自动清除并回报；使用人已离岗或手机已遗失的，请远程擦除。`,
   name: '设备',
   platforms: { android: '安卓手机', ios: '苹果手机', miniprogram: '小程序', cli: '命令行' } as Record<string, string>,
   area: '区划',

@@ -191,22 +191,20 @@ pub async fn diff(state: &AppState, from: i32, to: i32) -> ApiResult<Vec<AreaCha
     Ok(store::diff(&mut connection, from, to).await?)
 }
 
-/// The villages in force within these areas, in the order of codes, at most `limit`: what one device follows.
+/// The villages in force within these areas, in the order of codes.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn villages_within(
     tx: &mut PgConnection,
     places: &[AreaCode],
-    limit: usize,
 ) -> ApiResult<Vec<AreaCode>> {
     let first: Vec<&str> = places.iter().map(AreaCode::as_str).collect();
     let last = places
         .iter()
         .map(|place| format!("{:9<12}", place.prefix()));
     let last: Vec<String> = last.collect();
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let codes = store::villages_between(tx, &first, &last, limit).await?;
+    let codes = store::villages_between(tx, &first, &last).await?;
     codes
         .iter()
         .map(|code| code.parse().map_err(ApiError::internal))

@@ -34,6 +34,7 @@ pub(super) async fn list(
         user: query.user,
         status: query.status.map(DeviceStatus::code),
         unsent: query.unsent.unwrap_or(false),
+        purge_owed: query.purge_owed.unwrap_or(false),
         after: paging.after()?,
         rows: paging.rows(),
     };
@@ -133,6 +134,7 @@ async fn views(state: &AppState, rows: Vec<DeviceRow>) -> ApiResult<Vec<DeviceVi
         last_sync_at: row.last_sync_at,
         unsent: row.unsent,
         unsent_since: row.unsent_since,
+        purge_owed_since: row.purge_owed_since,
     };
     Ok(rows.into_iter().map(view).collect())
 }

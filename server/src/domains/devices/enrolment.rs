@@ -88,6 +88,7 @@ pub(super) async fn enrol(
         last_sync_at: None,
         unsent: 0,
         unsent_since: None,
+        purge_owed_since: None,
     };
     let mut tx = system_tx(&state.pool).await?;
     store::create(&mut tx, &row).await?;
@@ -243,6 +244,7 @@ pub(super) fn device(row: &DeviceRow) -> ApiResult<Device> {
         user: UserId(row.user_id),
         key: PublicKey::from_bytes(&row.public_key).map_err(ApiError::internal)?,
         status: row.status(),
+        purge_owed_since: row.purge_owed_since,
     })
 }
 

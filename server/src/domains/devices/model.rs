@@ -55,6 +55,8 @@ pub struct Device {
     pub key: PublicKey,
     /// Whether it may connect.
     pub status: DeviceStatus,
+    /// Since when it owes a purge; see [`DeviceView`].
+    pub purge_owed_since: Option<DateTime<Utc>>,
 }
 
 #[derive(Clone, Debug, FromRow)]
@@ -74,6 +76,7 @@ pub(super) struct DeviceRow {
     pub(super) last_sync_at: Option<DateTime<Utc>>,
     pub(super) unsent: i32,
     pub(super) unsent_since: Option<DateTime<Utc>>,
+    pub(super) purge_owed_since: Option<DateTime<Utc>>,
 }
 
 impl DeviceRow {
@@ -186,6 +189,9 @@ pub struct DeviceView {
     pub unsent: i32,
     /// Since when there are some.
     pub unsent_since: Option<DateTime<Utc>>,
+    /// Since when it has not said that it purged what its user may no longer hold: from the end of the right, or from
+    /// when it was told. None: it owes nothing.
+    pub purge_owed_since: Option<DateTime<Utc>>,
 }
 
 /// Which devices to list.
@@ -200,6 +206,8 @@ pub struct DeviceQuery {
     pub status: Option<DeviceStatus>,
     /// Only those that had changes to send when they last synced.
     pub unsent: Option<bool>,
+    /// Only those that have not said yet that they purged what their users may no longer hold.
+    pub purge_owed: Option<bool>,
     /// Items at most.
     pub limit: Option<u32>,
     /// Where the page before ended.

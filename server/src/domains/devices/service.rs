@@ -47,6 +47,40 @@ pub async fn note_contacts(tx: &mut PgConnection, contacts: &[Contact]) -> ApiRe
     Ok(store::note_contacts(tx, contacts).await?)
 }
 
+/// The users' rights shrank at `since`: their devices that have not been in touch after it hold what they may no longer,
+/// until they say that it is purged.
+///
+/// # Errors
+/// When the database fails.
+pub async fn owe_purge(
+    tx: &mut PgConnection,
+    users: &[UserId],
+    since: DateTime<Utc>,
+) -> ApiResult<()> {
+    let users: Vec<Uuid> = users.iter().map(|user| user.0).collect();
+    Ok(store::owe_purge(tx, &users, since).await?)
+}
+
+/// A device was told to purge something and has not said that it did. Does not move an earlier time.
+///
+/// # Errors
+/// When the database fails.
+pub async fn note_purge_owed(
+    tx: &mut PgConnection,
+    device: DeviceId,
+    since: DateTime<Utc>,
+) -> ApiResult<()> {
+    Ok(store::note_purge_owed(tx, device.0, since).await?)
+}
+
+/// A device holds nothing that its user may not hold.
+///
+/// # Errors
+/// When the database fails.
+pub async fn note_purged(tx: &mut PgConnection, device: DeviceId) -> ApiResult<()> {
+    Ok(store::note_purged(tx, device.0).await?)
+}
+
 /// Moves a user's devices to the area that the user belongs to now, so that its administrators see them.
 ///
 /// # Errors

@@ -10,7 +10,8 @@ use super::service::Contact;
 const CREATE: &str = "INSERT INTO devices (id, user_id, area_code, public_key, name, platform, status, status_set_at, \
      enrolled_at, last_contact_at) VALUES ($1, $2, $3, $4, $5, $6, 'active', $7, $7, $7)";
 const BY_ID: &str = "SELECT id, user_id, area_code::text, public_key, name, platform, status, status_set_at, \
-     status_reason, enrolled_at, last_contact_at, last_sync_at, unsent, unsent_since FROM devices WHERE id = $1";
+     status_reason, enrolled_at, last_contact_at, last_sync_at, unsent, unsent_since, purge_owed_since FROM devices \
+     WHERE id = $1";
 const LIST: &str = include_str!("sql/list.sql");
 const SET_STATUS: &str = "UPDATE devices SET status = $2, status_set_at = $3, status_set_by = $4, status_reason = $5 \
      WHERE id = $1";
@@ -19,6 +20,11 @@ const NOTE_WIPED: &str = "UPDATE devices SET status = 'wiped', status_set_at = $
 const NOTE_CONTACT: &str = "UPDATE devices SET last_contact_at = $2 WHERE id = $1";
 const FOLLOW_USER: &str =
     "UPDATE devices SET area_code = $2 WHERE user_id = $1 AND area_code <> $2";
+const OWE_PURGE: &str = include_str!("sql/owe_purge.sql");
+const NOTE_PURGE_OWED: &str =
+    "UPDATE devices SET purge_owed_since = $2 WHERE id = $1 AND purge_owed_since IS NULL";
+const NOTE_PURGED: &str =
+    "UPDATE devices SET purge_owed_since = NULL WHERE id = $1 AND purge_owed_since IS NOT NULL";
 const NAMES: &str = "SELECT id, name FROM devices WHERE id = ANY($1)";
 const NOTE_CONTACTS: &str = include_str!("sql/note_contacts.sql");
 
@@ -29,6 +35,7 @@ pub(super) struct Filter {
     pub(super) user: Option<Uuid>,
     pub(super) status: Option<&'static str>,
     pub(super) unsent: bool,
+    pub(super) purge_owed: bool,
     pub(super) after: Option<Uuid>,
     pub(super) rows: i64,
 }
@@ -59,6 +66,7 @@ pub(super) async fn list(tx: &mut PgConnection, filter: &Filter) -> sqlx::Result
         .bind(filter.status)
         .bind(filter.rows)
         .bind(filter.unsent)
+        .bind(filter.purge_owed)
         .fetch_all(tx)
         .await
 }
@@ -138,5 +146,37 @@ pub(super) async fn follow_user(tx: &mut PgConnection, user: Uuid, area: &str) -
         .bind(area)
         .execute(tx)
         .await?;
+    Ok(())
+}
+
+/// Devices of these users that have not been in touch since owe a purge.
+pub(super) async fn owe_purge(
+    tx: &mut PgConnection,
+    users: &[Uuid],
+    since: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query(OWE_PURGE)
+        .bind(users)
+        .bind(since)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn note_purge_owed(
+    tx: &mut PgConnection,
+    id: Uuid,
+    since: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query(NOTE_PURGE_OWED)
+        .bind(id)
+        .bind(since)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn note_purged(tx: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
+    sqlx::query(NOTE_PURGED).bind(id).execute(tx).await?;
     Ok(())
 }

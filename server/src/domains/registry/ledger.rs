@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, NaiveDate, NaiveTime, TimeZone, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use doorstep_core::ids::{AreaLevel, EventId};
 use doorstep_core::rights::Permission;
+use doorstep_core::time::begins_in_shanghai;
 use doorstep_core::value::Value;
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
@@ -320,16 +321,14 @@ fn period(actor: &Actor, query: LedgerQuery) -> ApiResult<(PageParams, Period)> 
             .map(|area| area.prefix().to_owned()),
         record: query.record,
         what: query.what,
-        from: query.from.map(begins),
-        until: query.until.and_then(|day| day.succ_opt()).map(begins),
+        from: query.from.map(begins_in_shanghai),
+        until: query
+            .until
+            .and_then(|day| day.succ_opt())
+            .map(begins_in_shanghai),
         rows: paging.rows(),
     };
     Ok((paging, period))
-}
-
-/// When a day begins in Shanghai.
-pub(crate) fn begins(day: NaiveDate) -> DateTime<Utc> {
-    Utc.from_utc_datetime(&day.and_time(NaiveTime::MIN)) - chrono::TimeDelta::hours(8)
 }
 
 fn device(id: Uuid) -> Option<Uuid> {
@@ -345,18 +344,5 @@ fn kind_label(kind: &str) -> &'static str {
         "death" => "死亡",
         "cancelled" => "注销",
         _ => "其他",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
-    use super::*;
-
-    #[test]
-    fn a_day_begins_at_midnight_in_shanghai() {
-        let begin = begins("2026-11-24".parse().unwrap());
-        assert_eq!(begin.to_rfc3339(), "2026-11-23T16:00:00+00:00");
-        assert_eq!(view::day(begin).to_string(), "2026-11-24");
     }
 }

@@ -102,7 +102,9 @@ pub(super) async fn update_user(
     store::update(&mut tx, id.0, &sealed, area.as_str(), status.code()).await?;
     devices::service::follow_user(&mut tx, id, &area).await?;
     if status == UserStatus::Closed {
-        auth::service::end_sessions_of_user(&mut tx, id, state.clock.now()).await?;
+        let now = state.clock.now();
+        auth::service::end_sessions_of_user(&mut tx, id, now).await?;
+        devices::service::owe_purge(&mut tx, &[id], now).await?;
     }
     let changed = json!({ "name": input.name.is_some(), "area": area, "status": status });
     let entry = Entry::by(actor, state.clock.now(), Action::UpdateUser)

@@ -1,10 +1,11 @@
 //! Grants: give, take back, list, and what they add up to.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use chrono::NaiveDate;
+use chrono::{Days, NaiveDate};
 use doorstep_core::ids::{AreaCode, UserId};
 use doorstep_core::rights::{Permission, Role};
+use doorstep_core::time::begins_in_shanghai;
 use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -18,6 +19,7 @@ use super::{store, tag};
 use crate::database::system_tx;
 use crate::domains::audit::{self, Action, Entry};
 use crate::domains::auth::Actor;
+use crate::domains::devices;
 use crate::error::{ApiError, ApiResult, Problems};
 use crate::http::area_in;
 use crate::keys::MacPurpose;
@@ -144,8 +146,31 @@ pub async fn revoke_grant(state: &AppState, actor: &Actor, id: Uuid) -> ApiResul
         .area(area)
         .detail(detail);
     audit::record(&mut tx, entry).await?;
+    // Whoever is online is told at once, and says so when it is done.
+    devices::service::owe_purge(&mut tx, &[user], state.clock.now()).await?;
     tx.commit().await?;
     state.live.tell(Notice::RightsChanged(user));
+    Ok(())
+}
+
+/// Notes which devices hold what a right that ended by its date gave them: those that have not been in touch since. A
+/// week is looked back, for a server that was away.
+///
+/// # Errors
+/// When the database fails.
+pub async fn note_ended(state: &AppState) -> ApiResult<()> {
+    let today = today(state);
+    let (first, last) = (today - Days::new(7), today - Days::new(1));
+    let mut tx = system_tx(&state.pool).await?;
+    let mut ended: BTreeMap<NaiveDate, Vec<UserId>> = BTreeMap::new();
+    for (user, day) in store::ended_between(&mut tx, first, last).await? {
+        ended.entry(day).or_default().push(UserId(user));
+    }
+    for (day, users) in ended {
+        let since = begins_in_shanghai(day + Days::new(1));
+        devices::service::owe_purge(&mut tx, &users, since).await?;
+    }
+    tx.commit().await?;
     Ok(())
 }
 

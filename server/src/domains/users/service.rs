@@ -3,5 +3,5 @@
 pub use super::accounts::{account, create_user, find_account, list_users, names};
 pub use super::first::{NewAdministrator, create_first_administrator};
 pub use super::grants::{
-    account_with_grants, grant_role, grants_of, holders, list_grants, revoke_grant,
+    account_with_grants, grant_role, grants_of, holders, list_grants, note_ended, revoke_grant,
 };

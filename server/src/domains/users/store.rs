@@ -1,6 +1,6 @@
 //! SQL of users and grants.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -27,6 +27,8 @@ const LIVE_GRANTS_OF: &str = "SELECT id, user_id, role, area_code::text, ends_on
      revoked_at, tag FROM grants WHERE user_id = $1 AND revoked_at IS NULL ORDER BY granted_at, id";
 const LIVE_GRANTS_OF_ALL: &str = "SELECT id, user_id, role, area_code::text, ends_on, granted_by, granted_at, \
      revoked_by, revoked_at, tag FROM grants WHERE user_id = ANY ($1) AND revoked_at IS NULL ORDER BY granted_at, id";
+const ENDED_BETWEEN: &str = "SELECT DISTINCT user_id, ends_on FROM grants \
+     WHERE revoked_at IS NULL AND ends_on BETWEEN $1 AND $2 ORDER BY ends_on";
 const GRANT_BY_ID: &str = "SELECT id, user_id, role, area_code::text, ends_on, granted_by, granted_at, revoked_by, \
      revoked_at, tag FROM grants WHERE id = $1";
 const LIVE_GRANTS_OF_ROLE: &str = "SELECT id, user_id, role, area_code::text, ends_on, granted_by, granted_at, \
@@ -164,6 +166,19 @@ pub(super) async fn live_grants_of_all(
 ) -> sqlx::Result<Vec<GrantRow>> {
     sqlx::query_as(LIVE_GRANTS_OF_ALL)
         .bind(users)
+        .fetch_all(tx)
+        .await
+}
+
+/// Whose grants ended by their date between two days, and when.
+pub(super) async fn ended_between(
+    tx: &mut PgConnection,
+    first: NaiveDate,
+    last: NaiveDate,
+) -> sqlx::Result<Vec<(Uuid, NaiveDate)>> {
+    sqlx::query_as(ENDED_BETWEEN)
+        .bind(first)
+        .bind(last)
         .fetch_all(tx)
         .await
 }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{Days, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
+use chrono::Days;
 use doorstep_core::ids::{AreaLevel, EventId, UserId};
 use doorstep_core::mask;
 use doorstep_core::records;
 use doorstep_core::rights::Permission;
+use doorstep_core::time::begins_in_shanghai;
 use uuid::Uuid;
 
 use super::model::{DueQuery, DueVisit, VisitQuery, VisitRow, VisitView};
@@ -119,11 +120,11 @@ pub(super) fn filter(actor: &Actor, query: VisitQuery) -> ApiResult<Filter> {
         area,
         record: query.record,
         user: query.user,
-        from: query.from.map(begins),
+        from: query.from.map(begins_in_shanghai),
         until: query
             .until
             .and_then(|day| day.checked_add_days(Days::new(1)))
-            .map(begins),
+            .map(begins_in_shanghai),
         facets: (!facets.is_empty()).then(|| facets.into()),
     })
 }
@@ -135,9 +136,4 @@ fn area(actor: &Actor, text: Option<&str>) -> ApiResult<Option<String>> {
     actor.require_some(Permission::ReadRegister, &area)?;
     actor.trail.note_area(area);
     Ok((area.level() != AreaLevel::City).then(|| area.prefix().to_owned()))
-}
-
-/// When a day begins in Shanghai.
-fn begins(day: NaiveDate) -> chrono::DateTime<Utc> {
-    Utc.from_utc_datetime(&day.and_time(NaiveTime::MIN)) - TimeDelta::hours(8)
 }

@@ -37,7 +37,6 @@ pub(super) async fn measure(
     } = askers;
     let someone = || rand::random_range(0..loaded.residents);
     let neighbour = || rand::random_range(0..loaded.village);
-    let residents = |text: &str| format!("/api/residents?text={}&limit=20", encoded(text));
     let mut asked = Asked { put, count };
     let found = |page: &Value| {
         page["items"]
@@ -116,15 +115,7 @@ pub(super) async fn measure(
         )
         .await?;
 
-    let mut files = Vec::new();
-    for _ in 0..count.min(50) {
-        let page = city
-            .api
-            .get(&residents(&invented::id_number(someone())))
-            .await?;
-        let id = page["items"][0]["id"].as_str().context("no id")?;
-        files.push(id.to_owned());
-    }
+    let files = files(city, loaded, count.min(50)).await?;
     let one = || files[rand::random_range(0..files.len())].clone();
     asked
         .of(
@@ -160,18 +151,7 @@ pub(super) async fn measure(
         .await?;
 
     let area = askers.area;
-    let estates = village
-        .api
-        .get(&format!("/api/buildings?area={area}"))
-        .await?;
-    let buildings: Vec<String> = estates
-        .as_array()
-        .into_iter()
-        .flatten()
-        .flat_map(|estate| estate["buildings"].as_array().cloned().unwrap_or_default())
-        .filter_map(|building| building["building"].as_str().map(ToOwned::to_owned))
-        .collect();
-    ensure!(!buildings.is_empty(), "a village without buildings");
+    let views = views(askers).await?;
     asked
         .of(
             "buildings of the village",
@@ -180,13 +160,7 @@ pub(super) async fn measure(
             |list| list.is_array(),
         )
         .await?;
-    let building = || {
-        let key = &buildings[rand::random_range(0..buildings.len())];
-        format!(
-            "/api/buildings/floors?area={area}&building={}",
-            encoded(key)
-        )
-    };
+    let building = || views[rand::random_range(0..views.len())].clone();
     asked
         .of("a building's view", village, building, |view| {
             !view.is_null()
@@ -201,6 +175,44 @@ pub(super) async fn measure(
             |view| !view.is_null(),
         )
         .await
+}
+
+/// The address of a search.
+pub(super) fn residents(text: &str) -> String {
+    format!("/api/residents?text={}&limit=20", encoded(text))
+}
+
+/// People somewhere in the city, found by their numbers.
+pub(super) async fn files(
+    city: &Person,
+    loaded: &Loaded,
+    count: usize,
+) -> anyhow::Result<Vec<String>> {
+    let mut files = Vec::with_capacity(count);
+    for _ in 0..count {
+        let number = invented::id_number(rand::random_range(0..loaded.residents));
+        let page = city.api.get(&residents(&number)).await?;
+        let id = page["items"][0]["id"].as_str().context("no id")?;
+        files.push(id.to_owned());
+    }
+    Ok(files)
+}
+
+/// The addresses of the views of the village's buildings.
+pub(super) async fn views(askers: &Askers) -> anyhow::Result<Vec<String>> {
+    let area = askers.area;
+    let list = format!("/api/buildings?area={area}");
+    let estates = askers.village.api.get(&list).await?;
+    let views: Vec<String> = estates
+        .as_array()
+        .into_iter()
+        .flatten()
+        .flat_map(|estate| estate["buildings"].as_array().cloned().unwrap_or_default())
+        .filter_map(|building| building["building"].as_str().map(encoded))
+        .map(|key| format!("/api/buildings/floors?area={area}&building={key}"))
+        .collect();
+    ensure!(!views.is_empty(), "a village without buildings");
+    Ok(views)
 }
 
 struct Asked<'a, 'b> {

@@ -6,6 +6,7 @@ mod ask;
 mod invented;
 mod kept;
 mod load;
+mod operators;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -81,6 +82,7 @@ pub async fn run(options: &Options, out: &mut (dyn Write + Send)) -> anyhow::Res
             "",
         )?;
         ask::measure(&askers, &loaded, options.asked, &mut put).await?;
+        operators::measure(&askers, &loaded, &mut put).await?;
     }
     grown.foretell(&mut Figures::of(
         &format!("{} as it grew", shown(WHOLE)),

@@ -13,3 +13,8 @@ export function worry(device: DeviceView): 'plain' | 'warn' | 'bad' {
   const days = (Date.now() - new Date(device.unsent_since).getTime()) / 86_400_000
   return days >= LATE ? 'bad' : 'warn'
 }
+
+/** Whether it has not said yet that it purged what its user may no longer hold; a stopped one is past asking. */
+export function owesPurge(device: DeviceView): boolean {
+  return device.status === 'active' && Boolean(device.purge_owed_since)
+}
