@@ -147,6 +147,26 @@ test('a device that is stopped syncs no more, and a wiped one is emptied', async
   await expect(page.getByText('等待设备联网后擦除')).toBeVisible()
 })
 
+test('a device is listed until it has purged what its user may no longer hold', async ({ page, town }) => {
+  const { person } = await town.leaver('lu.yao', '路遥')
+  await enter(page, town, town.people.areas, `/devices?user=${person.id}`)
+  const table = page.getByRole('table', { name: '设备' })
+  await expect(table).toContainText('路遥的手机')
+  await page.getByText('只看待确认清除的').click()
+  await expect(page.getByText('没有符合条件的设备')).toBeVisible()
+  await town.moveAway(person)
+  await page.reload()
+  await table.getByRole('link', { name: '路遥的手机' }).click()
+  await expect(page.getByText('还没有回报清除多余的资料')).toBeVisible()
+  await town.sync(person)
+  await expect
+    .poll(async () => {
+      await page.reload()
+      return page.getByRole('region', { name: '设备情况' }).textContent()
+    })
+    .not.toContain('待确认清除')
+})
+
 test('a supervisor sees devices and stops none', async ({ page, town }) => {
   await enter(page, town, town.people.zhou, '/devices')
   await page.getByRole('link', { name: '李静的手机' }).click()

@@ -284,16 +284,20 @@ export class Town {
     const person = await this.person(login, name, 'collector')
     await this.enrol(person, `${name}的手机`)
     const leave = async () => {
-      const grants = await this.ask(this.people.areas, 'GET', `/api/users/${person.id}/grants`)
-      // Another village keeps the account at work.
-      const elsewhere = { role: 'collector', area: ELSEWHERE }
-      await this.ask(this.people.areas, 'POST', `/api/users/${person.id}/grants`, elsewhere)
-      for (const grant of grants as unknown as { id: string }[]) {
-        await this.ask(this.people.areas, 'DELETE', `/api/grants/${grant.id}`)
-      }
+      await this.moveAway(person)
       await this.device(person, 'sync')
     }
     return { person, leave }
+  }
+
+  /** Takes a person's rights, and gives one in another village instead, which keeps the account at work. */
+  async moveAway(person: Person): Promise<void> {
+    const grants = await this.ask(this.people.areas, 'GET', `/api/users/${person.id}/grants`)
+    const elsewhere = { role: 'collector', area: ELSEWHERE }
+    await this.ask(this.people.areas, 'POST', `/api/users/${person.id}/grants`, elsewhere)
+    for (const grant of grants as unknown as { id: string }[]) {
+      await this.ask(this.people.areas, 'DELETE', `/api/grants/${grant.id}`)
+    }
   }
 
   /** The file of a picture, for a device to add. */
