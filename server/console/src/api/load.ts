@@ -1,6 +1,7 @@
 // Loading data for a screen: one thing, or pages of a list. Keeps what is shown while it loads anew, and drops answers
 // that were overtaken.
 import { computed, ref, shallowRef, watch, type ComputedRef, type Ref, type ShallowRef } from 'vue'
+import type { Place } from '@/ui/place'
 import { asProblem, type Problem } from './problem'
 
 export interface Load<T> {
@@ -82,18 +83,20 @@ export interface List<T> {
   loading: boolean
   problem: Problem | undefined
   more: boolean
+  place: Place | undefined
   onRetry: () => Promise<void>
   onMore: () => Promise<void>
 }
 
 /**
  * Loads the first page now and whenever `when` changes; `loadMore` appends the next. With `keep` what is shown stays
- * until the new first page is there: for lists that are searched as one types.
+ * until the new first page is there: for lists that are searched as one types. With a `place` one comes back to as many
+ * pages as were there.
  */
 export function usePages<P extends Page<unknown>>(
   request: (cursor: string | undefined) => Promise<P>,
   when?: () => unknown,
-  { keep = false } = {},
+  { keep = false, place }: { keep?: boolean; place?: Place } = {},
 ): Pages<P['items'][number], P> {
   type T = P['items'][number]
   const items = shallowRef<T[]>([])
@@ -101,6 +104,8 @@ export function usePages<P extends Page<unknown>>(
   const problem = shallowRef<Problem>()
   const loading = ref(false)
   let turn = 0
+  /** What one comes back to, until it is there. */
+  let wanted = place?.count ?? 0
   let newest = Promise.resolve()
   /** Is done when the list is at least as new as now. */
   function run(work: () => Promise<{ all: T[]; last: P }>): Promise<void> {
@@ -116,6 +121,7 @@ export function usePages<P extends Page<unknown>>(
       if (mine !== turn) return await newest
       items.value = all
       page.value = last
+      wanted = 0
       problem.value = undefined
     } catch (cause) {
       if (mine !== turn) return await newest
@@ -130,17 +136,17 @@ export function usePages<P extends Page<unknown>>(
       const last = await request(page.value?.next ?? undefined)
       return { all: [...items.value, ...last.items], last }
     })
-  const load = (wanted: number) =>
+  const load = (least: number) =>
     run(async () => {
       let last = await request(undefined)
       const all = [...last.items]
-      while (all.length < wanted && last.next) {
+      while (all.length < least && last.next) {
         last = await request(last.next)
         all.push(...last.items)
       }
       return { all, last }
     })
-  const reload = () => load(items.value.length)
+  const reload = () => load(Math.max(items.value.length, wanted))
   if (when) {
     watch(
       when,
@@ -149,6 +155,7 @@ export function usePages<P extends Page<unknown>>(
           items.value = []
           page.value = undefined
         }
+        wanted = 0
         void load(0)
       },
       { deep: true },
@@ -160,6 +167,7 @@ export function usePages<P extends Page<unknown>>(
     loading: loading.value,
     problem: problem.value,
     more: more.value,
+    place,
     onRetry: reload,
     onMore: loadMore,
   }))
