@@ -58,6 +58,18 @@ fn seeds_odd() {
     seeds(1, 2);
 }
 
+/// Worlds that once did not hold: a visit was kept where its user had no right any more; a record came back and was
+/// edited before what had been made of it, and an honest phone took a number twice.
+#[test]
+fn the_seeds_that_found_something_hold() {
+    [
+        2_001_616, 2_002_405, 2_002_627, 2_005_687, 2_006_376, 2_007_216, 2_007_231, 2_007_348,
+        2_007_668, 2_007_765, 2_008_040, 2_009_149,
+    ]
+    .into_iter()
+    .for_each(run);
+}
+
 /// A simulator that reaches nothing finds nothing.
 #[test]
 fn the_seeds_reach_everything_that_can_happen() {

@@ -285,7 +285,7 @@ pub fn recover<S: DeviceStore>(
 }
 
 /// Whether the device holds scopes, and none with this area: what it had there was purged, and stays away.
-fn taken_away<S: DeviceStore>(store: &S, area: AreaCode) -> Result<bool, S::Error> {
+pub(super) fn taken_away<S: DeviceStore>(store: &S, area: AreaCode) -> Result<bool, S::Error> {
     let scopes = store.scopes()?;
     let holds = |scope: &ScopeId| matches!(scope, ScopeId::Area(held) if held.contains(&area));
     Ok(!scopes.is_empty() && !scopes.iter().any(|(scope, _)| holds(scope)))

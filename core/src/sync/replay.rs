@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::crdt::{FlatChange, Registers, chunk};
 use crate::crypto::actor;
 use crate::envelope::Item;
-use crate::ids::{ChangeHash, RecordId};
+use crate::ids::{ChangeHash, RecordId, ScopeId};
 use crate::projection::project;
-use crate::protocol::frames::{Outcome, Pushed, Refusal};
+use crate::protocol::frames::{Outcome, Pushed, Refusal, StateEntry};
 use crate::store::{DeviceStore, OutboxItem, RecordWrite, StoredChange, StoredRecord, WriteBatch};
-use crate::sync::{DeviceError, Identity, set_back};
+use crate::sync::{DeviceError, Identity, edit, hole_key, set_back};
 use crate::time::Timestamp;
 use crate::value::Fields;
 
@@ -50,6 +50,9 @@ pub(super) fn settle<S: DeviceStore>(
     // Refused whole, it was not judged at all (its number was wrong): what it holds goes up in another.
     for (id, outcome) in saved.items.iter().zip(pushed.outcomes) {
         let Some(found) = item(id) else { continue };
+        if matches!(outcome, Outcome::Accepted | Outcome::Duplicate) {
+            taken(store, who, &found.item, &mut batch)?;
+        }
         match outcome {
             Outcome::Accepted => {
                 done.merged += usize::from(found.hash.is_some());
@@ -83,6 +86,33 @@ pub(super) fn settle<S: DeviceStore>(
     }
     store.commit(batch)?;
     Ok(done)
+}
+
+/// The server has what was made in an area, or of a record, that was taken from this device meanwhile.
+fn taken<S: DeviceStore>(
+    store: &S,
+    who: &Identity,
+    item: &Item,
+    batch: &mut WriteBatch,
+) -> Result<(), S::Error> {
+    match item {
+        // Nothing more is heard of a visit from there, and it may not be held.
+        Item::Event(event) if edit::taken_away(store, event.area)? => {
+            batch.purge_events.push(event.id);
+        }
+        // Should the record come back, it comes before what was made of it here: an edit in between would take its
+        // number.
+        Item::Change(change)
+            if store.scopes_of(change.record)?.is_empty()
+                && store.record(change.record)?.is_none() =>
+        {
+            let (key, json) = (hole_key(change.record), "true".to_owned());
+            let scope = ScopeId::User(who.user);
+            batch.states.push((scope, StateEntry { key, json }));
+        }
+        Item::Change(_) | Item::Event(_) => {}
+    }
+    Ok(())
 }
 
 fn refuse(

@@ -10,6 +10,7 @@ mod logs;
 mod numbers;
 mod restored;
 mod sessions;
+mod taken;
 
 use serde_bytes::ByteBuf;
 
