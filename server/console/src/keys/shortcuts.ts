@@ -2,11 +2,12 @@
 import { onScopeDispose, shallowReactive } from 'vue'
 
 export interface Shortcut {
-  /** One key (`j`, `Enter`), or two one after the other (`g c`). */
+  /** One key (`j`, `Enter`), or two one after the other (`g c`); in the help alone also two together (`Ctrl+Enter`). */
   keys: string
   /** What it does, for the help. */
   text: string
-  run(): void
+  /** None where an element listens by itself: it is then only listed. */
+  run?(): void
   /** Whether it holds now; always, unless told. */
   when?(): boolean
 }
@@ -66,12 +67,12 @@ function listen(event: KeyboardEvent): void {
   const pair = event.timeStamp - firstAt < PAUSE ? `${first} ${event.key}` : ''
   for (const group of [...groups].reverse()) {
     const found = group.shortcuts.find(
-      shortcut => (shortcut.keys === pair || shortcut.keys === event.key) && (shortcut.when?.() ?? true),
+      ({ keys, run, when }) => run && (keys === pair || keys === event.key) && (when?.() ?? true),
     )
     if (found) {
       event.preventDefault()
       first = ''
-      found.run()
+      found.run?.()
       return
     }
   }

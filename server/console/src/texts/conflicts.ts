@@ -105,6 +105,8 @@ export const conflicts = {
   undoAsk: '撤销这次裁决？',
   undoText: '原来的值会恢复，事项重新进入待裁决；已通知的人会再收到通知。',
 
+  preview: '确认裁决',
+  keyConfirmNote: '在备注中：确认裁决',
   previewTitle: (what: string) => `确认：${what}`,
   previewWrites: '将写入',
   previewNoWrites: '不修改任何档案。',

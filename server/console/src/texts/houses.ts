@@ -84,6 +84,17 @@ export const houses = {
   roomTitle: (address: string, what: string, people: number, checks: number) =>
     `${address}，${what}，居住 ${people} 人${checks > 0 ? `，待核查 ${checks} 项` : ''}`,
   keyColour: '切换着色',
+  keysWalk: [
+    ['ArrowUp', '上一层'],
+    ['ArrowDown', '下一层'],
+    ['ArrowLeft', '左边一户'],
+    ['ArrowRight', '右边一户'],
+    ['Home', '本层第一户'],
+    ['End', '本层最后一户'],
+    ['PageUp', '上一栋'],
+    ['PageDown', '下一栋'],
+    ['Enter', '打开这一户'],
+  ] as const,
   openFile: '打开房屋档案',
   counts: {
     here_both: '人户一致',
