@@ -51,27 +51,42 @@ function tell(name: string, data: string): void {
   for (const listener of listeners.get(name as Name) ?? []) listener(JSON.parse(data) as never)
 }
 
+/** The server says something every 15 s at least; after so many milliseconds of silence nobody is there any more. */
+const SILENCE = 45_000
+
 /** Keeps the stream open while the caller's component lives, with growing pauses between tries. */
-export function useLive(): void {
+export function useLive(silence = SILENCE): void {
   const stop = new AbortController()
   onScopeDispose(() => stop.abort())
-  void follow(stop.signal)
+  void follow(stop.signal, silence)
 }
 
-async function follow(signal: AbortSignal): Promise<void> {
+async function follow(signal: AbortSignal, silence: number): Promise<void> {
   let pause = 1000
   while (!signal.aborted) {
+    const attempt = new AbortController()
+    const cut = () => attempt.abort()
+    signal.addEventListener('abort', cut)
+    let timer = setTimeout(cut, silence)
+    const heard = () => {
+      clearTimeout(timer)
+      timer = setTimeout(cut, silence)
+    }
     try {
-      const response = await fetch('/api/live', { headers: authorization(), signal })
+      const response = await fetch('/api/live', { headers: authorization(), signal: attempt.signal })
       // The next ordinary request says why; nothing more is heard with this token.
       if (response.status === 401) return
       if (response.ok && response.body) {
         connected.value = true
         pause = 1000
-        await read(response.body)
+        heard()
+        await read(response.body, heard)
       }
     } catch {
       // Cut off: tried again below.
+    } finally {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', cut)
     }
     if (signal.aborted) return
     connected.value = false
@@ -81,7 +96,7 @@ async function follow(signal: AbortSignal): Promise<void> {
 }
 
 /** Reads server-sent events: lines, an empty one ending each event. */
-async function read(body: ReadableStream<Uint8Array>): Promise<void> {
+async function read(body: ReadableStream<Uint8Array>, heard: () => void): Promise<void> {
   const reader = body.pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>).getReader()
   let rest = ''
   let name = ''
@@ -89,6 +104,7 @@ async function read(body: ReadableStream<Uint8Array>): Promise<void> {
   for (;;) {
     const { value, done } = await reader.read()
     if (done) return
+    heard()
     const lines = (rest + value).split('\n')
     rest = lines.pop() ?? ''
     for (const line of lines) {

@@ -18,6 +18,8 @@ const short = new Intl.DateTimeFormat('zh-CN', {
   hour12: false,
 })
 const relative = new Intl.RelativeTimeFormat('zh-CN', { numeric: 'auto' })
+/** In seconds. */
+const [DAY, HOUR, MINUTE] = [86_400, 3_600, 60]
 const number = new Intl.NumberFormat('zh-CN')
 
 /** 2026/11/28 09:30 */
@@ -30,19 +32,25 @@ export function shortTime(iso: string | null | undefined): string {
   return iso ? short.format(new Date(iso)) : '—'
 }
 
-/** 3天前 */
+/** 3天前. From 24 hours on it counts days of the calendar, since 明天 and 昨天 are such: 30 hours may reach 后天. */
 export function ago(iso: string | null | undefined, now = Date.now()): string {
   if (!iso) return '—'
-  const seconds = (new Date(iso).getTime() - now) / 1000
-  const steps: [Intl.RelativeTimeFormatUnit, number][] = [
-    ['day', 86_400],
-    ['hour', 3_600],
-    ['minute', 60],
-  ]
-  for (const [unit, length] of steps) {
-    if (Math.abs(seconds) >= length) return relative.format(Math.trunc(seconds / length), unit)
-  }
+  const at = new Date(iso).getTime()
+  const seconds = (at - now) / 1000
+  if (Math.abs(seconds) >= DAY) return relative.format(dayOf(at) - dayOf(now), 'day')
+  if (Math.abs(seconds) >= HOUR) return relative.format(Math.trunc(seconds / HOUR), 'hour')
+  if (Math.abs(seconds) >= MINUTE) return relative.format(Math.trunc(seconds / MINUTE), 'minute')
   return '刚刚'
+}
+
+/** The day in Shanghai of a moment (ms), counted from 1970: no summer time there since 1991, always 8 hours ahead. */
+function dayOf(at: number): number {
+  return Math.floor((at / 1000 + 8 * HOUR) / DAY)
+}
+
+/** Today in Shanghai, as 2026-11-28. */
+export function today(now = Date.now()): string {
+  return new Date(now + 8 * HOUR * 1000).toISOString().slice(0, 10)
 }
 
 export function count(value: number): string {
