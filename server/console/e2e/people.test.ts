@@ -315,6 +315,22 @@ test('what is typed is not left unasked, and the file that one goes on to is ope
   await expect(typed).toHaveCount(0)
 })
 
+test('what changed while the form was open is shown when it is closed without saving', async ({ page, town }) => {
+  const resident = town.resident()
+  await enter(page, town, town.people.zhou, `/people/${resident.id}`)
+  await expect(page.getByText('实时更新已连接')).toBeAttached()
+  await page.keyboard.press('e')
+  const form = page.getByRole('form', { name: '编辑档案' })
+  await form.getByLabel('工作单位').fill('望江茶楼')
+  const heard = page.waitForResponse(/\/api\/records\/|\/api\/residents\//, { timeout: 4000 }).catch(() => undefined)
+  await town.dispute(['工作单位=春申书店', '工作单位=浦江书店'], resident)
+  // Nothing is taken from under the form.
+  expect(await heard).toBeUndefined()
+  await form.getByRole('button', { name: '放弃' }).click()
+  await expect(form).toHaveCount(0)
+  await expect(page.getByRole('tabpanel', { name: '档案' })).toContainText('书店')
+})
+
 test('a file that is left open with something typed is signed out without a question', async ({ page, town }) => {
   const id = await person(town, '闻人语')
   await page.clock.install()

@@ -29,6 +29,36 @@ test('five wrong passwords lock the account, and the page says so and for how lo
   await expect(page.getByRole('alert')).toContainText('账号已锁定')
   await expect(page.getByRole('alert')).toContainText(/1[45]:\d\d 后可以再试/)
   await expect(page.getByRole('button', { name: '登录' })).toBeDisabled()
+  // The lock is that account's: a colleague signs in at the same page.
+  const { zhou } = town.people
+  await page.getByLabel('登录名').fill(zhou.login)
+  await expect(page.getByRole('alert')).toHaveCount(0)
+  await expect(page.getByRole('button', { name: '登录' })).toBeEnabled()
+  await page.getByLabel('登录名').fill('Lock.Me')
+  await expect(page.getByRole('alert')).toContainText('账号已锁定')
+  await expect(page.getByRole('button', { name: '登录' })).toBeDisabled()
+  await page.getByLabel('登录名').fill(zhou.login)
+  await page.getByLabel('密码', { exact: true }).fill(zhou.password)
+  await page.keyboard.press('Enter')
+  await expect(page.getByRole('heading', { name: '工作台' })).toBeVisible()
+})
+
+test('a network address with too many tries waits, whoever signs in', async ({ page, town }) => {
+  await page.route('**/api/auth/sign-in', route =>
+    route.fulfill({
+      status: 429,
+      headers: { 'retry-after': '600' },
+      json: { error: { code: 'too_many_tries', message: '这个网络地址登录失败次数过多，请 15 分钟后再试' } },
+    }),
+  )
+  await page.goto(`${town.url}/sign-in`)
+  await page.getByLabel('登录名').fill('some.one')
+  await page.getByLabel('密码', { exact: true }).fill('Wrong-Guess-1')
+  await page.keyboard.press('Enter')
+  await expect(page.getByRole('alert')).toContainText('登录失败次数过多')
+  await page.getByLabel('登录名').fill('some.other')
+  await expect(page.getByRole('alert')).toContainText('后可以再试')
+  await expect(page.getByRole('button', { name: '登录' })).toBeDisabled()
 })
 
 test('a first password is changed before anything else, and its faults are named', async ({ page, town }) => {
@@ -91,9 +121,9 @@ test('a session that was ended says so, and signing in again leads back', async 
 test('whoever leaves the desk is warned and signed out after half an hour', async ({ page, town }) => {
   await page.clock.install()
   await enter(page, town, town.people.he)
-  await page.clock.fastForward('28:00')
+  await page.clock.fastForward('27:00')
   await page.keyboard.press('Shift')
-  await page.clock.fastForward('29:30')
+  await page.clock.fastForward('28:30')
   await expect(page.getByRole('dialog', { name: '即将退出登录' })).toBeVisible()
   await page.getByRole('button', { name: '继续使用' }).click()
   await expect(page.getByRole('dialog', { name: '即将退出登录' })).toBeHidden()

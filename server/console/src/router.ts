@@ -39,8 +39,8 @@ router.beforeEach(async to => {
     } catch (cause) {
       // A token that opens nothing any more has ended the session; a server that is away keeps it.
       if (session.token === null) return away
-      session.end(asProblem(cause).message)
-      return away
+      session.away = { problem: asProblem(cause), to: to.fullPath }
+      return false
     }
   }
   if (session.me?.must_change_password && to.path !== FIRST_PASSWORD) return { path: FIRST_PASSWORD }

@@ -22,10 +22,20 @@ export function authorization(): Record<string, string> {
   return token === null ? {} : { Authorization: `Bearer ${token}` }
 }
 
+let answeredAt = 0
+
+/** When the server last answered a request of the session's, in milliseconds: it counts the session's use by them. */
+export function lastAnswered(): number {
+  return answeredAt
+}
+
 const token: Middleware = {
   onRequest({ request }) {
     for (const [name, value] of Object.entries(authorization())) request.headers.set(name, value)
     return request
+  },
+  onResponse({ response }) {
+    if (response.ok) answeredAt = Date.now()
   },
 }
 
@@ -65,7 +75,10 @@ export async function fetchFile(path: string, init?: RequestInit): Promise<Respo
   const response = await fetch(path, { ...init, headers: { ...init?.headers, ...authorization() } }).catch(() => {
     throw unreachable()
   })
-  if (response.ok) return response
+  if (response.ok) {
+    answeredAt = Date.now()
+    return response
+  }
   const problem = problemOf(response, await response.json().catch(() => undefined))
   if (problem.status === 401 && holder.token() !== null) holder.ended(problem)
   throw problem

@@ -2,7 +2,7 @@
 // record. When what was revealed is masked again, all of it goes from the inputs but what the person put there: a number
 // typed anew stays, the numbers beside it in the same item do not.
 import { computed, shallowReactive, type ComputedRef } from 'vue'
-import type { DeclaredField } from '@/api/schema'
+import type { DeclaredField, RecordView } from '@/api/schema'
 import type { Type } from './declared'
 import { elements, fieldOf, isMasked, items, split, type Item, type Values } from './values'
 
@@ -23,7 +23,20 @@ export interface Drafts {
   changes: ComputedRef<Values>
   /** Changed items that can't be sent while other parts of them are masked, by key: an item is written whole. */
   waiting: ComputedRef<string[]>
+  /** What was typed, to go on with: `useDrafts` takes it. */
+  typed: Map<string, Edit>
   clear(): void
+}
+
+/** An editing that was broken off: the record that it began with, and what was typed. */
+export interface Kept {
+  base: RecordView
+  typed: Drafts['typed']
+}
+
+/** The name under which a record's editing is kept. */
+export function draftOf(record: string): string {
+  return `draft ${record}`
 }
 
 /** The value that the record has, as the input takes it. A masked one leaves the input empty: it is typed anew. */
@@ -42,8 +55,8 @@ function initial(field: DeclaredField, values: Values): Input {
   }
 }
 
-export function useDrafts(type: () => Type, values: () => Values): Drafts {
-  const edits = shallowReactive(new Map<string, Edit>())
+export function useDrafts(type: () => Type, values: () => Values, typed = new Map<string, Edit>()): Drafts {
+  const edits = shallowReactive(typed)
   const editsOf = (field: DeclaredField) =>
     [...edits].flatMap(([key, edit]) => {
       const [name, element] = split(key)
@@ -138,6 +151,7 @@ export function useDrafts(type: () => Type, values: () => Values): Drafts {
     hides,
     changes: computed(() => sorted.value.changes),
     waiting: computed(() => sorted.value.waiting),
+    typed: edits,
     clear: () => edits.clear(),
   }
 }

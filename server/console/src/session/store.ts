@@ -6,6 +6,7 @@ import { api, holdSession, ok } from '@/api/client'
 import { asProblem, type Problem } from '@/api/problem'
 import type { AreaDetail, Me } from '@/api/schema'
 import { contains } from './areas'
+import { belongTo } from './kept'
 
 const KEY = 'doorstep.token'
 
@@ -15,6 +16,8 @@ export const useSession = defineStore('session', () => {
   const area = shallowRef<AreaDetail>()
   /** Why the last session ended, for the sign-in page; empty after a sign-out of one's own. */
   const farewell = ref('')
+  /** Who one is could not be asked, though the session may stand: why, and where one was going. */
+  const away = shallowRef<{ problem: Problem; to: string }>()
 
   function hold(value: string | null): void {
     token.value = value
@@ -26,7 +29,10 @@ export const useSession = defineStore('session', () => {
     hold(null)
     me.value = undefined
     area.value = undefined
+    away.value = undefined
     farewell.value = why
+    // Who leaves by themselves leaves nothing behind.
+    if (why === '') belongTo(undefined)
   }
 
   holdSession({ token: () => token.value, ended: (problem: Problem) => end(problem.message) })
@@ -42,6 +48,8 @@ export const useSession = defineStore('session', () => {
   /** Reads who one is; the area's name is a nicety that may fail. */
   async function load(): Promise<void> {
     me.value = await ok(api.GET('/api/auth/me'))
+    away.value = undefined
+    belongTo(me.value.id)
     if (me.value.must_change_password || area.value?.code === me.value.area) return
     const path = { area_code: me.value.area }
     area.value = await ok(api.GET('/api/areas/{area_code}', { params: { path } })).catch(() => undefined)
@@ -62,5 +70,5 @@ export const useSession = defineStore('session', () => {
   const areasFor = (permission: string): string[] =>
     me.value?.grants.filter(grant => grant.permissions.includes(permission)).map(grant => grant.area) ?? []
 
-  return { token, me, area, farewell, signIn, signOut, load, end, may, mayIn, areasFor }
+  return { token, me, area, farewell, away, signIn, signOut, load, end, may, mayIn, areasFor }
 })
