@@ -246,3 +246,28 @@ test('a script in what a collector wrote is shown as text and never runs', async
   await expect(page.getByRole('dialog')).toContainText('onerror')
   expect(await page.title()).not.toContain('stolen')
 })
+
+test('an item that was decided while nothing could be told is shown as it is, once the stream stands again', async ({
+  page,
+  town,
+}) => {
+  const conflict = await town.disputeName('岚', '兰')
+  let away = true
+  await page.route('**/api/live', route => (away ? route.abort() : route.continue()))
+  await enter(page, town, town.people.zhou, `/conflicts/${conflict}`)
+  await expect(page.locator('.card').nth(1)).toBeVisible()
+  await expect(page.getByText('实时更新已断开')).toBeAttached()
+  const item = await town.ask(town.people.he, 'GET', `/api/conflicts/${conflict}`)
+  const response = await fetch(`${town.url}/api/conflicts/${conflict}/decision`, {
+    method: 'POST',
+    headers: {
+      authorization: `Bearer ${town.people.he.token}`,
+      'content-type': 'application/json',
+      'if-match': `"${String(item['version'])}"`,
+    },
+    body: JSON.stringify({ action: 'dismiss' }),
+  })
+  expect(response.status, await response.text()).toBeLessThan(300)
+  away = false
+  await expect(page.locator('.el-message', { hasText: '何平' })).toBeVisible({ timeout: 20_000 })
+})

@@ -27,7 +27,7 @@ test('each message opens what it speaks of', async ({ page, town }) => {
   await page.goto(`${town.url}/records/${town.house().id}`)
   await expect(page).toHaveURL(/\/houses\//)
   await page.goto(`${town.url}/records/01890000-0000-7000-8000-000000000001`)
-  await expect(page.getByRole('alert')).toContainText('找不到')
+  await expect(page.getByRole('heading', { level: 1 })).toContainText('找不到')
 })
 
 test('a message about what the reader may not open is words alone', async ({ page, town }) => {
