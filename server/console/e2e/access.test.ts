@@ -3,7 +3,9 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import type { Page } from '@playwright/test'
 import type { AxeResults } from 'axe-core'
-import { places } from './places'
+import { createMemoryHistory, createRouter, type RouteRecordRaw } from 'vue-router'
+import { places, type Place } from './places'
+import { readScreens } from './screens'
 import { enter, expect, test } from './test'
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
@@ -20,6 +22,30 @@ async function faultsOf(page: Page): Promise<string[]> {
     .flatMap(fault => fault.nodes.map(node => `${fault.id}: ${node.target.join(' ')} ${node.failureSummary ?? ''}`))
 }
 
+/** The page of a place as the screens declare it. */
+function routeOf(place: Place): string {
+  if (place.route !== undefined) return place.route
+  if (place.path.length > 0) throw new Error(`${place.name} says no route, and its address needs the town`)
+  const path = place.path(undefined as never)
+  if (typeof path !== 'string') throw new Error(`${place.name} has no plain address`)
+  return resolve(path)
+}
+
+let resolve: (path: string) => string
+let declared: string[]
+test.beforeAll(async () => {
+  const routes: RouteRecordRaw[] = (await readScreens()).map(path => ({ path, component: {} }))
+  const router = createRouter({ history: createMemoryHistory(), routes })
+  declared = routes.map(route => route.path)
+  resolve = path => router.resolve(path).matched.at(-1)?.path ?? ''
+})
+
+test('every page that the screens declare is pictured and checked', () => {
+  const reached = new Set(places.map(routeOf))
+  expect(declared.filter(path => !reached.has(path))).toEqual([])
+  expect([...reached].filter(path => !declared.includes(path))).toEqual([])
+})
+
 for (const place of places) {
   test(`the screen ${place.name} has no serious fault of access, light or dark`, async ({ page, town }) => {
     await page.emulateMedia({ reducedMotion: 'reduce', colorScheme: 'light' })
@@ -27,6 +53,7 @@ for (const place of places) {
     if (place.who) await enter(page, town, town.people[place.who], path)
     else await page.goto(town.url + path)
     await place.ready(page)
+    expect(resolve(new URL(page.url()).pathname), 'the page that the place says').toBe(routeOf(place))
     expect(await faultsOf(page), 'light').toEqual([])
     await page.emulateMedia({ reducedMotion: 'reduce', colorScheme: 'dark' })
     await expect(page.locator('html')).toHaveClass(/dark/)

@@ -2,6 +2,7 @@
 import type { Page } from '@playwright/test'
 import { VILLAGE, estate, household, register } from './estate'
 import { administration } from './places-administration'
+import { doors } from './places-doors'
 import { COMMITTEE, type Town } from './town'
 
 export interface Place {
@@ -11,14 +12,20 @@ export interface Place {
   who?: keyof Town['people']
   /** The address, made when the town stands. */
   path: (town: Town) => string | Promise<string>
+  /** Which page that is, as the screens declare it, where the address alone doesn't tell before the town stands. */
+  route?: string
   /** What is done before the picture is taken, until it is all there. */
   ready: (page: Page) => Promise<unknown>
 }
 
+/** The id of nothing. */
+const NOBODY = '01890000-0000-7000-8000-000000000001'
+
 export const places: Place[] = [
-  { name: 'sign-in', path: () => '/sign-in', ready: page => page.getByLabel('登录名').waitFor() },
+  ...doors,
   {
     name: 'desk',
+    route: '/',
     who: 'zhou',
     path: async town => {
       await town.dispute(['姓名=乔安', '姓名=乔岸'])
@@ -34,12 +41,14 @@ export const places: Place[] = [
   },
   {
     name: 'conflict',
+    route: '/conflicts/:id',
     who: 'zhou',
     path: async town => `/conflicts/${await town.disputeName('诗', '丝')}`,
     ready: page => page.locator('.card').nth(1).waitFor(),
   },
   {
     name: 'conflict-decision',
+    route: '/conflicts/:id',
     who: 'zhou',
     path: async town => `/conflicts/${await town.disputeName('敏', '旻')}`,
     ready: async page => {
@@ -50,12 +59,14 @@ export const places: Place[] = [
   },
   {
     name: 'conflict-duplicate',
+    route: '/conflicts/:id',
     who: 'zhou',
     path: async town => `/conflicts/${await town.conflictOf((await town.twins('邵雨桐'))[0])}`,
     ready: page => page.getByText('留下的档案').first().waitFor(),
   },
   {
     name: 'conflict-evidence',
+    route: '/conflicts/:id',
     who: 'zhou',
     path: async town => {
       const resident = town.resident()
@@ -76,6 +87,7 @@ export const places: Place[] = [
   },
   {
     name: 'conflict-claim',
+    route: '/conflicts/:id',
     who: 'zhou',
     path: async town => {
       const { people } = await household(town, town.people.zhou, COMMITTEE)
@@ -90,6 +102,7 @@ export const places: Place[] = [
   },
   {
     name: 'conflict-split',
+    route: '/conflicts/:id',
     who: 'zhou',
     path: async town => {
       const { people } = await household(town, town.people.zhou, COMMITTEE)
@@ -110,6 +123,7 @@ export const places: Place[] = [
   },
   {
     name: 'conflict-refused',
+    route: '/conflicts/:id',
     who: 'zhou',
     path: async town => {
       const resident = town.resident()
@@ -122,7 +136,28 @@ export const places: Place[] = [
     ready: page => page.getByRole('list', { name: '被拒的更改' }).getByRole('listitem').nth(1).waitFor(),
   },
   {
+    name: 'conflict-cancelled',
+    route: '/conflicts/:id',
+    who: 'zhou',
+    path: async town => {
+      const resident = town.resident()
+      await town.device('wang', 'set', resident.id, 'status=cancelled', 'cancel_reason=3', 'cancelled_on=2026-11-20')
+      await town.device('li', 'set', resident.id, '手机号码=13917020006')
+      await town.sync('wang', 'li')
+      return `/conflicts/${await town.conflictOf(resident.id)}`
+    },
+    ready: page => page.getByText('请判断档案应当注销还是保留').waitFor(),
+  },
+  {
+    name: 'conflict-gone',
+    route: '/conflicts/:id',
+    who: 'zhou',
+    path: () => `/conflicts/${NOBODY}`,
+    ready: page => page.getByRole('alert').waitFor(),
+  },
+  {
     name: 'conflict-rule',
+    route: '/conflicts/rule',
     who: 'zhou',
     path: async town => {
       await town.dispute(['户籍地址=顺昌东路920弄7号', '户籍地址=顺昌东路902弄7号'])
@@ -151,12 +186,14 @@ export const places: Place[] = [
   },
   {
     name: 'person',
+    route: '/people/:id',
     who: 'zhou',
     path: async town => `/people/${(await household(town, town.people.zhou, COMMITTEE)).people[0] ?? ''}`,
     ready: page => page.getByText('同住与同户').waitFor(),
   },
   {
     name: 'person-edit',
+    route: '/people/:id',
     who: 'zhou',
     path: async town => `/people/${(await household(town, town.people.zhou, COMMITTEE)).people[1] ?? ''}`,
     ready: async page => {
@@ -166,18 +203,21 @@ export const places: Place[] = [
   },
   {
     name: 'person-history',
+    route: '/people/:id',
     who: 'zhou',
     path: async town => `/people/${(await town.dispute(['姓名=方知远', '姓名=方知源'])).resident.id}?tab=history`,
     ready: page => page.locator('.line li').nth(2).waitFor(),
   },
   {
     name: 'house',
+    route: '/houses/:id',
     who: 'zhou',
     path: async town => `/houses/${(await household(town, town.people.zhou, COMMITTEE)).house}`,
     ready: page => page.getByText('人户一致').first().waitFor(),
   },
   {
     name: 'buildings',
+    route: '/buildings',
     who: 'he',
     path: async town => {
       await estate(town)
@@ -187,6 +227,7 @@ export const places: Place[] = [
   },
   {
     name: 'buildings-room',
+    route: '/buildings',
     who: 'zhou',
     path: async town => {
       const { house } = await household(town, town.people.zhou, COMMITTEE)
@@ -205,6 +246,42 @@ export const places: Place[] = [
     who: 'zhou',
     path: () => '/ledgers',
     ready: page => page.locator('canvas').waitFor(),
+  },
+  {
+    name: 'ledger-addresses',
+    who: 'zhou',
+    path: () => '/ledgers?tab=addresses',
+    ready: page => page.getByRole('tab', { name: '住址变动', selected: true }).waitFor(),
+  },
+  {
+    name: 'ledger-former',
+    who: 'zhou',
+    path: () => '/ledgers?tab=former',
+    ready: page => page.getByRole('tab', { name: '历史居民', selected: true }).waitFor(),
+  },
+  {
+    name: 'ledger-register',
+    route: '/ledgers',
+    who: 'zhou',
+    path: async town => {
+      await household(town, town.people.zhou, COMMITTEE)
+      return '/ledgers?tab=register'
+    },
+    ready: page => page.getByRole('table', { name: '户籍人员' }).getByRole('row').nth(1).waitFor(),
+  },
+  {
+    name: 'record-gone',
+    route: '/records/:id',
+    who: 'zhou',
+    path: () => `/records/${NOBODY}`,
+    ready: page => page.getByRole('alert').waitFor(),
+  },
+  {
+    name: 'check-gone',
+    route: '/checks/:id',
+    who: 'zhou',
+    path: () => `/checks/${NOBODY}`,
+    ready: page => page.getByRole('alert').waitFor(),
   },
   ...administration,
 ]
