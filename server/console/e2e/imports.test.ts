@@ -70,6 +70,78 @@ test('a column that the template does not know is sent to its field by hand', as
   await expect(page.getByRole('button', { name: /^新增/ })).toContainText('1')
 })
 
+test('what is not saved of the columns is neither passed over nor lost', async ({ page, town }) => {
+  await bring(page, town, '列没有存.csv', [row('程门雪')])
+  const address = page.url()
+  const send = page.getByRole('button', { name: '开始导入' })
+  await expect(send).toBeEnabled()
+  await page.getByRole('combobox', { name: '第 4 列 手机号码 对应项目' }).click({ force: true })
+  await page.getByRole('option', { name: '不导入这一列' }).click()
+  await expect(page.getByText('对应关系有改动，还没有保存')).toBeVisible()
+  await expect(send).toBeDisabled()
+  await expect(page.getByRole('button', { name: '重新核对' })).toBeDisabled()
+  // Every way out asks first.
+  page.removeAllListeners('dialog')
+  const asked: string[] = []
+  const stay = async (leave: () => Promise<void>) => {
+    page.once('dialog', dialog => {
+      asked.push(dialog.message())
+      void dialog.dismiss()
+    })
+    await leave()
+    await expect(page.getByText('对应关系有改动，还没有保存')).toBeVisible()
+    expect(page.url()).toBe(address)
+  }
+  await stay(() => page.getByRole('button', { name: '返回列表' }).click())
+  await page.getByRole('heading', { level: 1 }).click()
+  await stay(() => page.keyboard.press('Escape'))
+  expect(asked).toEqual(Array(2).fill('对应关系有改动，还没有保存，离开会丢失。确定离开吗？'))
+  // Saved by someone else meanwhile, but no column of this one: the choice stays, and is saved at the second go.
+  const id = address.split('/').at(-1) ?? ''
+  await town.ask(town.people.he, 'PUT', `/api/imports/${id}/mapping`, { columns: [] })
+  await page.getByRole('button', { name: '保存对应关系' }).click()
+  await expect(page.locator('.el-message', { hasText: '这次导入刚被别人改动' })).toBeVisible()
+  await expect(page.getByText('对应关系有改动，还没有保存')).toBeVisible()
+  await page.getByRole('button', { name: '保存对应关系' }).click()
+  await expect(page.getByText('对应关系有改动，还没有保存')).toHaveCount(0)
+  await expect(page.getByRole('button', { name: '开始核对' })).toBeEnabled()
+  await page.getByRole('button', { name: '返回列表' }).click()
+  await expect(page.getByRole('table', { name: '历次导入' })).toBeVisible()
+})
+
+test('a check that broke off leads to another check, a run that did asks before it goes on', async ({ page, town }) => {
+  await bring(page, town, '断了.csv', [row('薄暮')])
+  const id = page.url().split('/').at(-1) ?? ''
+  let step = 'check'
+  const asked: string[] = []
+  await page.route(`**/api/imports/${id}`, async route => {
+    const answer = await route.fetch()
+    const body = (await answer.json()) as object
+    await route.fulfill({ response: answer, json: { ...body, status: 'failed', failed_step: step, failure: 'x' } })
+  })
+  page.on('request', request => {
+    if (request.method() === 'POST' && request.url().includes(id)) asked.push(request.url().split('/').at(-1) ?? '')
+  })
+  await page.reload()
+  await expect(page.getByRole('heading', { name: /核对中断/ })).toBeVisible()
+  await expect(page.getByText('还没有写入任何内容')).toBeVisible()
+  await expect(page.getByRole('button', { name: /继续导入|撤销/ })).toHaveCount(0)
+  await expect(page.getByRole('button', { name: '重新核对' })).toBeEnabled()
+
+  step = 'run'
+  await page.reload()
+  await page.getByRole('button', { name: '继续导入' }).click()
+  const ask = page.getByRole('dialog', { name: '继续导入' })
+  await expect(ask).toContainText('这个文件的 1 行')
+  await ask.getByRole('button', { name: '取消' }).click()
+  expect(asked, 'nothing is begun unasked').toEqual([])
+
+  step = 'check'
+  await page.reload()
+  await page.getByRole('button', { name: '重新核对' }).click()
+  await expect.poll(() => asked).toEqual(['check'])
+})
+
 test('wrong rows are named by row and column; the good ones are written, and taken back', async ({ page, town }) => {
   const rows = [row('竺可心'), `,女,明天,,凤阳中路9号,${COMMITTEE},来沪`, row('竺可意'), row('竺可人', '310104003001')]
   await bring(page, town, '月度台账.csv', rows)
@@ -106,6 +178,11 @@ test('wrong rows are named by row and column; the good ones are written, and tak
 
   await line.getByRole('link').click()
   await expect(page.getByRole('heading', { name: /导入完成/ })).toBeVisible()
+  // From the result to a person's file, and back.
+  await page.getByRole('link', { name: '查看档案' }).first().click()
+  await expect(page.getByRole('heading', { level: 1, name: /^竺/ })).toBeVisible()
+  await expect(page).toHaveURL(/\/people\/[0-9a-f-]+$/)
+  await page.goBack()
   await page.getByRole('button', { name: '撤销这次导入' }).click()
   const undo = page.getByRole('dialog', { name: '撤销导入' })
   await expect(undo).toContainText('2 行将恢复原状')

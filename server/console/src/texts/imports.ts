@@ -66,7 +66,8 @@ export const imports = {
   steps: ['上传文件', '对应列', '核对', '导入'],
   sameAs: '这个文件以前导入过，内容完全相同。',
   sameAsLink: '查看那一次',
-  leave: '您可以离开本页，工作会在后台继续；随时可以回来查看进度，完成后也会收到消息。',
+  leave: '您可以离开本页，工作会在后台继续；随时可以回来查看进度，完成或中断时也会收到消息。',
+  leaveAsk: '对应关系有改动，还没有保存，离开会丢失。确定离开吗？',
   percent: (percent: number) => `${percent}%`,
 
   columns: '表格的列',
@@ -94,13 +95,14 @@ export const imports = {
   resume: '继续导入',
   runAsk: (rows: string, area: string) =>
     `将向“${area}”写入 ${rows} 行。写入后采集员的手机会收到这些变化；如果有误，可以整批撤销。`,
+  resumeAsk: (rows: string, area: string) =>
+    `将继续向“${area}”写入这个文件的 ${rows} 行：有错误的行不会导入，已写入的行不会重复写入。写入后采集员的手机会收到这些变化；如果有误，可以整批撤销。`,
   runErrors: (error: string) => `有错误的 ${error} 行不会导入，可以下载后修改，另行导入。`,
   nothingToRun: '没有可以写入的行。',
   undo: '撤销这次导入',
   undoAsk: (rows: string) =>
     `这次导入写入的 ${rows} 行将恢复原状：新增的档案注销（登记错误），改动的内容改回原值。之后被他人修改过的行保留现状，不会覆盖。`,
   undoTitle: '撤销导入',
-  runTitle: '开始导入',
   again: '重新导入',
 
   checking: '正在逐行核对',
@@ -116,6 +118,12 @@ export const imports = {
   failed: '导入中断',
   failedText: (code: string) =>
     `服务器处理时出了问题（${code}）。已写入的行都有记录，不会重复写入；可以继续，也可以撤销。`,
+  checkFailed: '核对中断',
+  checkFailedText: (code: string) =>
+    `服务器处理时出了问题（${code}）。还没有写入任何内容；请重新核对，核对完成后才能导入。`,
+  undoFailed: '撤销中断',
+  undoFailedText: (code: string) => `服务器处理时出了问题（${code}）。有些行已经恢复，其余的还没有；请继续撤销。`,
+  undoResume: '继续撤销',
   uploaded: '文件已读取',
   uploadedText: '请看一下各列是否对应正确，然后开始核对。',
 

@@ -116,6 +116,7 @@ pub(super) async fn view(
         problems: meta.problems,
         same_as: store::same_file(tx, row).await?,
         failure: row.failure.clone(),
+        failed_step: row.failed_step(),
         created_by: row.created_by,
         created_by_name: names
             .get(&UserId(row.created_by))

@@ -51,6 +51,50 @@ impl ImportRow {
             sealed: self.wrapped_key.clone(),
         })
     }
+
+    /// The step that failed, by what [`Step::failure`] left.
+    pub(super) fn failed_step(&self) -> Option<Step> {
+        let (status, _) = self.failure.as_deref()?.split_once(':')?;
+        Step::of(status)
+    }
+}
+
+/// What the work on an import is at.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// The dry run.
+    Check,
+    /// The writing.
+    Run,
+    /// Taking back what was written.
+    Undo,
+}
+
+impl Step {
+    /// By the status of an import that is at it.
+    pub(super) fn of(status: &str) -> Option<Self> {
+        match status {
+            "checking" => Some(Self::Check),
+            "running" => Some(Self::Run),
+            "undoing" => Some(Self::Undo),
+            _ => None,
+        }
+    }
+
+    /// The status of an import that is at it.
+    pub(super) fn status(self) -> &'static str {
+        match self {
+            Self::Check => "checking",
+            Self::Run => "running",
+            Self::Undo => "undoing",
+        }
+    }
+
+    /// What is kept of its failing.
+    pub(super) fn failure(self, code: &str) -> String {
+        format!("{}: {code}", self.status())
+    }
 }
 
 /// How many rows came to what.
@@ -315,6 +359,8 @@ pub struct ImportView {
     pub same_as: Option<Uuid>,
     /// The step that failed, and the error's code.
     pub failure: Option<String>,
+    /// The step that failed: what can be begun again.
+    pub failed_step: Option<Step>,
     /// Who brought it in.
     pub created_by: Uuid,
     /// That person's name.

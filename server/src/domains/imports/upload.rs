@@ -11,7 +11,7 @@ use sqlx::PgConnection;
 use tokio::sync::Semaphore;
 
 use super::list::{authors, find_import, view};
-use super::model::{ImportRow, ImportView, Meta, Options, RowBody, SetMapping, UploadQuery};
+use super::model::{ImportRow, ImportView, Meta, Options, RowBody, SetMapping, Step, UploadQuery};
 use super::rows::Sealer;
 use super::store::{self, NewImport};
 use super::{table, work};
@@ -238,6 +238,7 @@ pub(super) async fn begin(
         &["uploaded", "checked", "failed", "undone"]
     };
     let (mut tx, row) = lock(state, actor, id, from).await?;
+    require_order(&row, run)?;
     let meta = Sealer::of(state, &row).await?.open_meta(&row)?;
     require_heads(&meta)?;
     // What failed while writing goes on where it stood: what was written is found unchanged.
@@ -250,6 +251,24 @@ pub(super) async fn begin(
     let view = finish(state, actor, tx, action, id).await?;
     work::spawn(state);
     Ok(view)
+}
+
+/// Refuses to write what no check has gone through, and to check anew what is written in part: a check judges every row
+/// from the beginning, and what taking the import back needs would be gone.
+fn require_order(row: &ImportRow, run: bool) -> ApiResult<()> {
+    match row.failed_step() {
+        Some(Step::Check) if run => Err(ApiError::conflict(
+            "check_failed",
+            "上次核对没有完成，不能直接导入，请先重新核对",
+        )),
+        Some(Step::Run | Step::Undo) if !run && row.counts.0.written > 0 => {
+            Err(ApiError::conflict(
+                "written_in_part",
+                "这次导入已经写入了一部分，不能重新核对，请继续导入，或先撤销",
+            ))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Begins to take an import back.

@@ -13,7 +13,7 @@ use sqlx::types::Uuid;
 
 use super::back;
 use super::judge::{Judge, Judged};
-use super::model::{Counts, ImportRow, RowBody, RowProblemView, RowRow, Verdict, Written};
+use super::model::{Counts, ImportRow, RowBody, RowProblemView, RowRow, Step, Verdict, Written};
 use super::rows::Sealer;
 use super::store::{self, RowColumns};
 use crate::database::system_tx;
@@ -54,12 +54,13 @@ pub async fn work(state: &AppState) -> ApiResult<()> {
         let Some(import) = claimed else {
             return Ok(());
         };
-        let step = match import.status.as_str() {
-            "checking" => check(state, &import).await,
-            "running" => run(state, &import).await,
-            _ => back::take_back(state, &import).await,
+        let step = Step::of(&import.status).unwrap_or(Step::Undo);
+        let ended = match step {
+            Step::Check => check(state, &import).await,
+            Step::Run => run(state, &import).await,
+            Step::Undo => back::take_back(state, &import).await,
         };
-        match step {
+        match ended {
             Ok(()) => {}
             // Busy or going down: the lease runs out and the work is taken up again.
             Err(error) if error.kind == Kind::Unavailable || *state.stopping.borrow() => {
@@ -67,18 +68,30 @@ pub async fn work(state: &AppState) -> ApiResult<()> {
             }
             Err(error) => {
                 tracing::error!(import = %import.id, %error, "an import failed");
-                let failure = format!("{}: {}", import.status, error.code);
-                let mut tx = system_tx(&state.pool).await?;
-                store::finish(
-                    &mut tx,
-                    import.id,
-                    "failed",
-                    Some(&failure),
-                    state.clock.now(),
-                )
-                .await?;
-                tx.commit().await?;
+                let failure = step.failure(error.code);
+                let end = End {
+                    status: "failed",
+                    failure: Some(&failure),
+                    code: "import_failed",
+                    text: failed_text(step),
+                };
+                finish(state, &import, end).await?;
             }
+        }
+    }
+}
+
+/// What is said of a step that broke off.
+fn failed_text(step: Step) -> &'static str {
+    match step {
+        Step::Check => {
+            "导入文件的核对中断了：服务器处理时出了问题，什么也没有写入。请到“数据导入”重新核对。"
+        }
+        Step::Run => {
+            "导入中断了：服务器处理时出了问题，已写入的行都有记录。请到“数据导入”继续导入，或撤销。"
+        }
+        Step::Undo => {
+            "撤销导入中断了：服务器处理时出了问题，还没有全部恢复。请到“数据导入”继续撤销。"
         }
     }
 }
@@ -137,10 +150,11 @@ async fn check(state: &AppState, import: &ImportRow) -> ApiResult<()> {
         store::progress(&mut tx, import.id, after, counts, state.clock.now() + LEASE).await?;
         tx.commit().await?;
     }
-    let mut tx = system_tx(&state.pool).await?;
-    store::finish(&mut tx, import.id, "checked", None, state.clock.now()).await?;
-    tx.commit().await?;
-    Ok(())
+    let text = format!(
+        "核对完成：{}。还没有写入，请到“数据导入”查看结果，再开始导入。",
+        counts.words()
+    );
+    end(state, import, "checked", "import_checked", &text).await
 }
 
 /// Writes the rows, from the first that is not written yet.
@@ -213,10 +227,7 @@ async fn run(state: &AppState, import: &ImportRow) -> ApiResult<()> {
         applied.tell(state);
         metrics::counter!("doorstep_import_rows_total").increment(columns.row.len() as u64);
     }
-    let text = format!(
-        "导入完成：新增 {} 行，更新 {} 行，无变化 {} 行，疑似重复 {} 行，有错误 {} 行。",
-        counts.new, counts.changed, counts.unchanged, counts.duplicate, counts.error
-    );
+    let text = format!("导入完成：{}。", counts.words());
     end(state, import, "done", "import_done", &text).await
 }
 
@@ -228,14 +239,32 @@ pub(super) async fn end(
     code: &str,
     text: &str,
 ) -> ApiResult<()> {
+    let end = End {
+        status,
+        failure: None,
+        code,
+        text,
+    };
+    finish(state, import, end).await
+}
+
+/// How a step ends, and what its end is called in the message of it.
+struct End<'a> {
+    status: &'a str,
+    failure: Option<&'a str>,
+    code: &'a str,
+    text: &'a str,
+}
+
+async fn finish(state: &AppState, import: &ImportRow, end: End<'_>) -> ApiResult<()> {
     let now: DateTime<Utc> = state.clock.now();
     let mut tx = system_tx(&state.pool).await?;
-    store::finish(&mut tx, import.id, status, None, now).await?;
+    store::finish(&mut tx, import.id, end.status, end.failure, now).await?;
     let message = register::message(
         UserId(import.created_by),
         import.id,
-        code,
-        text,
+        end.code,
+        end.text,
         register::About::Import,
         state.clock.timestamp(),
     );
@@ -280,6 +309,13 @@ fn written<'a>(
 }
 
 impl Counts {
+    fn words(&self) -> String {
+        format!(
+            "新增 {} 行，更新 {} 行，无变化 {} 行，疑似重复 {} 行，有错误 {} 行",
+            self.new, self.changed, self.unchanged, self.duplicate, self.error
+        )
+    }
+
     fn keep(&mut self, done: &[RowRow]) {
         for row in done {
             self.count(Verdict::from_code(&row.verdict).unwrap_or_default());
