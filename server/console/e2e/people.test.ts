@@ -1,7 +1,7 @@
 // People: found by what one types, masked until revealed for a purpose, edited by the phone's rules, and never as HTML.
 import type { Page } from '@playwright/test'
 import { household, person, register } from './estate'
-import { enter, expect, giving, pictures, test } from './test'
+import { confirm, enter, expect, giving, pictures, test } from './test'
 import { COMMITTEE, type Town } from './town'
 
 async function onDevice(town: Town, id: string): Promise<string> {
@@ -367,7 +367,10 @@ test('a person is away and back, cancelled and restored', async ({ page, town })
   await expect(page.getByRole('button', { name: '编辑' })).toBeVisible()
 })
 
-test('a claimed main residence is compared in the file and confirmed there', async ({ page, town }) => {
+test('a claimed main residence is compared in the file, and decided in its item with a look at what it comes to', async ({
+  page,
+  town,
+}) => {
   const { people } = await household(town, town.people.zhou, COMMITTEE)
   const id = people[1] ?? ''
   const other = await household(town, town.people.zhou, COMMITTEE)
@@ -380,8 +383,14 @@ test('a claimed main residence is compared in the file and confirmed there', asy
   const compared = page.getByRole('region', { name: '主要居住地核对' })
   await expect(compared).toContainText('现登记')
   await expect(compared).toContainText('被认领')
-  await compared.getByRole('button', { name: '确认认领' }).click()
-  await page.getByRole('dialog').getByRole('button', { name: '确认认领' }).click()
+  // Nothing is decided unseen: the item says what is written and who is told.
+  await expect(compared.getByRole('button')).toHaveCount(0)
+  await compared.getByRole('link', { name: '到待裁决事项中查看、裁决' }).click()
+  await page.getByRole('button', { name: '确认认领' }).click()
+  await expect(page.getByRole('dialog', { name: /^确认/ })).toContainText('将写入')
+  await confirm(page)
+  await page.goto(`${town.url}/people/${id}`)
+  await expect(page.getByRole('region', { name: '居住关系' })).toBeVisible()
   await expect(compared).toHaveCount(0)
   const list = page.getByRole('region', { name: '居住关系' }).getByRole('listitem')
   await expect(list.first()).toContainText('主要居住地')
