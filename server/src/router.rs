@@ -174,6 +174,7 @@ fn routes() -> OpenApiRouter<AppState> {
             conflicts::undo_conflict
         ))
         .routes(routes!(conflicts::assign_conflict))
+        .routes(routes!(conflicts::list_deciders))
         // Registers from files
         .merge(files())
         .routes(routes!(imports::show_import))

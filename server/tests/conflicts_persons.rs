@@ -450,22 +450,13 @@ async fn one_rule_decides_many_and_says_so_before() {
         disputes.push(server.dispute(VILLAGE).await.unwrap());
     }
     let (_, elsewhere, ..) = server.dispute("310104003001").await.unwrap();
-    let bulk = |rule: Json, dry_run: bool| {
-        let mut body =
-            json!({ "area": DISTRICT, "kind": "field", "field": "name", "dry_run": dry_run });
-        body.as_object_mut()
-            .unwrap()
-            .extend(rule.as_object().unwrap().clone());
-        server.send(
-            "POST",
-            "/api/conflicts/bulk-decision",
-            Some(&supervisor.token),
-            Some(body),
-        )
-    };
-    let reply = bulk(json!({ "rule": "equal_normalised" }), true)
-        .await
-        .unwrap();
+    let reply = bulk(
+        &server,
+        &supervisor,
+        json!({ "rule": "equal_normalised" }),
+        None,
+    )
+    .await;
     assert_eq!(
         (reply.status, &reply.body["decided"]),
         (200, &json!(0)),
@@ -480,17 +471,17 @@ async fn one_rule_decides_many_and_says_so_before() {
             .all(|item| item["result"] == "no_match")
     );
 
-    let device = disputes[0].3.who.device.0;
-    let reply = bulk(json!({ "rule": "device", "device": device }), false)
-        .await
-        .unwrap();
+    let rule = json!({ "rule": "device", "device": disputes[0].3.who.device.0 });
+    let look = bulk(&server, &supervisor, rule.clone(), None).await.body;
+    let reply = bulk(&server, &supervisor, rule, Some(&look)).await;
     assert_eq!(reply.body["decided"], 1, "{}", reply.body);
     assert_eq!(
         server_value(&server, disputes[0].1, "name").await,
         Some("叶海诗".into())
     );
 
-    let look = bulk(json!({ "rule": "newest" }), true).await.unwrap().body;
+    let newest = json!({ "rule": "newest" });
+    let look = bulk(&server, &supervisor, newest.clone(), None).await.body;
     assert_eq!(
         (&look["decided"], &look["dry_run"]),
         (&json!(2), &json!(true)),
@@ -506,14 +497,40 @@ async fn one_rule_decides_many_and_says_so_before() {
         2,
         "a look decides nothing"
     );
-    let done = bulk(json!({ "rule": "newest" }), false).await.unwrap().body;
+    // Whoever made the values is told; the look names them for each item and in all.
+    for item in look["items"].as_array().unwrap() {
+        assert_eq!(item["tells"].as_array().unwrap().len(), 2, "{item}");
+        assert!(item["tells"][0]["text"].as_str().unwrap().contains("姓名"));
+    }
+    assert_eq!(look["tells"].as_array().unwrap().len(), 4, "{look}");
+    let told = disputes[1].2.person.id;
+    assert!(
+        server
+            .messages(told, "conflict_decided")
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let done = bulk(&server, &supervisor, newest, Some(&look)).await.body;
     assert_eq!(done["decided"], 2, "{done}");
+    assert_eq!(
+        done["tells"], look["tells"],
+        "what the look said is what happened"
+    );
+    assert_eq!(
+        server
+            .messages(told, "conflict_decided")
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
     assert!(
         server.conflict_of(elsewhere).await.is_ok(),
         "another district's item stays"
     );
-    let foreign =
-        json!({ "area": OTHER_DISTRICT, "kind": "field", "field": "name", "rule": "newest" });
+    let foreign = json!({ "area": OTHER_DISTRICT, "kind": "field", "field": "name",
+        "rule": "newest", "dry_run": true });
     let reply = server
         .send(
             "POST",
@@ -536,10 +553,189 @@ async fn one_rule_decides_many_and_says_so_before() {
         .unwrap();
     assert_eq!(
         reply.body["error"]["fields"].as_array().unwrap().len(),
-        2,
-        "every wrong field at once: {}",
+        3,
+        "every wrong field at once, and no look before: {}",
         reply.body
     );
+}
+
+/// Asks for a look at a rule for names of the district; or, given a look, decides what it showed.
+async fn bulk(server: &TestServer, person: &Person, rule: Json, look: Option<&Json>) -> Reply {
+    let mut body = json!({ "area": DISTRICT, "kind": "field", "field": "name",
+        "dry_run": look.is_none() });
+    let body_ = body.as_object_mut().unwrap();
+    body_.extend(rule.as_object().unwrap().clone());
+    if let Some(look) = look {
+        let items = look["items"].as_array().unwrap().iter();
+        let items: Vec<Json> = items
+            .filter(|item| item["result"] == "would_decide")
+            .map(|item| json!({ "id": item["id"], "version": item["version"], "choice": item["choice"] }))
+            .collect();
+        body_.insert("items".to_owned(), json!(items));
+    }
+    let path = "/api/conflicts/bulk-decision";
+    server
+        .send("POST", path, Some(&person.token), Some(body))
+        .await
+        .unwrap()
+}
+
+/// What came or moved after the look is not decided: neither an item that was not in it, nor one whose newest value is
+/// another by now.
+#[tokio::test]
+async fn a_rule_decides_what_its_look_showed_and_nothing_else() {
+    let server = TestServer::open_city().await.unwrap();
+    let supervisor = server.person(Role::Supervisor, DISTRICT).await.unwrap();
+    let (_, kept, ..) = server.dispute(VILLAGE).await.unwrap();
+    let (moved, changed, mut one, _) = server.dispute(VILLAGE).await.unwrap();
+    let newest = json!({ "rule": "newest" });
+    let look = bulk(&server, &supervisor, newest.clone(), None).await.body;
+    assert_eq!(look["decided"], 2, "{look}");
+
+    let edit = one.edit(changed, &fields(&[("name", "叶海五")])).unwrap();
+    one.send(&server, vec![edit]).await.unwrap();
+    let (late, ..) = server.dispute(VILLAGE).await.unwrap();
+    let done = bulk(&server, &supervisor, newest.clone(), Some(&look))
+        .await
+        .body;
+    assert_eq!(done["decided"], 1, "{done}");
+    let items = done["items"].as_array().unwrap();
+    let of = |id: Uuid| items.iter().find(|item| item["id"] == json!(id));
+    assert_eq!(of(moved).unwrap()["result"], "stale", "{done}");
+    assert!(of(moved).unwrap()["tells"].as_array().unwrap().is_empty());
+    assert!(of(late).is_none(), "{done}");
+    for id in [moved, late] {
+        assert_eq!(
+            server.conflict(&supervisor, id).await.unwrap()["status"],
+            "open"
+        );
+    }
+    assert_eq!(
+        server_value(&server, kept, "name").await,
+        Some("叶海诗".into())
+    );
+
+    // The same look once more: everything in it has moved. A new one shows what stands now.
+    let again = bulk(&server, &supervisor, newest.clone(), Some(&look))
+        .await
+        .body;
+    assert_eq!(again["decided"], 0, "{again}");
+    let look = bulk(&server, &supervisor, newest.clone(), None).await.body;
+    let done = bulk(&server, &supervisor, newest, Some(&look)).await.body;
+    assert_eq!(done["decided"], 2, "{done}");
+    assert_eq!(
+        server_value(&server, changed, "name").await,
+        Some("叶海五".into())
+    );
+}
+
+/// A phone ten years ahead does not win: the newest value is the one that the server took last.
+#[tokio::test]
+async fn the_newest_value_is_the_one_taken_last_whatever_the_phones_clocks_say() {
+    let server = TestServer::open_city().await.unwrap();
+    let supervisor = server.person(Role::Supervisor, DISTRICT).await.unwrap();
+    let (mut ahead, mut right) = (
+        server.phone(VILLAGE).await.unwrap(),
+        server.phone(VILLAGE).await.unwrap(),
+    );
+    let (resident, item) = right.resident("叶海思", "").unwrap();
+    right.send(&server, vec![item]).await.unwrap();
+    ahead.learn(resident, &right);
+    ahead.put_clock_forward(10 * 365 * 86_400_000);
+    let first = ahead
+        .edit(resident, &fields(&[("name", "叶海斯")]))
+        .unwrap();
+    let second = right
+        .edit(resident, &fields(&[("name", "叶海诗")]))
+        .unwrap();
+    ahead.send(&server, vec![first]).await.unwrap();
+    right.send(&server, vec![second]).await.unwrap();
+    let look = bulk(&server, &supervisor, json!({ "rule": "newest" }), None)
+        .await
+        .body;
+    assert_eq!(look["items"][0]["value"]["value"], "叶海诗", "{look}");
+}
+
+/// Two numbers that look alike under their masks are told apart, without a digit more being shown.
+#[tokio::test]
+async fn what_differs_between_two_records_is_said_of_hidden_values_too() {
+    let server = TestServer::open_city().await.unwrap();
+    let supervisor = server.person(Role::Supervisor, DISTRICT).await.unwrap();
+    let mut pair = recorded_twice(&server, [VILLAGE, VILLAGE]).await;
+    let detail = server.conflict(&supervisor, pair.item).await.unwrap();
+    let number = |detail: &Json, side: &str| {
+        let held = detail[side]["fields"].as_array().unwrap().iter();
+        let mut shown = held.filter(|field| field["key"] == "id_number");
+        shown.next().unwrap()["value"].clone()
+    };
+    assert_eq!(detail["differs"], json!(["name", "phone"]), "{detail}");
+
+    // The same area code and the same last four, another day of birth.
+    let other = NUMBER.replace("19491231", "19580413");
+    let edit = pair
+        .two
+        .edit(pair.second, &fields(&[("id_number", &other)]))
+        .unwrap();
+    pair.two.send(&server, vec![edit]).await.unwrap();
+    let detail = server.conflict(&supervisor, pair.item).await.unwrap();
+    assert_eq!(number(&detail, "record_now"), number(&detail, "other_now"));
+    assert_eq!(
+        detail["differs"],
+        json!(["id_number", "name", "phone"]),
+        "{detail}"
+    );
+    assert!(!detail.to_string().contains("0413"), "{detail}");
+}
+
+/// Whom an item can be given to: those who may decide it, of its area and above, however many there are elsewhere.
+#[tokio::test]
+async fn an_item_is_given_to_one_of_those_who_may_decide_it() {
+    let server = TestServer::open_city().await.unwrap();
+    let here = server.person(Role::Supervisor, VILLAGE).await.unwrap();
+    let above = server.person(Role::Supervisor, DISTRICT).await.unwrap();
+    let closed = server.person(Role::Supervisor, VILLAGE).await.unwrap();
+    let next_door = server.person(Role::Supervisor, NEXT_VILLAGE).await.unwrap();
+    let collector = server.person(Role::Collector, VILLAGE).await.unwrap();
+    let mut tx = system_tx(&server.state.pool).await.unwrap();
+    sqlx::query("UPDATE users SET status = 'closed' WHERE id = $1")
+        .bind(closed.id)
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    let (item, ..) = server.dispute(VILLAGE).await.unwrap();
+    let path = format!("/api/conflicts/{item}/deciders");
+    let listed = server.get(&here, &path).await.unwrap();
+    let ids: Vec<&Json> = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| &one["id"])
+        .collect();
+    for one in [&here, &above] {
+        assert!(ids.contains(&&json!(one.id)), "{listed}");
+    }
+    for one in [&closed, &next_door, &collector] {
+        assert!(!ids.contains(&&json!(one.id)), "{listed}");
+    }
+    let give = |to: &Person| {
+        let path = format!("/api/conflicts/{item}/assignee");
+        let body = json!({ "assignee": to.id });
+        let (server, token) = (&server, here.token.clone());
+        async move {
+            server
+                .send("PUT", &path, Some(&token), Some(body))
+                .await
+                .unwrap()
+        }
+    };
+    assert_eq!(give(&closed).await.status, 422);
+    assert_eq!(give(&above).await.status, 200);
+    let beyond = server
+        .send("GET", &path, Some(&next_door.token), None)
+        .await
+        .unwrap();
+    assert_eq!(beyond.status, 404);
 }
 
 /// A phone that has not heard of a merge records where the person lives, and visits: both belong to the survivor.

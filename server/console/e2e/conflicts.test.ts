@@ -211,11 +211,57 @@ test('many are decided by one rule after a preview', async ({ page, town }) => {
   await enter(page, town, town.people.zhou, '/conflicts/rule?field=register_address&rule=equal_normalised')
   await page.getByRole('button', { name: '预览' }).click()
   await expect(page.getByText(/^1 项将被裁决，\d+ 项留在队列/)).toBeVisible()
+  // Who is told is said before, for each item and in all.
+  const told = page.getByText(/^将通知 2 人/)
+  await expect(told).toContainText('李静 1 条')
+  await expect(told).toContainText('王强 1 条')
+  await expect(page.getByRole('row', { name: /将裁决/ })).toContainText(/李静、王强|王强、李静/)
   await page.getByRole('button', { name: '执行裁决（1 项）' }).click()
   await expect(page.getByText('已裁决 1 项').first()).toBeVisible()
+  await expect(page.getByText(/^已通知 2 人/)).toBeVisible()
   const status = async (id: string) => (await town.ask(town.people.zhou, 'GET', `/api/conflicts/${id}`))['status']
   expect(await status(first.conflict)).toBe('decided')
   expect(await status(second.conflict)).toBe('open')
+})
+
+test('a look that was overtaken is dropped, and what comes after a look is not decided by it', async ({
+  page,
+  town,
+}) => {
+  const alike: [string, string] = ['户籍地址=永嘉路五弄6号201室', '户籍地址=永嘉路5弄6号201']
+  const shown = await town.dispute(alike)
+  let go = () => {}
+  const held = new Promise<void>(done => (go = done))
+  await page.route(
+    '**/api/conflicts/bulk-decision',
+    async route => {
+      await held
+      await route.continue()
+    },
+    { times: 1 },
+  )
+  await enter(page, town, town.people.zhou, '/conflicts/rule?field=register_address&rule=equal_normalised')
+  const look = page.getByRole('button', { name: '预览' })
+  const answered = page.waitForResponse('**/api/conflicts/bulk-decision')
+  await look.click()
+  await page.getByText(/^采用服务器最后收到的值/).click()
+  await expect(page).toHaveURL(/register_address$/)
+  go()
+  await answered
+  const carry = page.getByRole('button', { name: /^执行裁决/ })
+  await expect(look).toBeEnabled()
+  await expect(carry).toHaveCount(0)
+
+  await page.getByText(/^写法不同、意思相同的/).click()
+  await expect(page).toHaveURL(/equal_normalised/)
+  await look.click()
+  await expect(page.getByText(/^1 项将被裁决/)).toBeVisible()
+  const late = await town.dispute(alike)
+  await carry.click()
+  await expect(page.getByText('已裁决 1 项').first()).toBeVisible()
+  const status = async (id: string) => (await town.ask(town.people.zhou, 'GET', `/api/conflicts/${id}`))['status']
+  expect(await status(shown.conflict)).toBe('decided')
+  expect(await status(late.conflict)).toBe('open')
 })
 
 test('from an item one reads its history in words, and goes to the file and back', async ({ page, town }) => {

@@ -15,11 +15,18 @@ use crate::error::{ApiError, ApiResult};
 use crate::keys::{KeyRing, WrappedKey};
 
 /// A change's hash, its user and device, when it was made and when accepted.
-type MakerRow = (Vec<u8>, Option<Uuid>, Uuid, DateTime<Utc>, DateTime<Utc>);
+type MakerRow = (
+    Vec<u8>,
+    Option<Uuid>,
+    Uuid,
+    DateTime<Utc>,
+    DateTime<Utc>,
+    i64,
+);
 
 const OPEN: &str = include_str!("sql/open_records.sql");
 const LOCK: &str = include_str!("sql/lock_opened.sql");
-const MAKERS: &str = "SELECT hash, user_id, device_id, made_at, accepted_at FROM changes \
+const MAKERS: &str = "SELECT hash, user_id, device_id, made_at, accepted_at, ord FROM changes \
     WHERE record_id = $1 AND hash = ANY($2)";
 const RESIDENCES: &str = include_str!("sql/residences_of.sql");
 const EVENTS_ABOUT: &str = "SELECT event_id FROM event_subjects WHERE subject = $1 \
@@ -62,6 +69,8 @@ pub struct Maker {
     pub made_at: DateTime<Utc>,
     /// When the server took it.
     pub accepted_at: DateTime<Utc>,
+    /// Its place in the order in which the server took all changes; no clock has a part in it.
+    pub ord: i64,
 }
 
 /// An event about a record.
@@ -173,17 +182,24 @@ pub async fn makers(
         .bind(&hashes)
         .fetch_all(tx)
         .await?;
-    let maker =
-        |(hash, user, device, made_at, accepted_at): (Vec<u8>, Option<Uuid>, Uuid, _, _)| {
-            let hash = ChangeHash(hash.try_into().ok()?);
-            let maker = Maker {
-                user: user.map(UserId),
-                device: DeviceId(device),
-                made_at,
-                accepted_at,
-            };
-            Some((hash, maker))
+    let maker = |(hash, user, device, made_at, accepted_at, ord): (
+        Vec<u8>,
+        Option<Uuid>,
+        Uuid,
+        _,
+        _,
+        _,
+    )| {
+        let hash = ChangeHash(hash.try_into().ok()?);
+        let maker = Maker {
+            user: user.map(UserId),
+            device: DeviceId(device),
+            made_at,
+            accepted_at,
+            ord,
         };
+        Some((hash, maker))
+    };
     Ok(rows.into_iter().filter_map(maker).collect())
 }
 

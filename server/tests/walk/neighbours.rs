@@ -32,7 +32,7 @@ const REMEMBERING: &str =
     "audit_entries, audit_head, sessions, sign_in_guards, failed_sign_ins, challenges";
 
 /// JSON fields that name a thing (`operation.field`), and the test that names another village's in them.
-const BODIES: [(&str, &str); 22] = [
+const BODIES: [(&str, &str); 23] = [
     // Of the thing in the path: the matrix.
     ("open_photo.record", "matrix"),
     ("erase_record.confirm", "matrix"),
@@ -53,6 +53,7 @@ const BODIES: [(&str, &str); 22] = [
     ("update_user.area", "body"),
     ("cancel_record.house", "body"),
     ("decide_conflicts.device", "body"),
+    ("decide_conflicts.id", "body"),
     ("decide_conflict.survivor", "body"),
     ("decide_conflict.residences", "body"),
     // Proved by the device's key: server/tests/devices.rs.
@@ -269,6 +270,14 @@ async fn a_neighbours_id_is_no_use_in_a_body() {
             edit("resident", resident),
         ),
         (&collector, "PATCH", record(&own_stay), edit("house", house)),
+        // A rule decides what a look has shown, and nothing that was not there to be seen.
+        (
+            &supervisor,
+            "POST",
+            "/api/conflicts/bulk-decision".into(),
+            json!({ "area": VILLAGE, "kind": "field", "field": "name", "rule": "newest",
+                "items": [{ "id": theirs.ids["conflict_id"], "version": 1, "choice": 0 }] }),
+        ),
         (
             &collector,
             "POST",
@@ -295,10 +304,12 @@ async fn a_neighbours_id_is_no_use_in_a_body() {
         ),
     ];
     let before = contents(&server).await;
-    // Decides the own items that the device made, of which there are none.
+    // Of the own item the device made no value, and the other one is not there.
     let rule = json!({
         "area": NEXT_VILLAGE, "kind": "field", "field": "name", "rule": "device",
         "device": theirs.ids["device_id"],
+        "items": [{ "id": conflict, "version": 1, "choice": 0 },
+            { "id": theirs.ids["conflict_id"], "version": 1, "choice": 0 }],
     });
     let done = ask(
         &server,
@@ -309,6 +320,13 @@ async fn a_neighbours_id_is_no_use_in_a_body() {
     )
     .await;
     assert_eq!(done.body["decided"], 0, "{}", done.body);
+    let said: Vec<&str> = done.body["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|item| item["result"].as_str())
+        .collect();
+    assert_eq!(said, ["stale", "not_found"], "{}", done.body);
     for (who, method, path, body) in asked {
         let what = format!("{method} {path} {body}");
         let reply = ask(&server, who, method, &path, Some(body)).await;

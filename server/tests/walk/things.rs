@@ -213,7 +213,8 @@ impl Things {
             "manage_house" => json!({ "step": "claim" }),
             "decide_conflict" => json!({ "action": "take", "choice": 0 }),
             "decide_conflicts" => {
-                json!({ "area": area, "kind": "field", "field": "name", "rule": "newest" })
+                json!({ "area": area, "kind": "field", "field": "name", "rule": "newest",
+                    "items": [{ "id": self.ids["conflict_id"], "version": 1, "choice": 0 }] })
             }
             "open_photo" => json!({
                 "digest": "5a".repeat(32), "size": 9, "type": "image/png",

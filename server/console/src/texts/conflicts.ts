@@ -18,6 +18,8 @@ export const conflicts = {
   ages: { '0': '不限时间', '1': '1 天以上', '3': '3 天以上', '7': '7 天以上' } as Record<string, string>,
   assignee: '经办人',
   assignees: { '': '任何经办人', me: '分派给我', none: '尚未分派' } as Record<string, string>,
+  assigneeNamed: '指定经办人',
+  noDecider: '没有这样的主管',
   overdueOnly: '只看超期',
   overdue: '已超期',
   due: (when: string) => `${when}到期`,
@@ -43,7 +45,7 @@ export const conflicts = {
   empty_value: '（空）',
   differs: (count: number) => `${count} 处不同`,
   differsNot: '两份档案的内容相同',
-  differsNotHidden: '两份档案的内容相同（隐藏的号码除外）',
+  differsHidden: '不同（已隐藏）',
   onlyDifferent: '只看不同的项目',
 
   evidence: '佐证',
@@ -136,6 +138,8 @@ export const conflicts = {
 
   survivor: '留下的档案',
   survivorPick: '留下这一份',
+  mergeUnseen: (label: string, side: string) =>
+    `“${label}”两份不同，但内容已隐藏：合并后保留${side}的。请先“查看完整信息”，再决定保留哪一个。`,
   mergeKeys: '点某一行，可以改用另一份档案的内容',
 
   claimFrom: '现在的主要居住地',
@@ -192,7 +196,7 @@ export const conflicts = {
   ruleFieldNone: '当前没有字段冲突',
   ruleRule: '规则',
   rules: {
-    newest: '采用最后修改的值',
+    newest: '采用服务器最后收到的值（按上传先后，不看手机上的时间）',
     equal_normalised: '写法不同、意思相同的，采用其中一个（真正不同的留下）',
     device: '采用某台设备填写的值',
   } as Record<string, string>,
@@ -202,9 +206,17 @@ export const conflicts = {
   ruleMore: '符合条件的事项较多，本次只处理前 200 项，完成后可再次执行。',
   ruleRun: (count: number) => `执行裁决（${count} 项）`,
   ruleRan: (count: number) => `已裁决 ${count} 项`,
+  ruleTells: (people: number) => `将通知 ${people} 人：`,
+  ruleTold: (people: number) => `已通知 ${people} 人：`,
+  ruleTell: (who: string, count: number) => `${who} ${count} 条`,
   ruleNone: '没有符合条件的事项',
   ruleResult: '结果',
   ruleValue: '采用的值',
   ruleSubject: '事项',
-  results: { decided: '已裁决', would_decide: '将裁决', no_match: '不适用，留下' } as Record<string, string>,
+  results: {
+    decided: '已裁决',
+    would_decide: '将裁决',
+    no_match: '不适用，留下',
+    stale: '预览之后有变动，留下',
+  } as Record<string, string>,
 }

@@ -124,6 +124,7 @@ actions! {
     ListDueVisits = "list_due_visits", "查看到期走访", looks;
     ListConflicts = "list_conflicts", "查看待裁决列表", looks;
     ShowConflict = "show_conflict", "查看待裁决事项", looks;
+    ListDeciders = "list_deciders", "查看可裁决的人", looks;
     DecideConflict = "decide_conflict", "裁决冲突", changes;
     DecideConflicts = "decide_conflicts", "批量裁决", changes;
     UndoConflict = "undo_conflict", "撤回裁决", changes;

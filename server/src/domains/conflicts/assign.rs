@@ -1,20 +1,57 @@
-//! Giving an item to someone who may decide it, and setting its due time.
+//! Giving an item to someone who may decide it, and setting its due time; and who those are.
+
+use std::collections::BTreeSet;
 
 use doorstep_core::ids::{ConflictId, UserId};
 use doorstep_core::rights::Permission;
 use serde_json::json;
+use sqlx::PgConnection;
 
 use super::case::{self, Case};
 use super::decide::messages;
-use super::model::{Assign, ConflictView};
+use super::model::{Assign, ConflictView, Decider};
 use super::{list, store};
 use crate::database::system_tx;
 use crate::domains::audit::{self, Entry};
 use crate::domains::auth::Actor;
-use crate::domains::users;
+use crate::domains::users::{self, Account, UserStatus};
 use crate::error::{ApiError, ApiResult, Problems};
 use crate::register;
 use crate::state::AppState;
+
+/// Everyone who may decide an item: through a right on its area or one above, by name.
+pub(super) async fn deciders(
+    state: &AppState,
+    actor: &Actor,
+    id: ConflictId,
+) -> ApiResult<Vec<Decider>> {
+    let mut tx = system_tx(&state.pool).await?;
+    let area = case::find_to_decide(&mut tx, actor, id).await?.area()?;
+    drop(tx);
+    let holders = users::service::holders(state, Permission::DecideConflicts, &area).await?;
+    let ids: BTreeSet<UserId> = holders.iter().map(|grant| grant.user).collect();
+    let ids: Vec<UserId> = ids.into_iter().collect();
+    let names = users::service::names(state, &ids).await?;
+    let mut deciders = Vec::with_capacity(ids.len());
+    let mut tx = system_tx(&state.pool).await?;
+    for id in ids {
+        if let Some(account) = active(&mut tx, id).await? {
+            deciders.push(Decider {
+                id: id.0,
+                name: names.get(&id).cloned().unwrap_or_default(),
+                login: account.login,
+            });
+        }
+    }
+    deciders.sort_by(|one, other| (&one.name, &one.login).cmp(&(&other.name, &other.login)));
+    Ok(deciders)
+}
+
+/// A user's account, unless it is closed.
+async fn active(tx: &mut PgConnection, id: UserId) -> ApiResult<Option<Account>> {
+    let account = users::service::account(tx, id).await?;
+    Ok(account.filter(|account| account.status == UserStatus::Active))
+}
 
 /// Gives an item to a user, or takes it back.
 pub(super) async fn assign(
@@ -42,8 +79,9 @@ pub(super) async fn assign(
         let may = grants
             .iter()
             .any(|grant| grant.role.may(Permission::DecideConflicts) && grant.area.contains(&area));
+        let works = active(&mut tx, UserId(assignee)).await?.is_some();
         problems.require(
-            may,
+            may && works,
             "assignee",
             "may_not_decide",
             "这个用户没有在这里裁决的权限，请选择本区划的主管",

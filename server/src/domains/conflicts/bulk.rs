@@ -2,17 +2,21 @@
 //! transaction of its own, with its own result.
 
 use doorstep_core::address;
-use doorstep_core::ids::{ChangeHash, ConflictId, DeviceId};
+use doorstep_core::ids::{AreaCode, ChangeHash, ConflictId, DeviceId};
 use doorstep_core::names;
 use doorstep_core::records::{self, Field, FieldKind, SearchIndex, read};
 use doorstep_core::rights::Permission;
 use doorstep_core::value::Value;
 use serde_json::json;
+use sqlx::types::Uuid;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::case::Case;
+use super::case::{self, Case};
 use super::decide::{self, check_note};
-use super::model::{Action, BulkDecide, BulkDone, BulkItem, BulkRule, ConflictRow, Decide};
+use super::model::{
+    Action, BulkChosen, BulkDecide, BulkDone, BulkItem, BulkRule, BulkTell, ConflictRow, Decide,
+};
 use super::store::{self, Filter};
 use super::values::{self, Sight};
 use crate::database::system_tx;
@@ -24,37 +28,141 @@ use crate::state::AppState;
 
 const MOST: u32 = 500;
 const UNLESS_TOLD: u32 = 200;
+const MOVED: &str = "这一项在预览之后有变动，没有裁决，请重新预览";
 
-/// Decides the items that fit by the rule, or says what it would decide.
+/// Says what the rule would decide of the items that fit, or decides those that such a look showed.
 pub(super) async fn decide_many(
     state: &AppState,
     actor: &Actor,
     input: BulkDecide,
 ) -> ApiResult<BulkDone> {
     check_note(input.note.as_deref())?;
-    let filter = filter(actor, &input)?;
-    let mut tx = scoped_tx(&state.pool, actor, Permission::DecideConflicts).await?;
-    let mut rows = store::list(&mut tx, &filter).await?;
-    drop(tx);
-    let limit = usize::try_from(filter.rows - 1).unwrap_or(usize::MAX);
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    let mut done = BulkDone {
-        dry_run: input.dry_run,
-        decided: 0,
-        items: Vec::with_capacity(rows.len()),
-        more,
+    let area = check(actor, &input)?;
+    let done = if input.dry_run {
+        look(state, actor, &input, &area).await?
+    } else {
+        carry_out(state, actor, &input, &area).await?
     };
-    for row in rows {
-        let item = one(state, actor, &input, row).await?;
-        done.decided += usize::from(matches!(item.result.as_str(), "decided" | "would_decide"));
-        done.items.push(item);
-    }
     actor
         .trail
         .note_detail(json!({ "rule": rule_code(input.rule), "field": input.field,
         "dry_run": input.dry_run, "items": done.items.len(), "decided": done.decided }));
     Ok(done)
+}
+
+async fn look(
+    state: &AppState,
+    actor: &Actor,
+    input: &BulkDecide,
+    area: &AreaCode,
+) -> ApiResult<BulkDone> {
+    let limit = input.limit.unwrap_or(UNLESS_TOLD).clamp(1, MOST);
+    let filter = Filter {
+        area_pattern: Some(format!("{}%", area.prefix())),
+        kind: Some("field"),
+        status: Some("open"),
+        field: Some(input.field.clone()),
+        rows: i64::from(limit) + 1,
+        ..Filter::default()
+    };
+    let mut tx = scoped_tx(&state.pool, actor, Permission::DecideConflicts).await?;
+    let mut rows = store::list(&mut tx, &filter).await?;
+    drop(tx);
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let mut items = Vec::with_capacity(rows.len());
+    for row in rows {
+        let mut item = weigh(state, input, row).await?;
+        decide_one(state, actor, input, &mut item).await;
+        items.push(item);
+    }
+    Ok(sum(true, items, more))
+}
+
+/// Decides what the look showed, each as it was then.
+async fn carry_out(
+    state: &AppState,
+    actor: &Actor,
+    input: &BulkDecide,
+    area: &AreaCode,
+) -> ApiResult<BulkDone> {
+    let chosen = input.items.as_deref().unwrap_or_default();
+    let mut items = Vec::with_capacity(chosen.len());
+    for one in chosen {
+        let mut tx = system_tx(&state.pool).await?;
+        let found = case::find_to_decide(&mut tx, actor, ConflictId(one.id)).await;
+        drop(tx);
+        let mut item = match found {
+            Ok(row) => {
+                let fits = row.field() == Some(input.field.as_str())
+                    && row.kind == "field"
+                    && area.contains(&row.area()?);
+                let item = weigh(state, input, row).await?;
+                if fits && item.version == one.version && item.choice == Some(one.choice) {
+                    item
+                } else {
+                    moved(item)
+                }
+            }
+            Err(error) => BulkItem {
+                result: error.code.to_owned(),
+                message: Some(error.message),
+                ..unknown(one)
+            },
+        };
+        decide_one(state, actor, input, &mut item).await;
+        items.push(item);
+    }
+    Ok(sum(false, items, false))
+}
+
+fn unknown(one: &BulkChosen) -> BulkItem {
+    BulkItem {
+        id: one.id,
+        version: one.version,
+        title: String::new(),
+        result: "no_match".to_owned(),
+        message: None,
+        choice: None,
+        value: None,
+        tells: Vec::new(),
+    }
+}
+
+/// An item that is not what the look showed: left as it is.
+fn moved(item: BulkItem) -> BulkItem {
+    BulkItem {
+        result: "stale".to_owned(),
+        message: Some(MOVED.to_owned()),
+        choice: None,
+        value: None,
+        ..item
+    }
+}
+
+fn sum(dry_run: bool, items: Vec<BulkItem>, more: bool) -> BulkDone {
+    let mut told: BTreeMap<Uuid, BulkTell> = BTreeMap::new();
+    for tell in items.iter().flat_map(|item| &item.tells) {
+        let to = told.entry(tell.user).or_insert_with(|| BulkTell {
+            user: tell.user,
+            user_name: tell.user_name.clone(),
+            items: 0,
+        });
+        to.items += 1;
+    }
+    let mut tells: Vec<BulkTell> = told.into_values().collect();
+    tells.sort_by_key(|tell| Reverse(tell.items));
+    let decided = items
+        .iter()
+        .filter(|item| matches!(item.result.as_str(), "decided" | "would_decide"));
+    BulkDone {
+        dry_run,
+        decided: decided.count(),
+        items,
+        tells,
+        more,
+    }
 }
 
 fn rule_code(rule: BulkRule) -> &'static str {
@@ -65,7 +173,7 @@ fn rule_code(rule: BulkRule) -> &'static str {
     }
 }
 
-fn filter(actor: &Actor, input: &BulkDecide) -> ApiResult<Filter> {
+fn check(actor: &Actor, input: &BulkDecide) -> ApiResult<AreaCode> {
     let mut problems = Problems::default();
     let area = area_in(&mut problems, Some(&input.area));
     problems.require(
@@ -83,29 +191,29 @@ fn filter(actor: &Actor, input: &BulkDecide) -> ApiResult<Filter> {
         "unknown_field",
         "没有这个项目，请从列表中选择",
     );
+    let chosen = input.items.as_ref().map_or(0, Vec::len);
+    problems.require(
+        input.dry_run || chosen > 0,
+        "items",
+        "preview_first",
+        "请先预览，再按预览的结果执行",
+    );
+    problems.require(
+        chosen <= MOST as usize,
+        "items",
+        "too_many",
+        "一次最多裁决 500 项，请分几次执行",
+    );
     problems.finish()?;
-    if let Some(area) = &area {
-        actor.require_some(Permission::DecideConflicts, area)?;
-        actor.trail.note_area(*area);
-    }
-    let limit = input.limit.unwrap_or(UNLESS_TOLD).clamp(1, MOST);
-    Ok(Filter {
-        area_pattern: area.map(|area| format!("{}%", area.prefix())),
-        kind: Some("field"),
-        status: Some("open"),
-        field: Some(input.field.clone()),
-        rows: i64::from(limit) + 1,
-        ..Filter::default()
-    })
+    let area = area.ok_or_else(|| ApiError::field("area", "required", "请选择区划"))?;
+    actor.require_some(Permission::DecideConflicts, &area)?;
+    actor.trail.note_area(area);
+    Ok(area)
 }
 
-async fn one(
-    state: &AppState,
-    actor: &Actor,
-    input: &BulkDecide,
-    row: ConflictRow,
-) -> ApiResult<BulkItem> {
-    let (id, version) = (row.id(), row.version);
+/// What the rule says of an item.
+async fn weigh(state: &AppState, input: &BulkDecide, row: ConflictRow) -> ApiResult<BulkItem> {
+    let (id, version) = (row.id, row.version);
     let mut tx = system_tx(&state.pool).await?;
     let case = Case::open(&mut tx, state, row).await?;
     let hashes: Vec<ChangeHash> = case.body.values.iter().map(|value| value.change).collect();
@@ -114,63 +222,56 @@ async fn one(
     let record_type = case.record_type().unwrap_or_default();
     let field = records::record_type(record_type).and_then(|declared| declared.field(&input.field));
     let choice = choose(input.rule, &case, field, &makers);
-    let mut item = BulkItem {
-        id: id.0,
+    Ok(BulkItem {
+        id,
+        version,
         title: case
             .opened()
             .map(|record| values::title(record, Sight::Masked))
             .unwrap_or_default(),
         result: "no_match".to_owned(),
-        message: None,
+        message: choice
+            .is_none()
+            .then(|| "这条规则不适用于这一项，请逐项裁决".to_owned()),
         choice,
         value: choice
             .and_then(|choice| case.body.values.get(choice))
             .map(|value| values::shown(field, &value.value, Sight::Personal)),
+        tells: Vec::new(),
+    })
+}
+
+/// Decides an item by the value that it was weighed to, if to any; or tries whether that could be: the look is the
+/// decision itself.
+async fn decide_one(state: &AppState, actor: &Actor, input: &BulkDecide, item: &mut BulkItem) {
+    let Some(choice) = item.choice else { return };
+    let decision = Decide {
+        action: Action::Take { choice },
+        note: input.note.clone(),
+        dry_run: input.dry_run,
     };
-    let Some(choice) = choice else {
-        item.message = Some("这条规则不适用于这一项，请逐项裁决".to_owned());
-        return Ok(item);
+    let version = item.version.to_string();
+    let unchanged = |now: &str| {
+        if now == version {
+            return Ok(());
+        }
+        Err(ApiError::new(Kind::Stale, "stale", MOVED))
     };
-    if input.dry_run {
-        item.result = "would_decide".to_owned();
-        return Ok(item);
-    }
-    match take(state, actor, id, choice, version, input.note.clone()).await {
-        Ok(()) => item.result = "decided".to_owned(),
+    match decide::decide(state, actor, ConflictId(item.id), decision, unchanged).await {
+        Ok(decided) => {
+            let result = if input.dry_run {
+                "would_decide"
+            } else {
+                "decided"
+            };
+            item.result = result.to_owned();
+            item.tells = decided.tells;
+        }
         Err(error) => {
             item.result = error.code.to_owned();
             item.message = Some(error.message);
         }
     }
-    Ok(item)
-}
-
-async fn take(
-    state: &AppState,
-    actor: &Actor,
-    id: ConflictId,
-    choice: usize,
-    version: i32,
-    note: Option<String>,
-) -> ApiResult<()> {
-    let decision = Decide {
-        action: Action::Take { choice },
-        note,
-        dry_run: false,
-    };
-    let unchanged = |now: &str| {
-        if now == version.to_string() {
-            return Ok(());
-        }
-        Err(ApiError::new(
-            Kind::Stale,
-            "stale",
-            "这一项刚被别人改过，请刷新后再裁决",
-        ))
-    };
-    decide::decide(state, actor, id, decision, unchanged)
-        .await
-        .map(drop)
 }
 
 /// The number of the value that the rule takes.
@@ -183,7 +284,7 @@ fn choose(
     let held = case.body.values.iter().enumerate();
     match rule {
         BulkRule::Newest => held
-            .filter_map(|(at, value)| Some((makers.get(&value.change)?.made_at, at)))
+            .filter_map(|(at, value)| Some((makers.get(&value.change)?.ord, at)))
             .max()
             .map(|(_, at)| at),
         BulkRule::Device { device } => {

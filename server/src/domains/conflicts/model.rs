@@ -351,6 +351,9 @@ pub(super) struct ConflictDetail {
     pub record_now: Option<RecordView>,
     /// The other record, where two are concerned.
     pub other_now: Option<RecordView>,
+    /// Keys, as they stand in the two records' fields, of what the two do not hold alike: compared in clear, whatever of
+    /// it this reader sees.
+    pub differs: Vec<String>,
     /// What was refused.
     pub refused: Vec<RefusedView>,
     /// What speaks for one side or the other.
@@ -499,6 +502,17 @@ pub struct Decided {
     pub tells: Vec<DecidedTell>,
 }
 
+/// Someone who may decide an item.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Decider {
+    /// The user.
+    pub id: Uuid,
+    /// Their name.
+    pub name: String,
+    /// What they sign in with.
+    pub login: String,
+}
+
 /// Whom to give an item, and until when.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -514,7 +528,7 @@ pub struct Assign {
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[serde(tag = "rule", rename_all = "snake_case")]
 pub enum BulkRule {
-    /// The value that was made last.
+    /// The value that the server took last. The clocks of phones have no part in it.
     Newest,
     /// The value that this device made.
     Device {
@@ -537,13 +551,28 @@ pub struct BulkDecide {
     /// The rule.
     #[serde(flatten)]
     pub rule: BulkRule,
-    /// Only say what would be decided.
+    /// Only say what would be decided, and whom that would tell.
     #[serde(default)]
     pub dry_run: bool,
-    /// Items at most; 200 unless told.
+    /// What the look before answered and is to be decided: needed unless `dry_run`. Nothing else is decided, and of these
+    /// none that is not as it was then.
+    pub items: Option<Vec<BulkChosen>>,
+    /// Items of a look at most; 200 unless told.
     pub limit: Option<u32>,
     /// Why; kept with each decision.
     pub note: Option<String>,
+}
+
+/// An item as a look at a rule showed it.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BulkChosen {
+    /// The item.
+    pub id: Uuid,
+    /// Its version then.
+    pub version: i32,
+    /// The number of the value that the rule takes.
+    pub choice: usize,
 }
 
 /// What the rule comes to for one item.
@@ -551,9 +580,12 @@ pub struct BulkDecide {
 pub struct BulkItem {
     /// The item.
     pub id: Uuid,
+    /// Its version, as it was looked at.
+    pub version: i32,
     /// What names the record, masked.
     pub title: String,
-    /// `decided`, `would_decide`, `no_match` (the rule says nothing about it), or an error's code.
+    /// `decided`, `would_decide`, `no_match` (the rule says nothing about it), `stale` (it is not as the look showed it),
+    /// or another error's code.
     pub result: String,
     /// What to do, where it was not decided.
     pub message: Option<String>,
@@ -561,6 +593,19 @@ pub struct BulkItem {
     pub choice: Option<usize>,
     /// That value.
     pub value: Option<Shown>,
+    /// Whom deciding it tells what.
+    pub tells: Vec<DecidedTell>,
+}
+
+/// How many of the items tell someone.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct BulkTell {
+    /// The user.
+    pub user: Uuid,
+    /// Their name.
+    pub user_name: Option<String>,
+    /// Messages.
+    pub items: usize,
 }
 
 /// What a rule did.
@@ -572,6 +617,8 @@ pub struct BulkDone {
     pub decided: usize,
     /// Each item.
     pub items: Vec<BulkItem>,
+    /// Whom all of them together tell: who hears most first.
+    pub tells: Vec<BulkTell>,
     /// More items fit than the limit allowed.
     pub more: bool,
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::model::{
     Assign, BulkDecide, BulkDone, ConflictDetail, ConflictList, ConflictQuery, ConflictView,
-    Decide, Decided, ShowQuery,
+    Decide, Decided, Decider, ShowQuery,
 };
 use super::{assign, bulk, decide, list, show, undo};
 use crate::domains::auth::Actor;
@@ -106,7 +106,23 @@ pub async fn assign_conflict(
     ))
 }
 
-/// Decides many items of one field by one rule; `dry_run` only says what it would decide.
+/// Everyone who may decide an item, by name: whom it can be given to.
+#[utoipa::path(get, path = "/api/conflicts/{conflict_id}/deciders", tag = "conflicts",
+    operation_id = "list_deciders", params(("conflict_id" = Uuid, Path)),
+    extensions(("x-access" = json!("conflicts.decide"))),
+    responses((status = 200, body = [Decider])))]
+pub async fn list_deciders(
+    State(state): State<AppState>,
+    actor: Actor,
+    Segment(id): Segment<Uuid>,
+) -> ApiResult<Json<Vec<Decider>>> {
+    Ok(Json(
+        assign::deciders(&state, &actor, ConflictId(id)).await?,
+    ))
+}
+
+/// Decides many items of one field by one rule. First `dry_run`: each decision is tried, and answered with whom it would
+/// tell. Then its answer's items, as they were then: one that has moved since is left, and answered as `stale`.
 #[utoipa::path(post, path = "/api/conflicts/bulk-decision", tag = "conflicts",
     operation_id = "decide_conflicts", request_body = BulkDecide,
     extensions(("x-access" = json!("conflicts.decide"))),

@@ -66,7 +66,16 @@ pub(super) async fn show(
         .into_iter()
         .next()
         .ok_or_else(|| crate::error::ApiError::not_found("这个待裁决事项"))?;
+    let other = case
+        .row
+        .other_id
+        .and_then(|id| case.records.get(&RecordId(id)));
     Ok(ConflictDetail {
+        differs: case
+            .opened()
+            .zip(other)
+            .map(|(one, other)| viewer.differing(one, other))
+            .unwrap_or_default(),
         values: viewer.values(&case, &makers),
         base: case
             .body
@@ -75,11 +84,7 @@ pub(super) async fn show(
             .map(|base| viewer.subject(&case, base)),
         present: viewer.present(&case),
         record_now: case.opened().map(|record| viewer.record(record)),
-        other_now: case
-            .row
-            .other_id
-            .and_then(|id| case.records.get(&RecordId(id)))
-            .map(|record| viewer.record(record)),
+        other_now: other.map(|record| viewer.record(record)),
         refused: case
             .refused
             .iter()
@@ -284,14 +289,41 @@ impl Viewer<'_> {
         Some(self.subject(case, value))
     }
 
-    /// A record: as far as the reader's right goes in its own areas.
-    fn record(&self, record: &Opened) -> RecordView {
+    /// As much of a record as the reader's right goes in its own areas.
+    fn sight_of(&self, record: &Opened) -> Sight {
         let may = |area: &AreaCode| self.actor.why(Permission::ReadRegister, area).is_some();
-        let sight = if record.areas.iter().any(may) {
+        if record.areas.iter().any(may) {
             self.sight
         } else {
             Sight::Masked
+        }
+    }
+
+    /// The keys, as this reader is shown them, of what two records do not hold alike.
+    fn differing(&self, one: &Opened, other: &Opened) -> Vec<String> {
+        let held = |record: &Opened| -> Fields {
+            let fields = record.registers.fields().into_iter();
+            fields
+                .filter(|(key, value)| !key.starts_with('_') && !value.is_null())
+                .collect()
         };
+        let (left, right) = (held(one), held(other));
+        let declared = records::record_type(&one.record_type);
+        let differ = left
+            .keys()
+            .chain(right.keys())
+            .filter(|key| left.get(*key) != right.get(*key));
+        let shown = differ.flat_map(|key| {
+            let field = declared.and_then(|declared| declared.field(key));
+            [one, other].map(|side| values::shown_key(key, field, self.sight_of(side)))
+        });
+        let shown: BTreeSet<String> = shown.collect();
+        shown.into_iter().collect()
+    }
+
+    /// A record: as far as the reader's right goes in its own areas.
+    fn record(&self, record: &Opened) -> RecordView {
+        let sight = self.sight_of(record);
         let label = records::record_type(&record.record_type)
             .map(|declared| declared.label.clone())
             .unwrap_or_default();

@@ -134,15 +134,25 @@ pub(super) fn puts(record_type: &str, fields: &Fields, sight: Sight) -> Vec<Fiel
         .collect()
 }
 
+/// A key as it is shown: the element of a set stands in its key, and is hidden with it.
+pub(super) fn shown_key(key: &str, field: Option<&Field>, sight: Sight) -> String {
+    match (field, split_key(key)) {
+        (Some(field), (name, Some(_)))
+            if sight.hides(field) && field.mask == records::Mask::All =>
+        {
+            format!("{name}/{}", mask::HIDDEN)
+        }
+        _ => key.to_owned(),
+    }
+}
+
 fn view(key: &str, field: Option<&Field>, value: &Value, sight: Sight) -> FieldView {
     let (name, element) = split_key(key);
     let mut shown = shown(field, value, sight);
     let mut label = field.map_or_else(|| name.to_owned(), |field| field.label.clone());
-    let mut key = key.to_owned();
+    let shown_key = shown_key(key, field, sight);
     if let (Some(field), Some(element)) = (field, element) {
-        // The element of a set stands in its key.
-        if sight.hides(field) && field.mask == records::Mask::All {
-            key = format!("{name}/{}", mask::HIDDEN);
+        if shown_key != key {
             shown.masked = true;
         } else if let Some(meaning) = field
             .table()
@@ -152,7 +162,11 @@ fn view(key: &str, field: Option<&Field>, value: &Value, sight: Sight) -> FieldV
             label = format!("{label}：{meaning}");
         }
     }
-    FieldView { key, label, shown }
+    FieldView {
+        key: shown_key,
+        label,
+        shown,
+    }
 }
 
 /// What names a record to a person.

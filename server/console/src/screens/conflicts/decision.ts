@@ -7,6 +7,8 @@ export interface Choice {
   action: Action
   /** What it is called: 采用左侧“叶海诗”. */
   words: string
+  /** What is decided unseen, in words. */
+  warnings: string[]
 }
 
 const matching = (version: number) => ({ 'If-Match': `"${version}"` })
