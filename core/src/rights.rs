@@ -94,6 +94,8 @@ named!(
         ReadDevices = "devices.read", "查看设备";
         /// Revoke and wipe devices.
         ManageDevices = "devices.manage", "管理设备";
+        /// See what devices did that an honest one never does.
+        ReadAlarms = "alarms.read", "查看安全告警";
         /// Read and verify the audit log.
         ReadAudit = "audit.read", "查看审计日志";
         /// Hold a device's copy of an area and send changes.
@@ -152,6 +154,7 @@ impl Role {
                     | P::GrantRoles
                     | P::ReadDevices
                     | P::ManageDevices
+                    | P::ReadAlarms
             ),
             Self::Auditor => matches!(permission, P::ReadAreas | P::ReadUsers | P::ReadAudit),
         }

@@ -30,9 +30,29 @@ pub fn storable(time: Timestamp) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp_millis(time.0).filter(|at| (1..=9_999).contains(&at.year()))
 }
 
+/// 2020-01-01 in Shanghai, in Unix milliseconds: nothing that is recorded here was made before.
+const FIRST: i64 = 1_577_808_000_000;
+/// A year, in milliseconds.
+const YEAR: i64 = 366 * 24 * 3_600_000;
+
+/// Whether a device's clock was years off when it said this. Work that was made long ago and comes late is not: only
+/// what lies more than a year ahead, or before there was anything to make it with.
+#[must_use]
+pub fn is_off(said: Timestamp, now: Timestamp) -> bool {
+    said.0 < FIRST || said.0 > now.0.saturating_add(YEAR)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn late_work_is_in_time_and_the_ends_of_time_are_off() {
+        let now = 1_795_482_000_000;
+        let off = |said| is_off(Timestamp(said), Timestamp(now));
+        assert!(!off(now) && !off(now - 3 * YEAR) && !off(now + YEAR));
+        assert!(off(0) && off(i64::MIN) && off(i64::MAX) && off(now + YEAR + 1));
+    }
 
     #[test]
     fn only_times_that_the_database_takes_are_kept() {

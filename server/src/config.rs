@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::bus;
+use crate::{bus, sync};
 
 /// A server's settings.
 #[derive(Clone, Debug)]
@@ -39,6 +39,8 @@ pub struct Config {
     /// How often an open websocket is looked at for rights that ended by their date and sessions that ended. What is
     /// granted, withdrawn or revoked meanwhile reaches it at once.
     pub rights_interval: Duration,
+    /// Items that one device may send at once, and again within each hour; more wait on the device.
+    pub device_items: u32,
 }
 
 /// Settings of an S3 store by the names that its tools use in the environment: `AWS_ENDPOINT_URL`, `AWS_REGION`,
@@ -118,6 +120,7 @@ impl Config {
             sign_in: SignInRules::default(),
             audit_signature_interval: Duration::from_secs(10 * MINUTE),
             rights_interval: Duration::from_secs(5 * MINUTE),
+            device_items: sync::DEVICE_ITEMS,
         }
     }
 }

@@ -18,6 +18,7 @@ use utoipa_axum::routes;
 
 use crate::console::routes as console;
 use crate::domains::addresses::routes as addresses;
+use crate::domains::alarms::routes as alarms;
 use crate::domains::areas::routes as areas;
 use crate::domains::audit::routes as audit;
 use crate::domains::auth::routes as auth;
@@ -107,6 +108,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(devices::show_device))
         .routes(routes!(devices::revoke_device))
         .routes(routes!(devices::order_wipe))
+        .routes(routes!(alarms::list_alarms))
         // Areas
         .routes(routes!(addresses::list_addresses))
         .routes(routes!(areas::import_areas))

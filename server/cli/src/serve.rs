@@ -8,6 +8,7 @@ use doorstep_server::bus::Address;
 use doorstep_server::clock::SystemClock;
 use doorstep_server::config::{Config, StoreSettings};
 use doorstep_server::database::Ownership;
+use doorstep_server::sync::DEVICE_ITEMS;
 use serde_json::json;
 
 use crate::failure::Outcome;
@@ -33,6 +34,14 @@ pub(crate) struct ServeArgs {
     /// 几台服务器共用一个数据库时，它们互相通知所用的消息总线：nats://主机:4222，多个地址用逗号分隔；只有一台时不填
     #[arg(long, value_name = "地址", env = "DOORSTEP_BUS")]
     bus: Option<Address>,
+    /// 一台设备一次最多上传多少条修改，之后每小时也最多这么多；超出的留在手机上，稍后自动续传
+    #[arg(
+        long,
+        value_name = "条数",
+        env = "DOORSTEP_DEVICE_ITEMS",
+        default_value_t = DEVICE_ITEMS
+    )]
+    device_items: u32,
     /// 前面有反向代理：相信它给出的来访地址
     #[arg(long)]
     behind_proxy: bool,
@@ -48,6 +57,7 @@ pub(crate) async fn run(args: ServeArgs, json: bool) -> Outcome {
         connections: connections(),
         behind_proxy: args.behind_proxy,
         bus: args.bus,
+        device_items: args.device_items,
         photos: args.photos,
         photo_settings: StoreSettings(store_settings()),
         ..args.data.config()

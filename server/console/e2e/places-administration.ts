@@ -173,6 +173,16 @@ export const administration: Place[] = [
     },
   },
   {
+    name: 'alarms',
+    who: 'security',
+    route: '/alarms',
+    path: async town => {
+      await town.alarm('gu.yue', '顾月')
+      return '/alarms'
+    },
+    ready: page => row(page, '安全告警').waitFor(),
+  },
+  {
     name: 'audit',
     who: 'auditor',
     path: () => '/audit',

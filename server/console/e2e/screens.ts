@@ -18,6 +18,8 @@ export async function readScreens(): Promise<string[]> {
 
 function pages(route: RouteRecordRaw, above: string): string[] {
   const path = route.path.startsWith('/') ? route.path : `${above}/${route.path}`.replaceAll('//', '/')
+  // What leads elsewhere shows nothing.
+  if (route.redirect !== undefined) return []
   const plain = path.length > 1 ? path.replace(/\/$/, '') : path
   return route.children ? route.children.flatMap(child => pages(child, plain)) : [plain]
 }

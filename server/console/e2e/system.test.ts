@@ -42,7 +42,7 @@ test('an alarm stands first, and a node that can not serve says why', async ({ p
   await expect(page.getByText('暂时不能服务')).toBeVisible()
   await expect(page.getByText('数据库暂时连接不上')).toBeVisible()
   const rows = page.getByRole('table', { name: '告警与拒绝' }).locator('tbody tr')
-  await expect(rows.first()).toContainText('设备冒用其他设备的身份提交修改')
+  await expect(rows.first()).toContainText('冒用其他设备的身份提交修改')
   await expect(rows.nth(1)).toContainText('登录被拒绝：动态验证码错误')
   const fact = (name: string) => page.locator('dl > div', { hasText: name }).locator('dd')
   await expect(fact('平均响应')).toHaveText('15 毫秒')

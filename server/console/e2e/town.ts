@@ -2,7 +2,7 @@
 // and devices on the command line that go offline and disagree. Everyone in it is invented.
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { randomInt } from 'node:crypto'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -298,6 +298,21 @@ export class Town {
     for (const grant of grants as unknown as { id: string }[]) {
       await this.ask(this.people.areas, 'DELETE', `/api/grants/${grant.id}`)
     }
+  }
+
+  /** A collector's phone is copied, files and all, and both go on: an alarm. Gives whose it was. */
+  async alarm(login: string, name: string): Promise<Person> {
+    const person = await this.person(login, name, 'collector')
+    await this.enrol(person, `${name}的手机`)
+    const fields = ['姓名=安宁', '性别=女', '人员类别=01']
+    const { id } = (await this.device(person, 'new', 'resident', ...fields)) as { id: string }
+    await this.sync(person)
+    const copy = { ...person, login: `${login}.copy` }
+    cpSync(this.dir(person), this.dir(copy), { recursive: true })
+    await this.device(person, 'set', id, '姓名=安凝')
+    await this.device(copy, 'set', id, '姓名=安柠')
+    await this.sync(person, copy)
+    return person
   }
 
   /** The file of a picture, for a device to add. */

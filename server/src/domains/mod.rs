@@ -2,6 +2,7 @@
 //! A domain calls another's service, never its store.
 
 pub mod addresses;
+pub mod alarms;
 pub mod areas;
 pub mod audit;
 pub mod auth;

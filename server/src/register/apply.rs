@@ -16,14 +16,13 @@ use sqlx::types::Uuid;
 use super::judging::{self, AcceptedChange, Judgement, KnownEvents};
 use super::load::{self, Locked};
 use super::log::{self, Draft, LogKind, LogSlice, ScopeWrites};
-use super::model::{Prepared, Receipt, Submission, Submitter};
-use super::store::{self, Alarm, ChangeColumns, EnvelopeRow, EventColumns};
+use super::model::{Prepared, Receipt, Sealed, Submission, Submitter};
+use super::store::{self, ChangeColumns, EnvelopeRow, EventColumns};
 use super::{conflicts, ledger, neighbours, record_rows, relations, rescope, sealing};
 use crate::clock;
 use crate::database::system_tx;
-use crate::domains::audit;
+use crate::domains::{alarms, audit};
 use crate::error::{ApiError, ApiResult};
-use crate::random;
 use crate::state::AppState;
 
 /// How long a supervisor has for a conflict item.
@@ -46,6 +45,8 @@ pub struct Applied {
     pub refused: usize,
     /// Whether there is something to check, or a check was answered.
     pub checks: bool,
+    /// What the audit log is to say of alarms.
+    pub alarms: Vec<audit::Entry>,
     /// The areas whose queue got an item, or more of one.
     pub queues: BTreeSet<AreaCode>,
 }
@@ -76,7 +77,9 @@ pub async fn commit(
 ) -> ApiResult<Applied> {
     let mut tx = system_tx(&state.pool).await?;
     let mut applied = apply(&mut tx, state, submissions).await?;
-    audit::record_all(&mut tx, &entries(&applied)).await?;
+    let mut entries = entries(&applied);
+    entries.append(&mut applied.alarms);
+    audit::record_all(&mut tx, &entries).await?;
     tx.commit().await?;
     applied.tell(state);
     Ok(applied)
@@ -134,10 +137,15 @@ pub async fn apply(
                 );
                 let receipt = Receipt {
                     outcomes,
-                    refused: None,
+                    ..Receipt::default()
                 };
-                if let Some((seq, digest)) = submission.envelope {
-                    answers.push(answered.note(&submission.who, seq, digest, &receipt));
+                if let Some(sealed) = submission.envelope {
+                    if clock::is_off(sealed.time, stamp) {
+                        let who = &submission.who;
+                        let kind = alarms::Kind::ClockOff;
+                        judgement.alarms.note(kind, who.device, who.user);
+                    }
+                    answers.push(answered.note(&submission.who, sealed, &receipt));
                 }
                 receipt
             }
@@ -181,7 +189,7 @@ impl Answered {
         let names: Vec<(Uuid, Uuid, i64)> = submissions
             .iter()
             .filter_map(|submission| {
-                let (seq, _) = submission.envelope?;
+                let seq = submission.envelope?.seq;
                 Some((
                     submission.who.device.0,
                     submission.who.user.0,
@@ -200,7 +208,7 @@ impl Answered {
             let outcomes = codec::from_bytes(&row.outcomes).map_err(ApiError::internal)?;
             let receipt = Receipt {
                 outcomes,
-                refused: None,
+                ..Receipt::default()
             };
             before.insert((row.device_id, row.user_id, row.seq), (row.digest, receipt));
         }
@@ -218,16 +226,18 @@ impl Answered {
 
     /// The receipt of an envelope that is not judged: answered before, used twice, or with a gap before it.
     fn check(&self, submission: &Submission, judgement: &mut Judgement) -> Option<Receipt> {
-        let (seq, digest) = submission.envelope?;
+        let Sealed { seq, digest, .. } = submission.envelope?;
         let who = &submission.who;
         let seq = i64::try_from(seq).unwrap_or(i64::MAX);
         if let Some((held, receipt)) = self.before.get(&(who.device.0, who.user.0, seq)) {
             if *held == digest {
-                return Some(receipt.clone());
+                return Some(Receipt {
+                    again: true,
+                    ..receipt.clone()
+                });
             }
-            judgement
-                .alarms
-                .push(("envelope_reused", who.device, who.user, None));
+            let kind = alarms::Kind::EnvelopeReused;
+            judgement.alarms.note(kind, who.device, who.user);
             return Some(refused(
                 "envelope_reused",
                 "同一批次号收到两份不同的数据，已通知安全管理员核查。",
@@ -239,9 +249,8 @@ impl Answered {
             .copied()
             .unwrap_or(0);
         if seq != last + 1 {
-            judgement
-                .alarms
-                .push(("envelope_gap", who.device, who.user, None));
+            let kind = alarms::Kind::EnvelopeGap;
+            judgement.alarms.note(kind, who.device, who.user);
             return Some(refused(
                 "envelope_gap",
                 "上传批次不连续，请重新连接后再试；数据仍保留在手机上。",
@@ -253,8 +262,7 @@ impl Answered {
     fn note(
         &mut self,
         who: &Submitter,
-        seq: u64,
-        digest: [u8; 32],
+        Sealed { seq, digest, .. }: Sealed,
         receipt: &Receipt,
     ) -> EnvelopeRow {
         let seq = i64::try_from(seq).unwrap_or(i64::MAX);
@@ -278,8 +286,8 @@ fn refused(code: &str, message: &str) -> Receipt {
         message: message.to_owned(),
     };
     Receipt {
-        outcomes: Vec::new(),
         refused: Some(refusal),
+        ..Receipt::default()
     }
 }
 
@@ -347,26 +355,12 @@ async fn write(
     let written = drafts.write(tx, state, now, now + DUE).await?;
     applied.conflicts = written.opened;
     applied.queues = written.areas;
-    let told = written.told;
+    let raised = alarms::raise(tx, state, &judgement.alarms).await?;
+    applied.alarms = raised.entries;
+    let told: Vec<_> = written.told.into_iter().chain(raised.told).collect();
     log::put_states(tx, &told, now).await?;
     for (scope, entry) in told {
         writes.push_state(scope, entry);
-    }
-    if !judgement.alarms.is_empty() {
-        let alarms = judgement.alarms.iter().map(|(code, device, user, record)| {
-            Ok(Alarm {
-                id: random::id(stamp, EventId::new)?.0,
-                code,
-                device_id: device.0,
-                user_id: user.0,
-                record_id: record.map(|id| id.0),
-            })
-        });
-        store::insert_alarms(tx, &alarms.collect::<ApiResult<Vec<_>>>()?, now).await?;
-        for (code, device, _, _) in &judgement.alarms {
-            tracing::warn!(code, %device, "a device did what an honest one never does");
-            metrics::counter!("doorstep_alarms_total", "code" => *code).increment(1);
-        }
     }
     applied.slices = writes.write(tx).await?;
     Ok(())

@@ -19,7 +19,9 @@ use doorstep_core::value::{Fields, Value};
 
 use super::ledger::{Moved, Watch};
 use super::load::Locked;
-use super::model::{Prepared, Submitter};
+use super::model::{Prepared, SERVER_DEVICE, Submitter};
+use crate::clock;
+use crate::domains::alarms;
 
 /// What a group of submissions comes to.
 #[derive(Debug, Default)]
@@ -28,7 +30,7 @@ pub(super) struct Judgement {
     pub(super) events: Vec<AcceptedEvent>,
     pub(super) conflicts: Vec<(RecordId, ConflictDraft)>,
     pub(super) refused: Vec<RefusedItem>,
-    pub(super) alarms: Vec<(&'static str, DeviceId, UserId, Option<RecordId>)>,
+    pub(super) alarms: alarms::Noticed,
     seen_events: BTreeSet<EventId>,
 }
 
@@ -157,13 +159,13 @@ impl Judgement {
         let mut outcomes = Vec::with_capacity(items.len());
         for item in items {
             let outcome = match item {
-                Prepared::Change { item, decoded } => self.change(who, item, decoded, records),
+                Prepared::Change { item, decoded } => self.change(who, item, decoded, records, now),
                 Prepared::Put {
                     record,
                     record_type,
                     fields,
                 } => self.put(who, record, record_type, fields, records, now),
-                Prepared::Event(item) => self.event(who, item, events),
+                Prepared::Event(item) => self.event(who, item, events, now),
             };
             outcomes.push(outcome);
         }
@@ -176,6 +178,7 @@ impl Judgement {
         item: ChangeItem,
         decoded: Result<(FlatChange, ChangeHash), ChunkError>,
         records: &mut BTreeMap<RecordId, Locked>,
+        now: Timestamp,
     ) -> Outcome {
         let Some(locked) = records.get_mut(&item.record) else {
             return Outcome::Waiting;
@@ -261,6 +264,11 @@ impl Judgement {
                 noted: _,
             } => {
                 let record = item.record;
+                if clock::is_off(Timestamp(change.time), now) {
+                    let kind = alarms::Kind::ClockOff;
+                    let about = (record, item.record_type.as_str());
+                    self.alarms.note_record(kind, who.device, who.user, about);
+                }
                 self.conflicts
                     .extend(conflicts.into_iter().map(|draft| (record, draft)));
                 let (new, moved) = watch.end(&locked.hold);
@@ -285,16 +293,18 @@ impl Judgement {
             Judged::Waiting | Judged::NeedsHistory => Outcome::Waiting,
             Judged::Refused(refusal) => {
                 if refusal.code == "sequence_reused" {
-                    self.alarms
-                        .push(("sequence_reused", who.device, who.user, Some(item.record)));
+                    let about = (item.record, kind);
+                    let kind = alarms::Kind::SequenceReused;
+                    self.alarms.note_record(kind, who.device, who.user, about);
                 }
                 locked.refused.insert(hash, refusal.clone());
                 let area = area_of(locked, Some(&change), who);
                 self.refuse(who, area, hash.0.to_vec(), Item::Change(item), refusal)
             }
             Judged::Forged(_) => {
-                self.alarms
-                    .push(("forged_actor", who.device, who.user, Some(item.record)));
+                let about = (item.record, kind);
+                let kind = alarms::Kind::ForgedActor;
+                self.alarms.note_record(kind, who.device, who.user, about);
                 Outcome::Refused(refusal(
                     "forged_actor",
                     "这条修改的签名身份与设备不符，未被接受。",
@@ -334,7 +344,7 @@ impl Judgement {
             epoch,
             bytes,
         };
-        self.change(who, item, Ok((change, hash)), records)
+        self.change(who, item, Ok((change, hash)), records, now)
     }
 
     /// Ties that were made to a record which was merged into another are tied to that other, by a change of the server's
@@ -371,7 +381,13 @@ impl Judgement {
         }
     }
 
-    fn event(&mut self, who: &Submitter, item: EventItem, known: &KnownEvents) -> Outcome {
+    fn event(
+        &mut self,
+        who: &Submitter,
+        item: EventItem,
+        known: &KnownEvents,
+        now: Timestamp,
+    ) -> Outcome {
         if known.taken.contains(&item.id) || self.seen_events.contains(&item.id) {
             return Outcome::Duplicate;
         }
@@ -402,6 +418,11 @@ impl Judgement {
             let hash = sm3::digest(&[&codec::to_bytes(&item)]).to_vec();
             let area = who.grants.first().map_or(item.area, |(_, area)| *area);
             return self.refuse(who, area, hash, Item::Event(item), refusal);
+        }
+        if who.device != SERVER_DEVICE && clock::is_off(event_time(&item, now), now) {
+            let kind = alarms::Kind::ClockOff;
+            let about = (item.id.into(), item.event_type.as_str());
+            self.alarms.note_record(kind, who.device, who.user, about);
         }
         self.seen_events.insert(item.id);
         self.events.push(AcceptedEvent {

@@ -16,6 +16,8 @@ pub enum About {
     Check(RecordId),
     /// A file that was brought in.
     Import,
+    /// An alarm.
+    Alarm,
 }
 
 impl About {
@@ -25,13 +27,14 @@ impl About {
             Self::Conflict(_) => "conflict",
             Self::Check(_) => "check",
             Self::Import => "import",
+            Self::Alarm => "alarm",
         }
     }
 
     fn record(self) -> Option<RecordId> {
         match self {
             Self::Record(record) | Self::Conflict(record) | Self::Check(record) => Some(record),
-            Self::Import => None,
+            Self::Import | Self::Alarm => None,
         }
     }
 }

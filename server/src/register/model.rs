@@ -8,6 +8,7 @@ use doorstep_core::envelope::{ChangeItem, Envelope, EventItem, Item};
 use doorstep_core::ids::{AreaCode, ChangeHash, DeviceId, RecordId, UserId};
 use doorstep_core::protocol::frames::{Outcome, Refusal};
 use doorstep_core::rights::{Permission, Role};
+use doorstep_core::time::Timestamp;
 use doorstep_core::value::Fields;
 use uuid::Uuid;
 
@@ -112,13 +113,24 @@ impl Prepared {
     }
 }
 
+/// What an envelope says of itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Sealed {
+    /// Its number.
+    pub seq: u64,
+    /// SM3 of its body.
+    pub digest: [u8; 32],
+    /// When it was sealed, by the device's clock.
+    pub time: Timestamp,
+}
+
 /// What one submitter submits at once.
 #[derive(Clone, Debug)]
 pub struct Submission {
     /// Who.
     pub who: Submitter,
-    /// Number and digest of the envelope, when it came in one.
-    pub envelope: Option<(u64, [u8; 32])>,
+    /// The envelope, when it came in one.
+    pub envelope: Option<Sealed>,
     /// What.
     pub items: Vec<Prepared>,
 }
@@ -135,7 +147,11 @@ impl Submission {
             .collect();
         Self {
             who,
-            envelope: Some((envelope.seq, digest)),
+            envelope: Some(Sealed {
+                seq: envelope.seq,
+                digest,
+                time: envelope.time,
+            }),
             items,
         }
     }
@@ -148,4 +164,15 @@ pub struct Receipt {
     pub outcomes: Vec<Outcome>,
     /// Why the whole was refused.
     pub refused: Option<Refusal>,
+    /// Whether it was answered before, and this is the same answer.
+    pub again: bool,
+}
+
+impl Receipt {
+    /// How many items were refused.
+    #[must_use]
+    pub fn refusals(&self) -> usize {
+        let refused = |outcome: &&Outcome| matches!(outcome, Outcome::Refused(_));
+        self.outcomes.iter().filter(refused).count()
+    }
 }

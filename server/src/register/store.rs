@@ -27,7 +27,6 @@ const OPEN_CONFLICTS: &str = include_str!("sql/open_conflicts.sql");
 const INSERT_CONFLICTS: &str = include_str!("sql/insert_conflicts.sql");
 const UPDATE_CONFLICT: &str = "UPDATE conflicts SET body = $2, version = version + 1 WHERE id = $1";
 const INSERT_REFUSED: &str = include_str!("sql/insert_refused.sql");
-const INSERT_ALARMS: &str = include_str!("sql/insert_alarms.sql");
 const MAKERS: &str = "SELECT hash, user_id FROM changes WHERE record_id = $1 AND hash = ANY($2)";
 
 /// A record's row.
@@ -489,33 +488,6 @@ pub(super) async fn insert_refused(
         .bind(rows.iter().map(|row| row.code.clone()).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.field.clone()).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.body.clone()).collect::<Vec<_>>())
-        .bind(now)
-        .execute(tx)
-        .await?;
-    Ok(())
-}
-
-/// Something that an honest device never does.
-#[derive(Debug)]
-pub(super) struct Alarm {
-    pub(super) id: Uuid,
-    pub(super) code: &'static str,
-    pub(super) device_id: Uuid,
-    pub(super) user_id: Uuid,
-    pub(super) record_id: Option<Uuid>,
-}
-
-pub(super) async fn insert_alarms(
-    tx: &mut PgConnection,
-    rows: &[Alarm],
-    now: DateTime<Utc>,
-) -> ApiResult<()> {
-    sqlx::query(INSERT_ALARMS)
-        .bind(rows.iter().map(|row| row.id).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.code).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.device_id).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.user_id).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.record_id).collect::<Vec<_>>())
         .bind(now)
         .execute(tx)
         .await?;

@@ -147,10 +147,15 @@ async fn apply(state: &AppState, submissions: Vec<Submission>) -> ApiResult<Vec<
         let entries = makers.iter().zip(&applied.receipts);
         entries
             .map(|((device, user), receipt)| {
-                audit::Entry::by_server(now, audit::Action::SyncPush)
+                let entry = audit::Entry::by_server(now, audit::Action::SyncPush)
                     .user(*user)
-                    .device(*device)
-                    .detail(serde_json::json!({ "items": receipt.outcomes.len() }))
+                    .device(*device);
+                match &receipt.refused {
+                    None => entry.detail(serde_json::json!({ "items": receipt.outcomes.len() })),
+                    Some(refusal) => entry
+                        .outcome(audit::Outcome::Refused)
+                        .detail(serde_json::json!({ "code": refusal.code })),
+                }
             })
             .collect()
     })

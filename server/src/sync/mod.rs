@@ -1,5 +1,5 @@
 //! Sync over websockets: how fast devices are let in (`door`), who is online (`hub`), one connection (`session` on
-//! `socket`), group commit (`committer`), bundles for first sync, what other nodes committed (`follow`), who was here
+//! `socket`), how much a device may send (`quotas`), group commit (`committer`), bundles for first sync, what other nodes committed (`follow`), who was here
 //! when (`contacts`). The protocol's order is core's; the register writes and reads.
 
 mod bundles;
@@ -8,6 +8,7 @@ mod contacts;
 mod door;
 mod follow;
 pub mod hub;
+mod quotas;
 pub mod routes;
 mod session;
 mod socket;
@@ -19,6 +20,7 @@ pub use bundles::Bundles;
 pub use committer::Committer;
 pub use follow::Follow;
 pub use hub::{Delivery, Hub, Parcel, Seat};
+pub use quotas::ITEMS as DEVICE_ITEMS;
 
 /// What all connections share. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -28,6 +30,7 @@ pub struct SyncState {
     /// Bundles at hand.
     pub bundles: Bundles,
     door: door::Door,
+    quotas: quotas::Quotas,
     contacts: contacts::Contacts,
     online: Arc<AtomicU64>,
 }
@@ -40,6 +43,7 @@ impl SyncState {
             committer: Committer::start(state),
             bundles: Bundles::default(),
             door: door::Door::new(),
+            quotas: quotas::Quotas::of(state.config.device_items),
             contacts: contacts::Contacts::start(state),
             online: Arc::default(),
         }

@@ -18,13 +18,14 @@ use doorstep_core::rights::{Permission, Role};
 use doorstep_core::sync::server::{Demand, ServerSession};
 
 use super::committer::Awaited;
+use super::quotas::Over;
 use super::socket::Outbox;
 use super::{Delivery, Seat, SyncState};
 use crate::database::system_tx;
 use crate::domains::audit::{self, Trail};
 use crate::domains::auth::{self, Actor};
 use crate::domains::devices::DeviceStatus;
-use crate::domains::{devices, users};
+use crate::domains::{alarms, devices, users};
 use crate::error::{ApiError, ApiResult, Kind};
 use crate::live::Notice;
 use crate::register::{Receipt, Submission, Submitter, read};
@@ -375,6 +376,7 @@ impl Session {
                 .collect::<Vec<(Role, AreaCode)>>(),
         };
         let (device, user) = (who.device, who.actor.user);
+        let bytes = envelope.body.len();
         let opened = tokio::task::spawn_blocking(move || {
             let opened = envelope.open(device, &submitter.key)?;
             if opened.user != user {
@@ -398,6 +400,9 @@ impl Session {
                         .outcome(audit::Outcome::Refused)
                         .detail(serde_json::json!({ "code": error.code() }));
                 audit_alone(&self.state, entry).await?;
+                if let Some(kind) = alarms::Kind::from_code(error.code()) {
+                    self.alarm(kind).await?;
+                }
                 return Err(End::Bye(bye(
                     error.code(),
                     "上传的数据未通过校验，请重新登录后再试；数据仍保留在手机上。",
@@ -405,6 +410,10 @@ impl Session {
                 )));
             }
         };
+        let items = submission.items.len();
+        if let Err(over) = self.sync.quotas.spend(device, items, bytes) {
+            return Err(self.over(over).await?);
+        }
         // One too many at a time waits here, and with it the socket.
         while self.answers.0.len() >= UNDER_WAY
             && let Some(answer) = self.answers.next().await
@@ -416,9 +425,47 @@ impl Session {
         Ok(())
     }
 
+    /// A device that has sent too much is told when to go on; what it holds stays with it.
+    async fn over(&self, over: Over) -> Result<End, End> {
+        let kind = if over.refused {
+            alarms::Kind::QuotaRefused
+        } else {
+            alarms::Kind::QuotaExceeded
+        };
+        metrics::counter!("doorstep_envelopes_refused_total", "code" => kind.code()).increment(1);
+        if over.alarm {
+            self.alarm(kind).await?;
+        }
+        let wait = u64::try_from(over.wait.as_millis()).unwrap_or(u64::MAX);
+        Ok(End::Bye(bye(
+            "busy",
+            "这台设备短时间内上传的内容太多，其余的都保留在手机上，稍后会自动继续上传。",
+            Some(wait),
+        )))
+    }
+
+    /// The device sent a frame past the limit, which was not read.
+    pub(super) async fn frame_too_long(&self) -> Result<(), End> {
+        self.alarm(alarms::Kind::FrameTooLong).await?;
+        Err(End::Gone)
+    }
+
+    /// Raises an alarm about the device.
+    async fn alarm(&self, kind: alarms::Kind) -> Result<(), End> {
+        let Some(who) = &self.who else { return Ok(()) };
+        let mut noticed = alarms::Noticed::default();
+        noticed.note(kind, who.device, who.actor.user);
+        Ok(alarms::raise_alone(&self.state, &noticed).await?)
+    }
+
     /// Tells the device what became of an envelope.
     pub(super) async fn answer(&mut self, (seq, receipt): Answer) -> Result<(), End> {
         let receipt = receipt?;
+        let device = self.device();
+        self.sync.quotas.refused(device, receipt.refusals());
+        if receipt.again && self.sync.quotas.replayed(device) {
+            self.alarm(alarms::Kind::Replayed).await?;
+        }
         let pushed = Pushed {
             seq,
             outcomes: receipt.outcomes,

@@ -71,6 +71,7 @@ pub(super) async fn serve(state: AppState, sync: SyncState, socket: WebSocket, t
                     Some(Ok(Message::Binary(bytes))) => Box::pin(session.receive(&bytes)).await,
                     Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(()),
                     Some(Ok(Message::Text(_))) => Err(End::Bye(bye("protocol", "数据无法识别，请更新应用后重试。", None))),
+                    Some(Err(error)) if is_too_long(&error) => Box::pin(session.frame_too_long()).await,
                     Some(Ok(Message::Close(_)) | Err(_)) | None => Err(End::Gone),
                 }
             }
@@ -120,6 +121,12 @@ pub(super) async fn serve(state: AppState, sync: SyncState, socket: WebSocket, t
         tokio::time::timeout(PARTING, rest).await.ok();
     }
     drop(online);
+}
+
+/// Whether a message was not read because it is longer than any may be.
+fn is_too_long(error: &axum::Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref());
+    matches!(cause, Some(tungstenite::Error::Capacity(_)))
 }
 
 /// Counts a connection while it lasts.

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use doorstep_core::envelope::{Envelope, Item, VERSION};
 use doorstep_core::ids::{AreaCode, DeviceId, EventId, RecordId, ScopeId, UserId};
 use doorstep_core::protocol::digest::ScopeDigest;
 use doorstep_core::protocol::frames::{Down, Up};
@@ -419,6 +420,57 @@ impl SimDevice {
         }
     }
 
+    /// An envelope of the device's own make, with the number that the server expects, and what the server says to it:
+    /// Pushed or Bye; nothing when it hangs up.
+    pub(crate) async fn says(&mut self, make: impl FnOnce(&Self, u64) -> Vec<u8>) -> Option<Down> {
+        self.says_all(|device, next| vec![make(device, next)])
+            .await
+            .pop()
+    }
+
+    /// The same with several frames, one after the other's answer, until the server hangs up.
+    pub(crate) async fn says_all(
+        &mut self,
+        make: impl FnOnce(&Self, u64) -> Vec<Vec<u8>>,
+    ) -> Vec<Down> {
+        let mut live = self.connect().await;
+        let Down::Welcome(welcome) = receive(&mut live.socket).await else {
+            panic!("no welcome")
+        };
+        let mut answers = Vec::new();
+        for frame in make(self, welcome.next_envelope) {
+            live.socket.send(Message::binary(frame)).await.ok();
+            match answer(&mut live.socket).await {
+                Some(down) => answers.push(down),
+                None => break,
+            }
+        }
+        answers
+    }
+
+    /// Items sealed as a device seals them.
+    pub(crate) fn sealed(&self, seq: u64, time: Timestamp, items: Vec<Item>) -> Vec<u8> {
+        Self::sealed_by(&self.who, seq, time, items)
+    }
+
+    /// The same as someone.
+    pub(crate) fn sealed_by(
+        who: &Identity,
+        seq: u64,
+        time: Timestamp,
+        items: Vec<Item>,
+    ) -> Vec<u8> {
+        let envelope = Envelope {
+            version: VERSION,
+            device: who.device,
+            user: who.user,
+            seq,
+            time,
+            items,
+        };
+        Up::Push(envelope.seal(&who.key)).encode()
+    }
+
     /// Sends everything and is gone before the answer comes.
     pub(crate) async fn push_and_vanish(&mut self) {
         let mut live = self.connect().await;
@@ -469,6 +521,23 @@ pub(crate) async fn administer(
         .send(method, path, Some(&administrator.token), body)
         .await
         .unwrap()
+}
+
+/// The next Pushed or Bye; nothing when the server hangs up.
+async fn answer(socket: &mut Socket) -> Option<Down> {
+    loop {
+        let next = tokio::time::timeout(Duration::from_secs(15), socket.next());
+        match next.await.expect("an answer in time") {
+            Some(Ok(Message::Binary(bytes))) => {
+                let down = Down::decode(&bytes).unwrap();
+                if matches!(down, Down::Pushed(_) | Down::Bye(_)) {
+                    return Some(down);
+                }
+            }
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+            _ => return None,
+        }
+    }
 }
 
 async fn receive(socket: &mut Socket) -> Down {

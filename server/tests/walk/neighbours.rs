@@ -19,8 +19,9 @@ use super::things::{self, Things, operations};
 const SAYINGS: [&str; 5] = [things::NAME, "陕西中路", "永嘉路", "叶海", "某路1号"];
 
 /// Query parameters that name a thing, by the thing's name in paths.
-const QUERIES: [(&str, &str); 5] = [
+const QUERIES: [(&str, &str); 6] = [
     ("area", "area_code"),
+    ("device", "device_id"),
     ("house", "house_id"),
     ("record", "record_id"),
     ("resident", "resident_id"),

@@ -2,7 +2,7 @@
 // is done. Read once for the page's life.
 import { api, ok } from '@/api/client'
 import { useLoad, type Load } from '@/api/load'
-import type { CodeEntry, Declarations, DeclaredAction, DeclaredField, DeclaredType } from '@/api/schema'
+import type { CodeEntry, Declarations, DeclaredAction, DeclaredAlarm, DeclaredField, DeclaredType } from '@/api/schema'
 
 /** A type with its fields by name. */
 export interface Type extends DeclaredType {
@@ -15,10 +15,13 @@ export class Declared {
 
   /** What can stand in the audit log. */
   readonly actions: DeclaredAction[]
+  /** What devices may do that raises an alarm. */
+  readonly alarms: DeclaredAlarm[]
   private readonly actionLabels: ReadonlyMap<string, string>
 
   constructor(from: Declarations) {
     this.actions = from.actions
+    this.alarms = from.alarms
     this.actionLabels = new Map(from.actions.map(action => [action.code, action.label]))
     const byName = (fields: DeclaredField[]) => new Map(fields.map(field => [field.name, field]))
     this.types = new Map(from.types.map(type => [type.name, { ...type, byName: byName(type.fields) }]))
@@ -49,6 +52,11 @@ export class Declared {
   /** What something done is called; its code, where an older server wrote one that is no longer known. */
   actionLabel(code: string): string {
     return this.actionLabels.get(code) ?? code
+  }
+
+  /** What a device did that raised an alarm; its code, where an older server wrote one that is no longer known. */
+  alarmLabel(code: string): string {
+    return this.alarms.find(kind => kind.code === code)?.label ?? code
   }
 
   /** What a code means; the code itself, where the table doesn't know it. */

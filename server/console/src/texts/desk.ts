@@ -24,7 +24,10 @@ export const desk = {
   checksList: '超期未答复的核查',
   check: '核查内容',
   messages: '消息',
-  messageOf: { conflict: '待裁决事项', record: '档案', check: '核查', import: '导入' } as Record<string, string>,
+  messageOf: { conflict: '待裁决事项', record: '档案', check: '核查', import: '导入', alarm: '安全告警' } as Record<
+    string,
+    string
+  >,
   messageOpen: (what: string) => `查看${what}`,
 
   next: '最先到期的事项',

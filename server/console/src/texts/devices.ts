@@ -27,6 +27,7 @@ export const devices = {
   oldest: (when: string) => `最早的${when}`,
 
   itemTitle: '设备',
+  alarms: '安全告警',
   back: '返回列表',
   facts: '设备情况',
   platform: '类型',

@@ -27,7 +27,8 @@ export const system = {
   over: (value: string) => `慢于 ${value}`,
 
   alarms: '告警与拒绝',
-  alarmsNote: '出现“告警”时，请查看审计日志并联系安全管理员；“拒绝”多为正常的拦截，数量突然增多时需要关注。',
+  alarmsNote:
+    '出现“告警”时，安全管理员会收到消息，并可在“安全告警”中看到是哪台设备；“拒绝”多为正常的拦截，数量突然增多时需要关注。',
   none: '启动以来没有告警和拒绝',
   kind: '类型',
   what: '内容',
@@ -35,11 +36,6 @@ export const system = {
   alarm: '告警',
   refusal: '拒绝',
   tampered: '授权记录被绕过平台直接改动（已不生效）',
-  alarmCodes: {
-    forged_actor: '设备冒用其他设备的身份提交修改',
-    sequence_reused: '设备用同一序号提交了不同的修改',
-    envelope_reused: '设备用同一序号提交了不同的数据包',
-  } as Record<string, string>,
   refusalCodes: {
     envelope_signature: '数据包签名不对',
     envelope_malformed: '数据包格式不对',

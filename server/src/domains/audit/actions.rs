@@ -83,6 +83,7 @@ actions! {
     ShowDevice = "show_device", "查看设备", looks;
     RevokeDevice = "revoke_device", "停用设备", changes;
     OrderWipe = "order_wipe", "下达设备擦除", changes;
+    ListAlarms = "list_alarms", "查看安全告警", looks;
     ImportAreas = "import_areas", "导入区划", changes;
     ListAreas = "list_areas", "查看区划列表", looks;
     ShowAreaTree = "show_area_tree", "查看区划树", looks;
@@ -170,6 +171,7 @@ actions! {
     Sync = "sync", "设备同步", looks;
     SyncPush = "sync_push", "设备上传变更", changes;
     SyncPurged = "sync_purged", "设备清除回报", changes;
+    RaiseAlarm = "raise_alarm", "触发安全告警", looks;
     OpenChecks = "open_checks", "发起居住核查", changes;
     EscalateCheck = "escalate_check", "核查超期上报", changes;
     RemindReturn = "remind_return", "提醒外出人员返回", changes;

@@ -7,6 +7,7 @@ use doorstep_core::records::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::domains::alarms;
 use crate::domains::audit::Action;
 use crate::domains::registry::service as registry;
 use crate::register;
@@ -20,6 +21,8 @@ pub(super) struct Declarations {
     pub tables: Vec<CodeList>,
     /// What stands in the audit log as done.
     pub actions: Vec<DeclaredAction>,
+    /// What devices may do that raises an alarm.
+    pub alarms: Vec<DeclaredAlarm>,
 }
 
 /// A type of record or event.
@@ -165,6 +168,15 @@ pub(super) struct DeclaredAction {
     pub changes: bool,
 }
 
+/// A kind of alarm.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(super) struct DeclaredAlarm {
+    /// Its code.
+    pub code: &'static str,
+    /// What the device did, in words.
+    pub label: &'static str,
+}
+
 impl Declarations {
     /// As this build of the program knows them.
     pub(super) fn built_in() -> Self {
@@ -172,6 +184,7 @@ impl Declarations {
             types: records::all().iter().map(DeclaredType::of).collect(),
             tables: codes::all().iter().map(CodeList::of).collect(),
             actions: Action::ALL.iter().map(DeclaredAction::of).collect(),
+            alarms: alarms::Kind::ALL.iter().map(DeclaredAlarm::of).collect(),
         }
     }
 }
@@ -273,6 +286,15 @@ impl DeclaredAction {
             code: action.code(),
             label: action.label(),
             changes: action.changes(),
+        }
+    }
+}
+
+impl DeclaredAlarm {
+    fn of(kind: &alarms::Kind) -> Self {
+        Self {
+            code: kind.code(),
+            label: kind.label(),
         }
     }
 }

@@ -18,7 +18,7 @@ pub(super) struct Kept {
 /// What a message speaks of.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct MessageAbout {
-    /// `record`, `conflict`, `check` or `import`.
+    /// `record`, `conflict`, `check`, `import` or `alarm`.
     pub kind: String,
     /// Its id.
     pub id: Uuid,

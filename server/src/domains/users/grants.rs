@@ -250,14 +250,27 @@ pub async fn holders(
     permission: Permission,
     area: &AreaCode,
 ) -> ApiResult<Vec<Grant>> {
+    let mut tx = system_tx(&state.pool).await?;
+    holders_within(&mut tx, state, permission, area).await
+}
+
+/// The same where a transaction is open already (a system one).
+///
+/// # Errors
+/// When the database fails.
+pub async fn holders_within(
+    tx: &mut PgConnection,
+    state: &AppState,
+    permission: Permission,
+    area: &AreaCode,
+) -> ApiResult<Vec<Grant>> {
     let text = area.as_str();
     // The area itself and what can lie above it: 12, 9, 6, 4 and 2 significant digits.
     let above: Vec<String> = [12, 9, 6, 4, 2]
         .iter()
         .map(|digits| format!("{:0<12}", &text[..*digits]))
         .collect();
-    let mut tx = system_tx(&state.pool).await?;
-    let rows = store::grants_covering(&mut tx, &above).await?;
+    let rows = store::grants_covering(tx, &above).await?;
     let grants = rows.iter().filter_map(|row| sound(state, row));
     Ok(grants
         .filter(|grant| grant.role.may(permission) && grant.area.contains(area))

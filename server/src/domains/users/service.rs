@@ -3,5 +3,6 @@
 pub use super::accounts::{account, create_user, find_account, list_users, names};
 pub use super::first::{NewAdministrator, create_first_administrator};
 pub use super::grants::{
-    account_with_grants, grant_role, grants_of, holders, list_grants, note_ended, revoke_grant,
+    account_with_grants, grant_role, grants_of, holders, holders_within, list_grants, note_ended,
+    revoke_grant,
 };

@@ -67,8 +67,8 @@ function word(key: string, value: unknown, { declared, roles }: Known): string {
   if (TIMES.includes(key)) return time(value)
   if (key === 'role') return roles.find(role => role.role === value)?.label ?? value
   if (key === 'fields' || key === 'field') return declared.fieldLabel(value) ?? value
-  if (key === 'type') return declared.typeLabel(value) ?? value
-  return texts.values[key]?.[value] ?? value
+  if (key === 'type' || key === 'record_type') return declared.typeLabel(value) ?? value
+  return texts.values[key]?.[value] ?? (key === 'code' ? declared.alarmLabel(value) : value)
 }
 
 function refusal(status: number): string {

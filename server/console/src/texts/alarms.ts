@@ -1,0 +1,20 @@
+// Alarms: what devices did that an honest one never does.
+export const alarms = {
+  menu: '安全告警',
+  title: '安全告警',
+  list: '安全告警',
+  note: '正常使用的设备不会出现在这里。同一台设备一小时内的同类告警合并为一条。',
+  empty: '没有符合条件的告警',
+  emptyHint: '没有设备触发过告警。',
+  what: '告警',
+  anyKind: '全部告警',
+  device: '设备',
+  user: '使用人',
+  anyUser: '全部使用人',
+  area: '区划',
+  record: '涉及档案',
+  times: '次数',
+  at: '最近一次',
+  one: '这台设备',
+  lookHint: '打开设备，可停用或远程擦除',
+}
