@@ -55,6 +55,7 @@ fn devices_that_lie_or_die_break_nothing() {
     play(&[
         "malformed-live",
         "hostile",
+        "floods",
         "device-killed",
         "corrupt-page",
         "disk-full",

@@ -1,5 +1,5 @@
 //! Sound bytes of every kind that travels, to be mutated: a record's changes with what is concurrent among them, frames
-//! in both directions, entries, registers. Knows no mutation.
+//! in both directions, entries, registers, documents. Knows no mutation.
 
 use doorstep_core::accept::Hold;
 use doorstep_core::crdt::{FlatChange, Registers};
@@ -17,6 +17,8 @@ use doorstep_core::time::Timestamp;
 use doorstep_core::value::{Fields, Value};
 use serde_bytes::ByteBuf;
 
+use crate::sim::oracle::Document;
+
 /// A change: its chunk, what it says, its hash.
 pub(super) type Sample = (Vec<u8>, FlatChange, ChangeHash);
 
@@ -29,6 +31,8 @@ pub(super) struct Corpus {
     pub(super) record: RecordId,
     /// A record's changes, the later ones concurrent, each after those it builds on.
     pub(super) changes: Vec<Sample>,
+    /// The same record as Automerge saves it after each of its changes, and once with columns long enough to be packed.
+    pub(super) documents: Vec<Vec<u8>>,
     pub(super) frames_up: Vec<Vec<u8>>,
     pub(super) frames_down: Vec<Vec<u8>>,
     pub(super) entries: Vec<Vec<u8>>,
@@ -155,7 +159,7 @@ impl Corpus {
             }),
         ];
         Ok(Self {
-            key,
+            key: key.clone(),
             device,
             user,
             area,
@@ -167,6 +171,7 @@ impl Corpus {
                 .map(|entry| codec::to_bytes(&vec![entry]))
                 .collect(),
             registers: codec::to_bytes(&registers),
+            documents: documents(&changes, registers, &key)?,
             changes,
         })
     }
@@ -185,6 +190,33 @@ impl Corpus {
             registers,
         })
     }
+}
+
+/// What Automerge saves of a record after each of its changes.
+pub(super) fn saved(changes: &[Sample]) -> anyhow::Result<Vec<Vec<u8>>> {
+    (1..=changes.len())
+        .map(|upto| {
+            let chunks = changes[..upto].iter().map(|(bytes, ..)| bytes.as_slice());
+            Ok(Document::from_changes(chunks)?.save())
+        })
+        .collect()
+}
+
+fn documents(
+    changes: &[Sample],
+    registers: Registers,
+    key: &KeyPair,
+) -> anyhow::Result<Vec<Vec<u8>>> {
+    let record = RecordId::from_bytes([3; 16]);
+    let text: String = (0..300).map(|number| format!("第{number}户，")).collect();
+    let actor = actor::derive(&key.public(), record, 0);
+    let (change, bytes, hash) =
+        registers.change(actor, 1_790_000_180_000, &texts(&[("remark", &text)]));
+    let mut long = changes.to_vec();
+    long.push((bytes, change, hash));
+    let mut all = saved(&long)?;
+    all.rotate_right(1);
+    Ok(all)
 }
 
 /// A resident's changes by one device, two of them concurrent with another's.

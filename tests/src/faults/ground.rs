@@ -53,8 +53,15 @@ pub(super) struct Found {
 }
 
 impl Ground {
+    /// Where a device may send as much as it likes: rows send a million mutants from one.
     pub(super) async fn open(program: &Path) -> anyhow::Result<Self> {
-        let office = Office::open(program).await?;
+        Self::with_quota(program, u32::MAX).await
+    }
+
+    /// Where a device may send so many items an hour.
+    pub(super) async fn with_quota(program: &Path, items: u32) -> anyhow::Result<Self> {
+        let options = vec!["--device-items".to_owned(), items.to_string()];
+        let office = Office::open_with(program, options).await?;
         let giver = &office.administrators.areas;
         let role = Role::Collector;
         let neighbour = giver.appoint("neighbour", "陈晨", role, ELSEWHERE).await?;

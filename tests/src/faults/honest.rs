@@ -31,6 +31,8 @@ pub(super) struct Beside {
     pub(super) doubled: u64,
     /// The slowest twentieth took longer.
     pub(super) p95: Duration,
+    /// The slowest hundredth took longer.
+    pub(super) p99: Duration,
     pub(super) note: String,
 }
 
@@ -99,6 +101,7 @@ impl Honest {
             lost: found.lost + refused,
             doubled: found.doubled,
             p95,
+            p99,
             note: format!(
                 "an honest device's {} edits beside it: p50 {:.0} ms, p99 {:.0} ms",
                 times.len(),

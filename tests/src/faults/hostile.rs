@@ -1,6 +1,8 @@
 //! A device with valid credentials that lies. Each kind of lie (`hostile_kinds`) is told many times; none of it may be
-//! merged that should not be, each must leave a trace (an alarm, an audit entry, an item with the supervisor), and the
-//! honest device beside it notices nothing.
+//! merged that should not be, each that no honest device does must leave a trace (an alarm, an item with the supervisor),
+//! and the honest device beside it notices nothing.
+
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use doorstep_core::protocol::frames::{Down, Outcome, Pushed, Up};
@@ -8,20 +10,26 @@ use doorstep_core::protocol::frames::{Down, Outcome, Pushed, Up};
 use super::ground::Ground;
 use super::honest::Honest;
 use super::hostile_kinds::{KINDS, Kind, Lie, Must, Scene};
+use super::malformed::grown;
 use super::{Figures, Options};
 use crate::town::tap::{Tap, seal};
 
 /// What a lie may leave behind, counted together.
-const TRACES: &str = "SELECT (SELECT count(*) FROM alarms) + (SELECT count(*) FROM refused_items)
-    + (SELECT count(*) FROM audit_entries WHERE outcome = 'refused')";
+const TRACES: &str = "SELECT ((SELECT coalesce(sum(times), 0) FROM alarms) + (SELECT count(*) FROM refused_items))::bigint";
 const MERGED: &str = "SELECT (SELECT count(*) FROM changes) + (SELECT count(*) FROM events)";
 
 /// The row `hostile`.
 pub(super) async fn play(options: &Options, ground: &mut Ground) -> anyhow::Result<Figures> {
     let mut figures = Figures::default();
     let mut scene = Scene::set(ground, options.chance("hostile")).await?;
+    let before = ground.begin_peak()?;
     let times = options.count(2, 20_000 / KINDS.len() as u64);
     for kind in KINDS {
+        // Two hundred frames each.
+        let times = match kind.must {
+            Must::Replayed => times.div_ceil(20),
+            _ => times,
+        };
         for _ in 0..times {
             figures.fault(tell(ground, &mut scene, kind).await?);
         }
@@ -30,10 +38,15 @@ pub(super) async fn play(options: &Options, ground: &mut Ground) -> anyhow::Resu
     let honest = Honest::begin(ground).await?;
     flood(options, ground, &mut scene, &mut figures).await?;
     let beside = honest.end(ground).await?;
-    figures.lost = beside.lost;
-    figures.doubled = beside.doubled;
+    figures.beside(&beside);
     figures.fault(ground.is_sound().await);
-    figures.note = format!("{} kinds; {}", KINDS.len(), beside.note);
+    let grown = grown(ground, before, &mut figures)?;
+    figures.note = format!(
+        "{} kinds; server at most +{} MiB; {}",
+        KINDS.len(),
+        grown >> 20,
+        beside.note
+    );
     Ok(figures)
 }
 
@@ -58,14 +71,28 @@ async fn tell(
             tap.send(&frame).await?;
             answer(&mut tap).await
         }
+        Lie::Frames(frame, times) => {
+            let mut said = Said::Ended("nothing was sent".to_owned());
+            for _ in 0..times {
+                tap.send(&frame).await?;
+                said = answer(&mut tap).await;
+            }
+            said
+        }
         Lie::Bytes(bytes) => match tap.send_bytes(bytes).await {
             Ok(()) => answer(&mut tap).await,
             Err(error) => Said::Ended(format!("{error:#}")),
         },
     };
     tap.close().await;
-    let after = (ground.number(MERGED).await?, ground.number(TRACES).await?);
-    let (merged, traces) = (after.0 - before.0, after.1 - before.1);
+    let merged = ground.number(MERGED).await? - before.0;
+    let mut traces = ground.number(TRACES).await? - before.1;
+    // A connection may end before its alarm is kept.
+    let patience = Instant::now() + Duration::from_secs(2);
+    while kind.must.leaves_a_trace() && traces == 0 && Instant::now() < patience {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        traces = ground.number(TRACES).await? - before.1;
+    }
     let wrong = |why: String| Ok(Err(format!("{}: {why}", kind.name)));
     if merged != kind.must.merged() {
         return wrong(format!("{merged} merged, {said:?}"));
@@ -82,7 +109,7 @@ async fn tell(
             Some(refusal) if refusal.code == *code => Ok(Ok(())),
             other => wrong(format!("{other:?}")),
         },
-        (Must::Again, Said::Pushed(pushed)) => {
+        (Must::Again | Must::Replayed, Said::Pushed(pushed)) => {
             let same = pushed.refused.is_none()
                 && pushed
                     .outcomes

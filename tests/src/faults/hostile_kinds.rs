@@ -21,12 +21,17 @@ use super::ground::{Ground, resident};
 use super::mutate::{body_of, framed};
 use crate::town::tap::seal;
 
+/// Envelopes answered before that raise an alarm (`server/src/sync/quotas.rs`).
+const REPLAYS: usize = 200;
+
 /// What is sent.
 pub(super) enum Lie {
     /// In an envelope as the device would seal it.
     Items(Vec<Item>),
     /// As it is.
     Frame(Up),
+    /// As it is, so many times, each after the answer to the one before.
+    Frames(Up, usize),
     /// As it is.
     Bytes(Vec<u8>),
 }
@@ -39,11 +44,15 @@ pub(super) enum Must {
     RefuseEnvelope(&'static str),
     /// The connection ends, saying this.
     End(&'static str),
-    /// What was answered before is answered again; nothing is merged.
+    /// What was answered before is answered again; nothing is merged. An honest device whose line lost an answer does the
+    /// same, and one whose files were lost sends all its changes again: nothing is left of it.
     Again,
-    /// The change waits for what it builds on.
+    /// The same more often than any line loses answers: it leaves an alarm.
+    Replayed,
+    /// The change waits for what it builds on, on the device. After a restore of the server honest ones wait too: nothing
+    /// is left of it, and how many may wait in an hour is the quota's matter (row `floods`).
     Wait,
-    /// It is no lie to the rules: it is merged, and orders nothing.
+    /// It is no lie to the rules: it is merged, and orders nothing; a clock that is years off leaves an alarm.
     Take,
 }
 
@@ -55,8 +64,7 @@ impl Must {
 
     /// Whether something must be left for those who look after devices.
     pub(super) fn leaves_a_trace(&self) -> bool {
-        matches!(self, Self::Refuse(_) | Self::RefuseEnvelope(_))
-            || matches!(self, Self::End(code) if code.starts_with("envelope"))
+        !matches!(self, Self::Again | Self::Wait)
     }
 }
 
@@ -593,6 +601,15 @@ pub(super) const KINDS: &[Kind] = &[
         tell: |scene| {
             let last = scene.last.clone();
             last.map(Lie::Frame)
+                .ok_or_else(|| anyhow::anyhow!("nothing was sent yet"))
+        },
+    },
+    Kind {
+        name: "envelope replayed on and on",
+        must: Must::Replayed,
+        tell: |scene| {
+            let last = scene.last.clone();
+            last.map(|last| Lie::Frames(last, REPLAYS))
                 .ok_or_else(|| anyhow::anyhow!("nothing was sent yet"))
         },
     },

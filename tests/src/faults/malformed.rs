@@ -21,18 +21,29 @@ use doorstep_core::time::Timestamp;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::corpus::{Corpus, history};
+use super::corpus::{Corpus, history, saved};
 use super::ground::{self, Ground};
 use super::honest::Honest;
-use super::mutate::{mutate, mutate_chunk};
+use super::mutate::{mutate, mutate_chunk, mutate_compressed, mutate_document};
 use super::{Figures, Options};
 use crate::sim::oracle::{self, Document};
 use crate::town::tap::{Tap, seal};
 
 /// How much memory the decoders may need at most, over all of a run.
 const DECODERS_GROW: u64 = 64 * 1024 * 1024;
-/// How much the server may have grown after a run.
+/// How much the server may have grown at most, at any moment of a run.
 const SERVER_GROWS: u64 = 256 * 1024 * 1024;
+
+/// How much the server grew at most since `begin_peak` gave `before`, in bytes; a fault when that is too much.
+pub(super) fn grown(ground: &Ground, before: u64, figures: &mut Figures) -> anyhow::Result<u64> {
+    let grown = ground.peak()?.saturating_sub(before);
+    figures.fault(if grown <= SERVER_GROWS {
+        Ok(())
+    } else {
+        Err(format!("the server grew by {} MiB", grown >> 20))
+    });
+    Ok(grown)
+}
 
 /// The row `malformed`: everything that reads a stranger's bytes, in this process.
 pub(super) fn decoders(options: &Options) -> anyhow::Result<Figures> {
@@ -47,7 +58,7 @@ pub(super) fn decoders(options: &Options) -> anyhow::Result<Figures> {
     let before = ground::resident_set("self")?;
     let mut most = before;
     for number in 0..count {
-        let kind = number % 10;
+        let kind = number % 12;
         let (bytes, outcome) = match kind {
             0..5 => {
                 let (sample, other) = two(&mut rng, &corpus.changes);
@@ -74,6 +85,16 @@ pub(super) fn decoders(options: &Options) -> anyhow::Result<Figures> {
                 let bytes = mutate(&mut rng, &corpus.registers, &corpus.registers);
                 let outcome = catch_unwind(|| Ok(codec::from_bytes::<Registers>(&bytes).is_ok()));
                 (bytes, outcome)
+            }
+            9 | 10 => {
+                let bytes = if kind == 9 {
+                    let (sample, other) = two(&mut rng, &corpus.documents);
+                    mutate_document(&mut rng, sample, other)
+                } else {
+                    let (sample, other) = two(&mut rng, &corpus.changes);
+                    mutate_compressed(&mut rng, &sample.0, &other.0)
+                };
+                (bytes.clone(), catch_unwind(|| no_change(&bytes)))
             }
             _ => {
                 let bytes = mutated(&mut rng, &corpus.frames_down);
@@ -155,6 +176,14 @@ fn change(corpus: &Corpus, hold: &Hold, bytes: &[u8]) -> Result<bool, String> {
     }
 }
 
+/// A document, or a compressed change: taken from nobody, whatever it holds.
+fn no_change(bytes: &[u8]) -> Result<bool, String> {
+    match chunk::decode(bytes) {
+        Err(_) => Ok(false),
+        Ok(_) => Err("read as a change".to_owned()),
+    }
+}
+
 fn up(corpus: &Corpus, bytes: &[u8]) -> Result<bool, String> {
     match Up::decode(bytes) {
         Ok(Up::Push(signed)) => {
@@ -190,7 +219,7 @@ pub(super) async fn live(options: &Options, ground: &mut Ground) -> anyhow::Resu
     hostile.sync_once().await?;
     let corpus = Corpus::of(&hostile.who().key)?;
     let url = ground.server.url();
-    let before = ground.memory()?;
+    let before = ground.begin_peak()?;
 
     let mut tap = Tap::open(&url, &hostile, Vec::new()).await?;
     let seq = tap.welcome().await?.next_envelope;
@@ -220,16 +249,12 @@ pub(super) async fn live(options: &Options, ground: &mut Ground) -> anyhow::Resu
         tap.close().await;
     }
     let beside = honest.end(ground).await?;
-    figures.lost += beside.lost;
-    figures.doubled += beside.doubled;
+    figures.beside(&beside);
     figures.fault(ground.is_sound().await);
     figures.fault(automerge_agrees(&hostile).await?);
-    let grown = ground.memory()?.saturating_sub(before);
-    if grown > SERVER_GROWS {
-        figures.fault(Err(format!("the server grew by {} MiB", grown >> 20)));
-    }
+    let grown = grown(ground, before, &mut figures)?;
     figures.note = format!(
-        "{merged} merged; server +{} MiB; {}",
+        "{merged} merged; server at most +{} MiB; {}",
         grown >> 20,
         beside.note
     );
@@ -266,11 +291,13 @@ impl Mutants<'_> {
         let stories = (0..STORIES)
             .map(|number| {
                 let record = RecordId::from_bytes([number + 1; 16]);
-                Ok((record, history(&key, record)?.0))
+                let changes = history(&key, record)?.0;
+                let documents = saved(&changes)?;
+                Ok((record, changes, documents))
             })
             .collect::<anyhow::Result<Vec<_>>>()?;
         // Every other record is there already, so that what builds on it can be merged.
-        let sound = stories.iter().step_by(2).flat_map(|(record, changes)| {
+        let sound = stories.iter().step_by(2).flat_map(|(record, changes, _)| {
             changes[..3]
                 .iter()
                 .map(|(bytes, ..)| item(*record, bytes.clone()))
@@ -284,9 +311,17 @@ impl Mutants<'_> {
         for _ in 0..options.count(8, 3_900) {
             let items: Vec<Item> = (0..MAX_ITEMS)
                 .map(|_| {
-                    let (record, changes) = two(self.rng, &stories).0;
+                    let (record, changes, documents) = two(self.rng, &stories).0;
                     let (sample, other) = two(self.rng, changes);
-                    item(*record, mutate_chunk(self.rng, &sample.0, &other.0))
+                    let bytes = match self.rng.random_range(0..10) {
+                        0 => {
+                            let (sample, other) = two(self.rng, documents);
+                            mutate_document(self.rng, sample, other)
+                        }
+                        1 => mutate_compressed(self.rng, &sample.0, &other.0),
+                        _ => mutate_chunk(self.rng, &sample.0, &other.0),
+                    };
+                    item(*record, bytes)
                 })
                 .collect();
             let outcomes = self.push(items.clone()).await?;

@@ -10,6 +10,7 @@ mod crew;
 mod database_full;
 mod device_killed;
 mod disk_full;
+mod floods;
 mod furnished;
 mod fuzz;
 mod ground;
@@ -40,6 +41,12 @@ use rand_chacha::ChaCha8Rng;
 pub use device_killed::{CHILD, live_until_killed};
 use ground::Ground;
 pub(crate) use ground::resident_set;
+
+/// Failures that a row tells.
+const MOST_FAILURES: usize = 20;
+/// What an honest device's p99 is to stay under, in ms, whatever goes on beside it. A time fails nothing: where it can be
+/// meant, in the long form of a release build, the note says that it was over.
+const P99_TARGET: u64 = 50;
 
 /// How much of each row, and which.
 #[derive(Clone, Debug)]
@@ -82,6 +89,8 @@ pub struct Figures {
     pub lost: u64,
     /// Edits that are there more than once.
     pub doubled: u64,
+    /// What the slowest hundredth of an honest device's edits beside the row took longer than, in ms.
+    pub p99_ms: Option<u64>,
     /// What else is worth saying.
     pub note: String,
     /// Figures of parts of the row.
@@ -98,9 +107,26 @@ impl Figures {
         self.tried += 1;
         match survived {
             Ok(()) => self.survived += 1,
-            Err(why) if self.failures.len() < 20 => self.failures.push(why),
+            Err(why) if self.failures.len() < MOST_FAILURES => self.failures.push(why),
             Err(_) => {}
         }
+    }
+
+    /// What became of the work of an honest device beside the row.
+    fn beside(&mut self, honest: &honest::Beside) {
+        self.lost += honest.lost;
+        self.doubled += honest.doubled;
+        self.p99_ms = u64::try_from(honest.p99.as_millis()).ok();
+    }
+
+    /// What others did: faults counted elsewhere.
+    fn add(&mut self, other: Self) {
+        self.tried += other.tried;
+        self.survived += other.survived;
+        self.lost += other.lost;
+        self.doubled += other.doubled;
+        let room = MOST_FAILURES.saturating_sub(self.failures.len());
+        self.failures.extend(other.failures.into_iter().take(room));
     }
 
     /// A row that can't be played here.
@@ -168,6 +194,11 @@ pub const ROWS: &[(&str, bool, &str)] = &[
         "hostile",
         true,
         "a device with valid credentials that lies: forged, out of scope, replayed, with gaps",
+    ),
+    (
+        "floods",
+        false,
+        "a device that floods with sound, waiting and refused changes, up to its quota",
     ),
     (
         "device-killed",
@@ -253,8 +284,8 @@ pub async fn play(options: &Options, out: &mut (dyn Write + Send)) -> anyhow::Re
     let wanted = |name: &str| options.rows.is_empty() || options.rows.iter().any(|row| row == name);
     writeln!(
         out,
-        "{:<16} {:>9} {:>9} {:>5} {:>7} {:>7} {:>6}  note",
-        "row", "tried", "survived", "lost", "doubled", "seconds", "seed"
+        "{:<16} {:>9} {:>9} {:>5} {:>7} {:>7} {:>7} {:>6}  note",
+        "row", "tried", "survived", "lost", "doubled", "p99 ms", "seconds", "seed"
     )?;
     let mut ground: Option<Ground> = None;
     let mut played = Vec::new();
@@ -263,18 +294,25 @@ pub async fn play(options: &Options, out: &mut (dyn Write + Send)) -> anyhow::Re
             ground = Some(Ground::open(&options.program).await?);
         }
         let started = Instant::now();
-        let figures = one(row, options, ground.as_mut())
+        let mut figures = one(row, options, ground.as_mut())
             .await
             .with_context(|| format!("row {row}, seed {}", options.seed))?;
         let seconds = started.elapsed().as_secs_f64();
+        let over = figures.p99_ms.is_some_and(|p99| p99 >= P99_TARGET);
+        if over && !options.short && !cfg!(debug_assertions) {
+            figures.note += &format!("; p99 over {P99_TARGET} ms");
+        }
         writeln!(
             out,
-            "{:<16} {:>9} {:>9} {:>5} {:>7} {:>7.1} {:>6}  {}",
+            "{:<16} {:>9} {:>9} {:>5} {:>7} {:>7} {:>7.1} {:>6}  {}",
             row,
             figures.tried,
             figures.survived,
             figures.lost,
             figures.doubled,
+            figures
+                .p99_ms
+                .map_or_else(|| "-".to_owned(), |p99| p99.to_string()),
             seconds,
             options.seed,
             figures
@@ -307,6 +345,7 @@ async fn one(row: &str, options: &Options, ground: Option<&mut Ground>) -> anyho
         ("clocks", _) => orders::clocks(options),
         ("partition", _) => orders::partition(options),
         ("database-full", _) => database_full::play(options).await,
+        ("floods", _) => floods::play(options).await,
         ("payloads", _) => payloads::play(options).await,
         ("fuzz", _) => fuzz::play(options).await,
         ("malformed-live", Some(ground)) => malformed::live(options, ground).await,

@@ -59,8 +59,7 @@ pub(super) async fn play(options: &Options, ground: &mut Ground) -> anyhow::Resu
     }
     let waited = started.elapsed();
     let beside = honest.end(ground).await?;
-    figures.lost = beside.lost;
-    figures.doubled = beside.doubled;
+    figures.beside(&beside);
     figures.fault(if beside.p95 <= HONEST {
         Ok(())
     } else {

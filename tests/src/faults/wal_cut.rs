@@ -1,9 +1,12 @@
 //! A power cut in the middle of a device's writes: the write-ahead logs of its two files cut at any byte. What opens
 //! afterwards is a clean prefix of the edits, and of the outbox alone nothing is ever missing that was acknowledged.
 
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use doorstep_core::crypto::sm2::KeyPair;
 use doorstep_core::envelope::Item;
 use doorstep_core::ids::{AreaCode, DeviceId, RecordId, UserId};
@@ -19,8 +22,6 @@ use super::{Figures, Options};
 const KEY: [u8; 32] = [8; 32];
 const RECORDS: u8 = 3;
 const EDITS: usize = 9;
-/// The long form cuts at every so many bytes, from where the seed says: seven seeds cut at every byte.
-const STEP: usize = 7;
 const FILES: [&str; 4] = [
     "outbox.db",
     "outbox.db-wal",
@@ -74,13 +75,16 @@ impl Killed {
         file.map_or(0, |(_, bytes)| bytes.len())
     }
 
-    /// The files as they lie after the cuts: name and length.
-    fn lay_out(&self, cuts: &[(&str, usize)], dir: &Path, who: &Identity) -> anyhow::Result<()> {
+    /// The files as they lie after the cut.
+    fn lay_out(&self, cut: &Cut, dir: &Path, who: &Identity) -> anyhow::Result<()> {
         let folder: PathBuf = dir.join("users").join(who.user.to_string());
         std::fs::create_dir_all(&folder)?;
         for (name, bytes) in &self.0 {
-            let cut = cuts.iter().find(|(file, _)| file == name);
-            let length = cut.map_or(bytes.len(), |(_, length)| *length);
+            let length = match *name {
+                "outbox.db-wal" => cut.outbox,
+                "register.db-wal" => cut.register,
+                _ => bytes.len(),
+            };
             std::fs::write(folder.join(name), &bytes[..length])?;
         }
         Ok(())
@@ -92,31 +96,73 @@ pub(super) fn play(options: &Options) -> anyhow::Result<Figures> {
     let mut rng = options.chance("wal-cut");
     let who = who()?;
     let killed = Killed::make(&who)?;
-    let mut figures = Figures::default();
     let (outbox, register) = (
         killed.length("outbox.db-wal"),
         killed.length("register.db-wal"),
     );
     ensure!(outbox > 0 && register > 0, "nothing to cut");
     let step = |length: usize| {
-        if options.short { length / 60 + 1 } else { STEP }
+        if options.short { length / 60 + 1 } else { 1 }
     };
-    let start = rng.random_range(0..STEP);
+    let mut cuts = Vec::new();
+    let start = rng.random_range(0..step(register));
     for length in (start..=register).step_by(step(register)) {
         // Alone: the outbox knows everything that the register lost.
-        let kept = after(&killed, &[("register.db-wal", length)], &who);
-        count(&mut figures, kept, true, length);
+        cuts.push(Cut::of(outbox, length, true));
     }
+    let start = rng.random_range(0..step(outbox));
     for length in (start..=outbox).step_by(step(outbox)) {
-        let kept = after(&killed, &[("outbox.db-wal", length)], &who);
-        count(&mut figures, kept, false, length);
+        cuts.push(Cut::of(length, register, false));
         // Both: a disk that kept nothing in order.
-        let other = rng.random_range(0..=register);
-        let cuts = [("outbox.db-wal", length), ("register.db-wal", other)];
-        count(&mut figures, after(&killed, &cuts, &who), false, length);
+        cuts.push(Cut::of(length, rng.random_range(0..=register), false));
     }
-    figures.note = format!("logs of {outbox} and {register} bytes, {EDITS} edits");
+    let started = Instant::now();
+    let mut figures = spread(&cuts, |cut, figures| {
+        let kept = after(&killed, cut, &who);
+        count(figures, kept, cut);
+    })?;
+    let each = started.elapsed().as_secs_f64() * 1e3 / cuts.len() as f64;
+    figures.note =
+        format!("logs of {outbox} and {register} bytes, {EDITS} edits; a cut every {each:.1} ms");
     Ok(figures)
+}
+
+/// How many bytes of each log are left, and whether nothing may be lost.
+struct Cut {
+    outbox: usize,
+    register: usize,
+    all: bool,
+}
+
+impl Cut {
+    fn of(outbox: usize, register: usize, all: bool) -> Self {
+        Self {
+            outbox,
+            register,
+            all,
+        }
+    }
+}
+
+/// Does the same with each on as many threads as there are cores: each takes the next that nobody has taken.
+fn spread<T: Sync>(all: &[T], one: impl Fn(&T, &mut Figures) + Sync) -> anyhow::Result<Figures> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut figures = Figures::default();
+        while let Some(this) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
+            one(this, &mut figures);
+        }
+        figures
+    };
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
+        let mut figures = Figures::default();
+        for thread in threads {
+            figures.add(thread.join().map_err(|_| anyhow!("a thread panicked"))?);
+        }
+        Ok(figures)
+    })
 }
 
 /// What is cut is bytes, not a disk: a folder in memory where the system has one saves waiting for flushes.
@@ -124,22 +170,25 @@ fn in_memory() -> std::io::Result<tempfile::TempDir> {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir())
 }
 
-fn count(figures: &mut Figures, kept: anyhow::Result<usize>, all: bool, length: usize) {
+fn count(figures: &mut Figures, kept: anyhow::Result<usize>, cut: &Cut) {
     match kept {
         Ok(kept) => {
-            if all {
+            if cut.all {
                 figures.lost += (EDITS - kept) as u64;
             }
             figures.fault(Ok(()));
         }
-        Err(error) => figures.fault(Err(format!("cut at {length}: {error:#}"))),
+        Err(error) => {
+            let (outbox, register) = (cut.outbox, cut.register);
+            figures.fault(Err(format!("cut at {outbox} and {register}: {error:#}")));
+        }
     }
 }
 
 /// How many edits are there after a cut, when those are the first ones and nothing else.
-fn after(killed: &Killed, cuts: &[(&str, usize)], who: &Identity) -> anyhow::Result<usize> {
+fn after(killed: &Killed, cut: &Cut, who: &Identity) -> anyhow::Result<usize> {
     let dir = in_memory()?;
-    killed.lay_out(cuts, dir.path(), who)?;
+    killed.lay_out(cut, dir.path(), who)?;
     let mut store = match SqliteStore::open(dir.path(), KEY, who.user) {
         Err(OpenError::RegisterDamaged | OpenError::OutboxDamaged) => {
             SqliteStore::salvage(dir.path(), KEY, who.user)?.0

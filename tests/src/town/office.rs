@@ -39,10 +39,19 @@ impl Office {
     /// # Errors
     /// What the program or the server says.
     pub async fn open(program: &Path) -> anyhow::Result<Self> {
+        Self::open_with(program, Vec::new()).await
+    }
+
+    /// The same with options for `doorstep serve`.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_with(program: &Path, options: Vec<String>) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("doorstep-").tempdir()?;
         // The database may run as another user, who must be able to come here.
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755))?;
         let mut server = Server::new(program, &folder.path().join("server"))?;
+        server.options = options;
         let administrators = found(&mut server).await?;
         let giver = &administrators.areas;
         let appoint = async |login, name, role| giver.appoint(login, name, role, AREA).await;
