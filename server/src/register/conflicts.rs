@@ -61,6 +61,41 @@ pub(super) struct Written {
     pub(super) areas: BTreeSet<AreaCode>,
 }
 
+/// A change by which a record says something that no other may say beside it.
+#[derive(Clone, Copy, Debug)]
+struct Claim<'a> {
+    change: &'a AcceptedChange,
+    /// It says so again: it did not put the key, but lives again or belongs to another since.
+    again: bool,
+}
+
+/// The changes that put a key, and those that put one of `alive`, by which what was said before counts again.
+fn claims<'a>(
+    changes: &'a [AcceptedChange],
+    key: &str,
+    alive: &[&str],
+) -> BTreeMap<RecordId, Claim<'a>> {
+    let mut claims = BTreeMap::new();
+    for change in changes {
+        let puts = |key: &str| change.change.ops.iter().any(|op| op.key == key);
+        if puts(key) {
+            let again = false;
+            claims.insert(change.record, Claim { change, again });
+        } else if alive.iter().any(|key| puts(key)) {
+            let again = true;
+            let claim = claims.entry(change.record);
+            claim.or_insert(Claim { change, again });
+        }
+    }
+    claims
+}
+
+/// Whether a residence is one that says to be the main one, neither cancelled nor ended.
+fn is_main(residence: &Projection) -> bool {
+    let held = |key: &str| residence.fields.get(key).filter(|value| !value.is_null());
+    !residence.cancelled && held("until").is_none() && held("main") == Some(&Value::Bool(true))
+}
+
 impl<'a> Drafts<'a> {
     /// What merging found.
     pub(super) fn merged(
@@ -142,16 +177,11 @@ impl<'a> Drafts<'a> {
         projections: &BTreeMap<RecordId, Projection>,
         changes: &[AcceptedChange],
     ) -> ApiResult<()> {
-        let put = |key: &str| -> BTreeMap<RecordId, &AcceptedChange> {
-            let writes = changes
-                .iter()
-                .filter(|change| change.change.ops.iter().any(|op| op.key == key));
-            writes.map(|change| (change.record, change)).collect()
-        };
-        self.same_number(tx, state, records, projections, put("id_number"))
+        let numbers = claims(changes, "id_number", &["status"]);
+        self.same_number(tx, state, records, projections, numbers)
             .await?;
-        self.other_mains(tx, records, projections, put("main"))
-            .await
+        let mains = claims(changes, "main", &["status", "until", "resident"]);
+        self.other_mains(tx, records, projections, mains).await
     }
 
     async fn same_number(
@@ -160,11 +190,12 @@ impl<'a> Drafts<'a> {
         state: &AppState,
         records: &BTreeMap<RecordId, Locked>,
         projections: &BTreeMap<RecordId, Projection>,
-        numbers: BTreeMap<RecordId, &AcceptedChange>,
+        numbers: BTreeMap<RecordId, Claim<'_>>,
     ) -> ApiResult<()> {
         let mut ids = Vec::new();
         let mut tokens = Vec::new();
-        for id in numbers.keys() {
+        let mut again = Vec::new();
+        for (id, claim) in &numbers {
             let is_resident = records
                 .get(id)
                 .is_some_and(|locked| locked.hold.record_type == "resident");
@@ -181,6 +212,7 @@ impl<'a> Drafts<'a> {
             {
                 ids.push(id.0);
                 tokens.push(state.keys.blind(token));
+                again.push(claim.again);
             }
         }
         if ids.is_empty() {
@@ -189,11 +221,12 @@ impl<'a> Drafts<'a> {
         let pairs: Vec<(Uuid, Uuid)> = sqlx::query_as(SAME_NUMBER)
             .bind(&ids)
             .bind(&tokens)
+            .bind(&again)
             .fetch_all(tx)
             .await?;
         for (new, held) in pairs {
             let new = RecordId(new);
-            let Some(change) = numbers.get(&new) else {
+            let Some(Claim { change, .. }) = numbers.get(&new) else {
                 continue;
             };
             let area = records
@@ -233,24 +266,23 @@ impl<'a> Drafts<'a> {
         tx: &mut PgConnection,
         records: &BTreeMap<RecordId, Locked>,
         projections: &BTreeMap<RecordId, Projection>,
-        mains: BTreeMap<RecordId, &AcceptedChange>,
+        mains: BTreeMap<RecordId, Claim<'_>>,
     ) -> ApiResult<()> {
-        let claims = mains.keys().filter(|id| {
-            projections.get(id).is_some_and(|projection| {
-                !projection.cancelled && projection.fields.get("main") == Some(&Value::Bool(true))
-            })
-        });
-        let claims: Vec<Uuid> = claims.map(|id| id.0).collect();
+        let holds = |id: &RecordId| projections.get(id).is_some_and(is_main);
+        let claims = mains.iter().filter(|(id, _)| holds(id));
+        let (claims, again): (Vec<Uuid>, Vec<bool>) =
+            claims.map(|(id, claim)| (id.0, claim.again)).unzip();
         if claims.is_empty() {
             return Ok(());
         }
         let found: Vec<(Uuid, Uuid, Uuid)> = sqlx::query_as(OTHER_MAINS)
             .bind(&claims)
+            .bind(&again)
             .fetch_all(tx)
             .await?;
         for (claim, held, resident) in found {
             let claim = RecordId(claim);
-            let Some(change) = mains.get(&claim) else {
+            let Some(Claim { change, .. }) = mains.get(&claim) else {
                 continue;
             };
             let area = records

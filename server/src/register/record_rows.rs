@@ -45,11 +45,17 @@ pub(super) fn touched(
         for op in &change.change.ops {
             touch.tokens |= change.new
                 || projection::feeds_tokens(kind, &op.key)
-                || filters::feeds(kind, &op.key);
+                || filters::feeds(kind, &op.key)
+                || revives(kind, &op.key);
             touch.links |= change.new || projection::feeds_links(kind, &op.key);
         }
     }
     touched
+}
+
+/// Whether a change of this key may bring back a file whose number another one carries since: that is found by tokens.
+fn revives(record_type: &str, key: &str) -> bool {
+    record_type == "resident" && key == "status"
 }
 
 /// Search tokens to be put.

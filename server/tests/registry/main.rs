@@ -13,5 +13,6 @@ mod police_photos;
 mod queries;
 mod relations;
 mod residences;
+mod restoring;
 mod search;
 mod visits;

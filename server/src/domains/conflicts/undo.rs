@@ -121,14 +121,15 @@ pub(super) async fn undo(
     if let Some(other) = outcome.merged {
         slices.extend(register::bring_back(&mut tx, other).await?);
     }
-    let plan = back(state, &outcome);
-    let writes = comes_to::writes(actor, &case, &plan)?;
-    let mut applied = register::apply(&mut tx, state, plan.submissions(state, actor.user)).await?;
-    require_applied(&applied)?;
+    // Open again before anything is put back: what the former values bring up anew is what this item is about.
     let reopened: Vec<_> = outcome.closed.iter().chain([&id]).map(|id| id.0).collect();
     store::reopen(&mut tx, &reopened, now + DUE)
         .await
         .map_err(opened_again)?;
+    let plan = back(state, &outcome);
+    let writes = comes_to::writes(actor, &case, &plan)?;
+    let mut applied = register::apply(&mut tx, state, plan.submissions(state, actor.user)).await?;
+    require_applied(&applied)?;
     let text = "一项裁决已被主管撤销，正在重新核对，结果会再通知您。";
     let told: BTreeMap<_, _> = case
         .makers()
