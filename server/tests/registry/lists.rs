@@ -2,7 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use doorstep_core::ids::{RecordId, ScopeId, UserId};
+use doorstep_core::protocol::frames::Entry;
+use doorstep_server::database::system_tx;
 use doorstep_server::domains::registry;
+use doorstep_server::register::read;
 use doorstep_server::testing::city::{DISTRICT, STREET, VILLAGE};
 use serde_json::{Value, json};
 
@@ -218,6 +222,77 @@ async fn an_absence_is_set_listed_reminded_of_once_and_ended() {
         .write(&back, "DELETE", &path, &person, Value::Null)
         .await;
     assert_eq!((again.status, again.code()), (409, "not_away"));
+}
+
+#[tokio::test]
+async fn a_reminder_goes_from_the_phones_when_there_is_nothing_to_ask_any_more() {
+    let kit = Kit::new().await;
+    let mut people = Vec::new();
+    for (at, birth) in [
+        "1970-04-27",
+        "1971-04-27",
+        "1972-04-27",
+        "1973-04-27",
+        "1974-04-27",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let person = kit.resident(&format!("叶海{at}"), birth, json!({})).await;
+        let path = format!("/api/residents/{person}/away");
+        let body = json!({ "from": "2026-11-20", "expected_return": "2026-11-24" });
+        let reply = kit.write(&kit.collector, "PUT", &path, &person, body).await;
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        people.push(person);
+    }
+    let remind = || registry::service::remind_returns(&kit.server.state);
+    let told = || kit.messages(&kit.collector, "away_return_due");
+    assert_eq!(remind().await.unwrap(), 5);
+    assert_eq!(told().await, 5);
+    let [ended, extended, cancelled, erased, back] = people.try_into().unwrap();
+
+    let path = format!("/api/residents/{extended}/away");
+    for (until, left) in [("2026-11-24", 5), ("2026-12-24", 4)] {
+        let body = json!({ "from": "2026-11-20", "expected_return": until });
+        let reply = kit.write(&kit.collector, "PUT", &path, &extended, body);
+        assert_eq!(reply.await.status, 200);
+        assert_eq!(told().await, left, "{until}");
+    }
+    let path = format!("/api/residents/{ended}/away");
+    let reply = kit.write(&kit.collector, "DELETE", &path, &ended, Value::Null);
+    assert_eq!(reply.await.status, 200);
+    assert_eq!(told().await, 3);
+    let path = format!("/api/records/{cancelled}/cancel");
+    let body = json!({ "reason": "71" });
+    let reply = kit.write(&kit.collector, "POST", &path, &cancelled, body);
+    assert_eq!(reply.await.status, 200);
+    assert_eq!(told().await, 2);
+    let path = format!("/api/records/{erased}/erase");
+    let body = json!({ "ground": "request", "confirm": erased });
+    let reply = kit.send(&kit.administrator, "POST", &path, body).await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    assert_eq!(told().await, 1);
+    // A phone wrote that the person is back: the next turn of the job finds it.
+    let mut phone = kit.server.phone(VILLAGE).await.unwrap();
+    let id: RecordId = back.parse().unwrap();
+    phone.pull(&kit.server, id).await.unwrap();
+    let fields = [("away".to_owned(), false.into())].into();
+    let item = phone.edit(id, &fields).unwrap();
+    phone.send(&kit.server, vec![item]).await.unwrap();
+    assert_eq!(remind().await.unwrap(), 0);
+    assert_eq!(told().await, 0);
+
+    let scope = ScopeId::User(UserId(kit.collector.id));
+    let mut tx = system_tx(&kit.server.state.pool).await.unwrap();
+    let keys = &kit.server.state.keys;
+    let (_, entries) = read::log_after(&mut tx, keys, scope, 0, 1_000, None)
+        .await
+        .unwrap();
+    for person in [ended, extended, cancelled, erased, back] {
+        let key = format!("reminder/return/{person}");
+        let withdrawn = |entry: &Entry| matches!(entry, Entry::State(state) if state.key == key && state.json.is_empty());
+        assert!(entries.iter().any(withdrawn), "{entries:?}");
+    }
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use super::edit::{self, Put};
 use super::model::{RecordRow, RecordView};
 use super::store::{self, Filter};
 use super::view::{self, Open};
-use super::{checks, notify, search};
+use super::{checks, notify, reminders, search};
 use crate::database::system_tx;
 use crate::domains::audit::{self, Action, Entry};
 use crate::domains::auth::{Actor, scoped_tx};
@@ -69,6 +69,12 @@ pub struct AwayView {
     pub expected_return: Option<NaiveDate>,
     /// Whether that day is over.
     pub overdue: bool,
+}
+
+/// The day on which a resident who is away is expected back.
+pub(super) fn due(open: &Open) -> Option<NaiveDate> {
+    let day = open.text("away_expected_return")?.parse().ok()?;
+    (open.yes("away") && !open.row.sealed.cancelled).then_some(day)
 }
 
 fn away_of(open: &Open, today: NaiveDate) -> ApiResult<AwayView> {
@@ -202,23 +208,31 @@ async fn write(
         edit::today(state),
     );
     Problems::from(errors).finish()?;
-    let applied = edit::put(
+    let before = open.text("away_expected_return");
+    let after = fields.get("away_expected_return").and_then(Value::as_text);
+    let same_day = before.is_some() && before == after;
+    let mut applied = edit::put(
         &mut tx,
         state,
         Submitter::user(state, actor),
         vec![Put::of(&open, fields)],
     )
     .await?;
+    if !same_day {
+        let withdrawn = reminders::withdraw(&mut tx, state, &[id]).await?;
+        applied.slices.extend(withdrawn);
+    }
     edit::finish(state, actor, tx, applied, id, action, json!({})).await
 }
 
-/// Reminds the collectors of everyone who is expected back by today and still away: once for each expected day. For
-/// a job; gives how many were reminded of.
+/// Reminds the collectors of everyone who is expected back by today and still away, once for each expected day, and
+/// withdraws the reminders of who is not. For a job; gives how many were reminded of.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn remind_returns(state: &AppState) -> ApiResult<usize> {
     let today = edit::today(state);
+    reminders::withdraw_over(state, today).await?;
     let mut filter = away_filter(state, None);
     filter.rows = STEP;
     let mut reminded = 0;
@@ -249,7 +263,7 @@ async fn remind(state: &AppState, open: &Open, day: NaiveDate) -> ApiResult<bool
             told.push((user, area));
         }
     }
-    let key = format!("reminder/return/{record}");
+    let key = reminders::key(record);
     let at = state.clock.timestamp();
     let text = "一位暂离居民已到预计返回日期，请上门或电话核实是否返回，并结束或延长暂离登记。";
     let json =

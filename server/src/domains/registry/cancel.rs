@@ -10,8 +10,8 @@ use uuid::Uuid;
 use super::checks::problems;
 use super::edit::{Put, finish, lock, put, today};
 use super::model::{CancelRecord, PeopleOfHouse, RecordRow, RecordView, RestoreRecord};
-use super::store;
 use super::view::{self, Open};
+use super::{reminders, store};
 use crate::database::system_tx;
 use crate::domains::audit::Action;
 use crate::domains::auth::Actor;
@@ -91,7 +91,9 @@ pub(super) async fn cancel(
             puts.push(Put::of(&tie, moved));
         }
     }
-    let applied = put(&mut tx, state, Submitter::user(state, actor), puts).await?;
+    let mut applied = put(&mut tx, state, Submitter::user(state, actor), puts).await?;
+    let withdrawn = reminders::withdraw(&mut tx, state, &[id]).await?;
+    applied.slices.extend(withdrawn);
     let detail = json!({ "people": people.len(), "evidence": input.evidence.len() });
     finish(state, actor, tx, applied, id, Action::CancelRecord, detail).await
 }

@@ -7,8 +7,8 @@ use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::store;
 use super::view::Open;
+use super::{reminders, store};
 use crate::database::system_tx;
 use crate::domains::audit::{self, Action, Entry};
 use crate::domains::auth::Actor;
@@ -89,7 +89,10 @@ pub(super) async fn erase(
         .map(|tie| RecordId(tie.sealed.id))
         .collect();
     records.push(id);
-    let erasure = register::erase(&mut tx, state, &records).await?;
+    let mut erasure = register::erase(&mut tx, state, &records).await?;
+    let withdrawn = reminders::withdraw(&mut tx, state, &records).await?;
+    let scopes = erasure.slices.len();
+    erasure.slices.extend(withdrawn);
     let mut gone = records.clone();
     gone.extend(erasure.events.iter().map(|event| RecordId::from(*event)));
     photos::service::forget(&mut tx, state, &gone).await?;
@@ -105,7 +108,6 @@ pub(super) async fn erase(
         police_photos::service::forget(state, &file).await?;
     }
     tx.commit().await?;
-    let scopes = erasure.slices.len();
     for slice in erasure.slices {
         state.hub.publish(slice);
     }
@@ -135,6 +137,7 @@ pub async fn erase_again(state: &AppState, records: &[RecordId]) -> ApiResult<u6
             continue;
         }
         let erasure = register::erase(&mut tx, state, &there).await?;
+        reminders::withdraw(&mut tx, state, &there).await?;
         let mut gone = there.clone();
         gone.extend(erasure.events.iter().map(|event| RecordId::from(*event)));
         photos::service::forget(&mut tx, state, &gone).await?;

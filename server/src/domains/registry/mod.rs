@@ -24,6 +24,7 @@ mod model;
 mod notify;
 mod people;
 mod relations;
+mod reminders;
 mod reveal;
 pub mod routes;
 mod search;

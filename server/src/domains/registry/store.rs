@@ -34,6 +34,10 @@ const ADDRESS_CHANGES: &str = include_str!("sql/address_changes.sql");
 const TIES_OF_HOUSE: &str = include_str!("sql/ties_of_house.sql");
 const MAKERS: &str =
     "SELECT hash, user_id, device_id, made_at, accepted_at FROM changes WHERE hash = ANY($1)";
+const REMINDED: &str = "SELECT scope, key FROM states \
+    WHERE key = ANY($1) AND key LIKE 'reminder/%' AND json <> '' ORDER BY scope, key";
+const REMINDERS: &str = "SELECT DISTINCT key, json FROM states \
+    WHERE key LIKE 'reminder/%' AND json <> '' AND starts_with(key, $1)";
 const OPEN_CLAIMS: &str = "SELECT id, subject FROM conflicts \
     WHERE record_id = $1 AND kind = 'main_residence' AND status = 'open' ORDER BY id";
 
@@ -197,6 +201,22 @@ pub(super) async fn record(tx: &mut PgConnection, id: Uuid) -> sqlx::Result<Opti
 /// The records that were merged into one, and into those.
 pub(super) async fn aliases(tx: &mut PgConnection, record: Uuid) -> sqlx::Result<Vec<Uuid>> {
     sqlx::query_scalar(ALIASES).bind(record).fetch_all(tx).await
+}
+
+/// Whose scopes hold a reminder of one of these keys: scope, key.
+pub(super) async fn reminded(
+    tx: &mut PgConnection,
+    keys: &[String],
+) -> sqlx::Result<Vec<(String, String)>> {
+    sqlx::query_as(REMINDED).bind(keys).fetch_all(tx).await
+}
+
+/// All reminders whose key begins so: key, JSON.
+pub(super) async fn reminders(
+    tx: &mut PgConnection,
+    prefix: &str,
+) -> sqlx::Result<Vec<(String, String)>> {
+    sqlx::query_as(REMINDERS).bind(prefix).fetch_all(tx).await
 }
 
 /// Whether there is or was a record of this id.

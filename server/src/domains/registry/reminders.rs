@@ -1,0 +1,78 @@
+//! The reminders of expected returns, on the phones of those who were told: one for each resident, withdrawn as soon as
+//! there is nothing to ask about. Knows no list of who is away and no file's change.
+
+use std::collections::BTreeSet;
+
+use chrono::NaiveDate;
+use doorstep_core::ids::{RecordId, ScopeId};
+use doorstep_core::protocol::frames::StateEntry;
+use serde_json::Value;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::view::Open;
+use super::{away, store};
+use crate::database::system_tx;
+use crate::error::{ApiError, ApiResult};
+use crate::register::{self, LogSlice};
+use crate::state::AppState;
+
+const RETURN: &str = "reminder/return/";
+
+/// The key of the reminder of a resident's return.
+pub(super) fn key(resident: RecordId) -> String {
+    format!("{RETURN}{resident}")
+}
+
+/// Takes the reminders of these residents' returns off all phones that have them; publish the slices after the commit.
+pub(super) async fn withdraw(
+    tx: &mut PgConnection,
+    state: &AppState,
+    residents: &[RecordId],
+) -> ApiResult<Vec<LogSlice>> {
+    let keys: Vec<String> = residents.iter().map(|id| key(*id)).collect();
+    let mut states: Vec<(ScopeId, StateEntry)> = Vec::new();
+    for (scope, key) in store::reminded(tx, &keys).await? {
+        let json = String::new();
+        let scope = scope.parse().map_err(ApiError::internal)?;
+        states.push((scope, StateEntry { key, json }));
+    }
+    if states.is_empty() {
+        return Ok(Vec::new());
+    }
+    register::append_states(tx, states, state.clock.now()).await
+}
+
+/// Withdraws what is over without anyone having said so here: a phone wrote that the person is back, or until when it
+/// is now; files were merged.
+pub(super) async fn withdraw_over(state: &AppState, today: NaiveDate) -> ApiResult<()> {
+    let mut tx = system_tx(&state.pool).await?;
+    let mut told: Vec<(RecordId, Option<NaiveDate>)> = Vec::new();
+    for (key, json) in store::reminders(&mut tx, RETURN).await? {
+        let said: Value = serde_json::from_str(&json).unwrap_or_default();
+        let due = said["due"].as_str().and_then(|day| day.parse().ok());
+        if let Some(id) = key.strip_prefix(RETURN).and_then(|id| id.parse().ok()) {
+            told.push((id, due));
+        }
+    }
+    let ids: Vec<Uuid> = told.iter().map(|(id, _)| id.0).collect();
+    let rows = store::records(&mut tx, &ids).await?;
+    let mut stands = BTreeSet::new();
+    for open in Open::all(state, rows).await? {
+        let due = away::due(&open).filter(|day| *day <= today);
+        if let Some(due) = due {
+            stands.insert((RecordId(open.row.sealed.id), Some(due)));
+        }
+    }
+    let over: Vec<RecordId> = told
+        .iter()
+        .filter(|reminder| !stands.contains(reminder))
+        .map(|(id, _)| *id)
+        .collect();
+    let slices = withdraw(&mut tx, state, &over).await?;
+    tx.commit().await?;
+    for slice in slices {
+        state.hub.publish(slice);
+    }
+    Ok(())
+}
