@@ -106,7 +106,7 @@ pub async fn apply(
     let items = || submissions.iter().flat_map(|submission| &submission.items);
     let referred_to = judging::referred_to(items());
     neighbours::lock_residents(tx, ids.union(&referred_to), items()).await?;
-    let (mut records, survivors) = load::lock(tx, &state.keys, &ids, &referred_to).await?;
+    let (mut records, gone) = load::lock(tx, &state.keys, &ids, &referred_to).await?;
     let wanted = judging::wants_history(&records, items());
     load::load_histories(tx, &mut records, &wanted).await?;
     let event_ids: Vec<Uuid> = items()
@@ -120,7 +120,7 @@ pub async fn apply(
         .collect();
     let known_events = known_events(tx, &event_ids).await?;
 
-    let mut judgement = Judgement::default();
+    let mut judgement = Judgement::knowing(gone);
     let mut applied = Applied::default();
     let mut answers = Vec::new();
     let mut answered = answered;
@@ -153,10 +153,10 @@ pub async fn apply(
         applied.receipts.push(receipt);
     }
     let server = |user| Submitter::server(state, user);
-    judgement.follow(server, &survivors, &mut records, stamp);
+    judgement.follow(server, &mut records, stamp);
     applied.changes = judgement.changes.len();
     applied.events = judgement.events.len();
-    applied.refused = judgement.refused.len();
+    applied.refused = judgement.refused.len() + judgement.too_late;
     write(tx, state, records, judgement, &mut applied, now, stamp).await?;
     if !answers.is_empty() {
         store::insert_envelopes(tx, &answers, now).await?;
@@ -340,6 +340,7 @@ async fn write(
         ledger::write(tx, &commit).await?;
         applied.checks |= relations::note(tx, &commit).await?;
     }
+    store::insert_tombs(tx, &judgement.tombs, now).await?;
     write_events(tx, state, &judgement, &mut writes, now, stamp).await?;
     let mut drafts = conflicts::Drafts::default();
     drafts.merged(&records, &judgement.conflicts, &judgement.changes);

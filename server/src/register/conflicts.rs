@@ -21,6 +21,7 @@ use super::judging::{AcceptedChange, RefusedItem};
 use super::load::Locked;
 use super::log::LogSlice;
 use super::message::{About, message};
+use super::refused;
 use super::sealing::{self, ConflictBody, ConflictValue};
 use super::store::{self, NewConflict, NewRefused};
 use crate::error::{ApiError, ApiResult};
@@ -428,6 +429,7 @@ impl<'a> Drafts<'a> {
                 user_id: item.user.0,
                 code: item.refusal.code.clone(),
                 field: item.refusal.field.clone(),
+                subjects: refused::literal(&refused::subjects(&item.item)),
                 body: sealing::seal_row(
                     key,
                     "refused_items",

@@ -10,6 +10,7 @@ use sqlx::types::Uuid;
 
 use super::load::heads;
 use super::log::{Draft, LogKind, LogSlice, ScopeWrites};
+use super::refused;
 use super::sealing::{self, ConflictBody};
 use crate::error::{ApiError, ApiResult};
 use crate::state::AppState;
@@ -17,8 +18,10 @@ use crate::state::AppState;
 const LOCK: &str = include_str!("sql/lock_erased.sql");
 const ERASE_RECORDS: &str = include_str!("sql/erase_records.sql");
 const ERASE_TRACES: &str = include_str!("sql/erase_traces.sql");
+const ERASE_REFUSED: &str = include_str!("sql/erase_refused.sql");
 const ERASE_EVENTS: &str = include_str!("sql/erase_events.sql");
-const CONFLICTS: &str = "SELECT id, area_code::text FROM conflicts WHERE record_id = ANY($1) OR other_id = ANY($1) FOR UPDATE";
+const CONFLICTS: &str = "SELECT id, area_code::text FROM conflicts \
+    WHERE record_id = ANY($1) OR other_id = ANY($1) OR id = ANY($2) ORDER BY id FOR UPDATE";
 const EMPTY_CONFLICT: &str = include_str!("sql/empty_conflict.sql");
 
 #[derive(Debug, sqlx::FromRow)]
@@ -26,6 +29,7 @@ struct Row {
     id: Uuid,
     areas: Vec<String>,
     heads: Vec<u8>,
+    merged: bool,
 }
 
 /// What an erasure did.
@@ -56,7 +60,10 @@ pub async fn erase(
         for area in row.areas {
             let scope = ScopeId::Area(area.parse().map_err(ApiError::internal)?);
             writes.push(scope, draft(record));
-            writes.move_digest(scope, record, &held, &[]);
+            // What was merged into another left the scope then.
+            if !row.merged {
+                writes.move_digest(scope, record, &held, &[]);
+            }
         }
     }
     let events: Vec<(Uuid, String)> = sqlx::query_as(ERASE_EVENTS)
@@ -71,8 +78,14 @@ pub async fn erase(
         .bind(&ids)
         .execute(&mut *tx)
         .await?;
+    refused::read_subjects(tx, &state.keys).await?;
+    let refused: Vec<Uuid> = sqlx::query_scalar(ERASE_REFUSED)
+        .bind(&ids)
+        .fetch_all(&mut *tx)
+        .await?;
     let conflicts: Vec<(Uuid, String)> = sqlx::query_as(CONFLICTS)
         .bind(&ids)
+        .bind(&refused)
         .fetch_all(&mut *tx)
         .await?;
     for (id, area) in conflicts {

@@ -16,9 +16,10 @@ use doorstep_core::records::{self, FieldKind, Mode, RecordKind, Severity};
 use doorstep_core::rights::Role;
 use doorstep_core::time::Timestamp;
 use doorstep_core::value::{Fields, Value};
+use sqlx::types::Uuid;
 
 use super::ledger::{Moved, Watch};
-use super::load::Locked;
+use super::load::{Gone, Locked};
 use super::model::{Prepared, SERVER_DEVICE, Submitter};
 use crate::clock;
 use crate::domains::alarms;
@@ -31,6 +32,11 @@ pub(super) struct Judgement {
     pub(super) conflicts: Vec<(RecordId, ConflictDraft)>,
     pub(super) refused: Vec<RefusedItem>,
     pub(super) alarms: alarms::Noticed,
+    /// How many items came too late: refused, and not kept, since they tell of someone erased.
+    pub(super) too_late: usize,
+    /// Records that would have begun with such an item: id, type, area.
+    pub(super) tombs: Vec<(Uuid, String, AreaCode)>,
+    gone: Gone,
     seen_events: BTreeSet<EventId>,
 }
 
@@ -80,7 +86,7 @@ pub(super) struct KnownEvents {
     pub(super) refused: BTreeMap<EventId, Refusal>,
 }
 
-/// The records that a group's changes and values refer to.
+/// The records that a group's changes, values and events refer to.
 pub(super) fn referred_to<'a>(items: impl Iterator<Item = &'a Prepared>) -> BTreeSet<RecordId> {
     let mut found = BTreeSet::new();
     for item in items {
@@ -97,7 +103,8 @@ pub(super) fn referred_to<'a>(items: impl Iterator<Item = &'a Prepared>) -> BTre
                 fields,
                 ..
             } => found.extend(references(record_type, fields.iter()).map(|(_, id)| id)),
-            Prepared::Change { .. } | Prepared::Event(_) => {}
+            Prepared::Event(item) => found.extend(event_subjects(item)),
+            Prepared::Change { .. } => {}
         }
     }
     found
@@ -147,6 +154,14 @@ pub(super) fn wants_history<'a>(
 }
 
 impl Judgement {
+    /// One that knows what became of the records that are referred to.
+    pub(super) fn knowing(gone: Gone) -> Self {
+        Self {
+            gone,
+            ..Self::default()
+        }
+    }
+
     /// Judges one submission's items; gives their outcomes in order.
     pub(super) fn submit(
         &mut self,
@@ -185,6 +200,7 @@ impl Judgement {
         };
         let (change, hash) = match decoded {
             Ok(decoded) => decoded,
+            Err(_) if locked.erased => return self.too_late(),
             Err(error) => {
                 let refusal = refusal(
                     error.code(),
@@ -206,13 +222,7 @@ impl Judgement {
         // Whatever epoch it claims: a record that was erased doesn't begin again. A change by another than it says
         // goes on to be found forged.
         if locked.erased && change.actor == actor::derive(&who.key, item.record, item.epoch) {
-            let refusal = refusal(
-                "old_epoch",
-                "这份档案已被彻底删除，您的修改已转给主管核对。",
-            );
-            locked.refused.insert(hash, refusal.clone());
-            let area = area_of(locked, Some(&change), who);
-            return self.refuse(who, area, hash.0.to_vec(), Item::Change(item), refusal);
+            return self.too_late();
         }
         if let Some((survivor, area)) = locked.survivor
             && change.actor == actor::derive(&who.key, item.record, item.epoch)
@@ -246,6 +256,26 @@ impl Judgement {
                 Item::Change(item),
                 refusal,
             );
+        }
+        if self.tells_of_erased(&item.record_type, &change)
+            && change.actor == actor::derive(&who.key, item.record, item.epoch)
+            && !locked.holds(&hash)
+        {
+            let area = area_of(locked, Some(&change), who);
+            if locked.stored.is_some() || !locked.hold.registers.is_empty() {
+                // What stands there tells of someone else, and whoever wrote this may have meant that person.
+                let refusal = refusal(
+                    "old_epoch",
+                    "所填的居民档案已按规定彻底删除，这条修改已转给主管核对。",
+                );
+                locked.refused.insert(hash, refusal.clone());
+                return self.refuse(who, area, hash.0.to_vec(), Item::Change(item), refusal);
+            }
+            // What builds on it must come too late as well.
+            locked.erased = true;
+            locked.hold.areas = vec![area];
+            self.tombs.push((item.record.0, item.record_type, area));
+            return self.too_late();
         }
         let author = Author {
             key: &who.key,
@@ -352,7 +382,6 @@ impl Judgement {
     pub(super) fn follow(
         &mut self,
         server: impl Fn(UserId) -> Submitter,
-        survivors: &BTreeMap<RecordId, RecordId>,
         records: &mut BTreeMap<RecordId, Locked>,
         now: Timestamp,
     ) {
@@ -365,7 +394,7 @@ impl Judgement {
             let puts = change.change.ops.iter().map(|op| (&op.key, &op.value));
             for (key, target) in references(&hold.record_type, puts) {
                 let stands = hold.registers.get(key).and_then(Value::as_text);
-                if let Some(survivor) = survivors.get(&target)
+                if let Some(survivor) = self.gone.survivors.get(&target)
                     && stands.is_some_and(|text| text.parse() == Ok(target))
                 {
                     let kind = hold.record_type.clone();
@@ -395,6 +424,10 @@ impl Judgement {
         let decided = who.grants.iter().any(|(role, _)| *role == Role::Server);
         if let Some(before) = known.refused.get(&item.id).filter(|_| !decided) {
             return Outcome::Refused(before.clone());
+        }
+        let subjects = event_subjects(&item);
+        if subjects.iter().any(|id| self.gone.erased.contains(id)) {
+            return self.too_late();
         }
         let covered = who.grants.iter().any(|(_, area)| area.contains(&item.area));
         let declared = records::record_type(&item.event_type)
@@ -431,6 +464,25 @@ impl Judgement {
             user: who.user,
         });
         Outcome::Accepted
+    }
+
+    /// Whether a change ties a residence to a resident who was erased.
+    fn tells_of_erased(&self, record_type: &str, change: &FlatChange) -> bool {
+        let puts = change.ops.iter().map(|op| (&op.key, &op.value));
+        record_type == "residence"
+            && references(record_type, puts)
+                .any(|(key, id)| key == "resident" && self.gone.erased.contains(&id))
+    }
+
+    /// The answer to what tells of someone erased. It is all that is kept of it: what was to be forgotten must not come
+    /// in again, not even into the queue.
+    fn too_late(&mut self) -> Outcome {
+        self.too_late += 1;
+        metrics::counter!("doorstep_too_late_total").increment(1);
+        Outcome::Refused(refusal(
+            "old_epoch",
+            "所涉及的档案已按规定彻底删除，这条内容没有保存，不用重新填写。",
+        ))
     }
 
     fn refuse(

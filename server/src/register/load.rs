@@ -68,20 +68,33 @@ impl Locked {
     }
 }
 
+/// What became of records that others refer to.
+#[derive(Debug, Default)]
+pub(super) struct Gone {
+    /// The survivors of those that were merged away.
+    pub(super) survivors: BTreeMap<RecordId, RecordId>,
+    /// Those that were erased.
+    pub(super) erased: BTreeSet<RecordId>,
+}
+
 /// Locks and opens the records, in the order of their ids so that two groups never wait for each other. Those that are
-/// only referred to are locked with them, so that none is merged away meanwhile; gives the survivors of those that were.
+/// only referred to are locked with them, so that none is merged away or erased meanwhile; gives those that were.
 pub(super) async fn lock(
     tx: &mut PgConnection,
     keys: &KeyRing,
     ids: &BTreeSet<RecordId>,
     referred_to: &BTreeSet<RecordId>,
-) -> ApiResult<(BTreeMap<RecordId, Locked>, BTreeMap<RecordId, RecordId>)> {
+) -> ApiResult<(BTreeMap<RecordId, Locked>, Gone)> {
     let wanted: Vec<_> = ids.union(referred_to).map(|id| id.0).collect();
     let mut records: BTreeMap<RecordId, Locked> =
         ids.iter().map(|id| (*id, Locked::new(*id))).collect();
     let mut aliases = Vec::new();
+    let mut gone = Gone::default();
     for row in store::lock_records(tx, &wanted).await? {
         let id = RecordId(row.id);
+        if row.erased {
+            gone.erased.insert(id);
+        }
         if row.merged_into.is_some() {
             aliases.push(id);
         }
@@ -90,10 +103,9 @@ pub(super) async fn lock(
             records.insert(id, locked);
         }
     }
-    let mut survivors = BTreeMap::new();
     if !aliases.is_empty() {
         for (id, survivor, area) in alias::survivors(tx, &aliases).await? {
-            survivors.insert(id, survivor);
+            gone.survivors.insert(id, survivor);
             if let Some(locked) = records.get_mut(&id) {
                 locked.survivor = Some((survivor, area));
             }
@@ -105,7 +117,7 @@ pub(super) async fn lock(
             locked.refused.insert(ChangeHash(hash), again(row));
         }
     }
-    Ok((records, survivors))
+    Ok((records, gone))
 }
 
 /// A refusal of before, said again: it lies with a supervisor still, and is not judged anew.

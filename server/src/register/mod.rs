@@ -22,6 +22,7 @@ mod neighbours;
 mod opened;
 pub mod read;
 mod record_rows;
+mod refused;
 mod relations;
 mod rescope;
 mod sealed;

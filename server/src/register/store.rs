@@ -27,6 +27,7 @@ const OPEN_CONFLICTS: &str = include_str!("sql/open_conflicts.sql");
 const INSERT_CONFLICTS: &str = include_str!("sql/insert_conflicts.sql");
 const UPDATE_CONFLICT: &str = "UPDATE conflicts SET body = $2, version = version + 1 WHERE id = $1";
 const INSERT_REFUSED: &str = include_str!("sql/insert_refused.sql");
+const INSERT_TOMBS: &str = include_str!("sql/insert_tombs.sql");
 const MAKERS: &str = "SELECT hash, user_id FROM changes WHERE record_id = $1 AND hash = ANY($2)";
 
 /// A record's row.
@@ -471,6 +472,8 @@ pub(super) struct NewRefused {
     pub(super) code: String,
     pub(super) field: Option<String>,
     pub(super) body: Vec<u8>,
+    /// An array literal: arrays of unequal length can't be unnested.
+    pub(super) subjects: String,
 }
 
 pub(super) async fn insert_refused(
@@ -488,6 +491,35 @@ pub(super) async fn insert_refused(
         .bind(rows.iter().map(|row| row.code.clone()).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.field.clone()).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.body.clone()).collect::<Vec<_>>())
+        .bind(
+            rows.iter()
+                .map(|row| row.subjects.clone())
+                .collect::<Vec<_>>(),
+        )
+        .bind(now)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// Keeps the ids of records that never came to be, as those of erased ones are kept: id, type, area.
+pub(super) async fn insert_tombs(
+    tx: &mut PgConnection,
+    tombs: &[(Uuid, String, AreaCode)],
+    now: DateTime<Utc>,
+) -> ApiResult<()> {
+    if tombs.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(INSERT_TOMBS)
+        .bind(tombs.iter().map(|tomb| tomb.0).collect::<Vec<_>>())
+        .bind(tombs.iter().map(|tomb| tomb.1.clone()).collect::<Vec<_>>())
+        .bind(
+            tombs
+                .iter()
+                .map(|tomb| tomb.2.to_string())
+                .collect::<Vec<_>>(),
+        )
         .bind(now)
         .execute(tx)
         .await?;

@@ -4,6 +4,7 @@
 
 mod edits;
 mod erasure;
+mod erasure_traces;
 mod files;
 mod find;
 mod kit;

@@ -1,20 +1,24 @@
 //! Erasing a person for good: what the law wants forgotten is forgotten in the history too.
 
+use std::collections::BTreeSet;
+
 use doorstep_core::ids::RecordId;
 use doorstep_core::rights::Permission;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use sqlx::PgConnection;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::model::RecordRow;
 use super::view::Open;
 use super::{reminders, store};
-use crate::database::system_tx;
+use crate::database::{Tx, system_tx};
 use crate::domains::audit::{self, Action, Entry};
 use crate::domains::auth::Actor;
 use crate::domains::photos;
 use crate::domains::police_photos;
-use crate::error::{ApiError, ApiResult, Problems};
+use crate::error::{ApiError, ApiResult, Kind, Problems};
 use crate::register;
 use crate::state::AppState;
 
@@ -48,7 +52,7 @@ pub struct EraseRecord {
 /// What was erased.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Erased {
-    /// The record and, of a resident, the residences.
+    /// The record, those that were merged into it or it into, and, of a resident, the residences.
     pub records: Vec<Uuid>,
     /// How many scopes' devices are told to purge.
     pub scopes: usize,
@@ -69,26 +73,25 @@ pub(super) async fn erase(
         "请再次输入要彻底删除的档案编号",
     );
     problems.finish()?;
-    let mut tx = system_tx(&state.pool).await?;
-    let row = store::record(&mut tx, id.0)
-        .await?
+    let (mut tx, person, records) = hold(state, id).await?;
+    let rows = store::records(&mut tx, &person).await?;
+    let row = rows
+        .iter()
+        .find(|row| row.sealed.id == id.0)
         .ok_or_else(|| ApiError::not_found("这份档案"))?;
-    for area in row.sealed.areas()? {
-        if actor.why(Permission::ReadRegister, &area).is_none() {
-            return Err(ApiError::not_found("这份档案"));
-        }
-        actor.require(Permission::EraseRecords, &area)?;
+    require_right(actor, row, &rows)?;
+    let area = row.sealed.area()?;
+    let entry = Entry::by(actor, state.clock.now(), Action::EraseRecord)
+        .subject("record", id)
+        .area(area)
+        .detail(
+            json!({ "ground": input.ground, "type": row.sealed.record_type,
+            "records": records.len(), "merged": rows.len() - 1 }),
+        );
+    let mut photos = BTreeSet::new();
+    for open in Open::all(state, rows).await? {
+        photos.extend(open.text("photo_file").map(str::to_owned));
     }
-    let photo = Open::new(state, row.clone())
-        .await?
-        .text("photo_file")
-        .map(str::to_owned);
-    let mut records: Vec<RecordId> = store::ties(&mut tx, &[id.0], true)
-        .await?
-        .into_iter()
-        .map(|tie| RecordId(tie.sealed.id))
-        .collect();
-    records.push(id);
     let mut erasure = register::erase(&mut tx, state, &records).await?;
     let withdrawn = reminders::withdraw(&mut tx, state, &records).await?;
     let scopes = erasure.slices.len();
@@ -96,15 +99,9 @@ pub(super) async fn erase(
     let mut gone = records.clone();
     gone.extend(erasure.events.iter().map(|event| RecordId::from(*event)));
     photos::service::forget(&mut tx, state, &gone).await?;
-    let area = row.sealed.area()?;
-    let entry = Entry::by(actor, state.clock.now(), Action::EraseRecord)
-        .subject("record", id)
-        .area(area);
-    let detail =
-        json!({ "ground": input.ground, "type": row.sealed.record_type, "records": records.len() });
-    audit::record(&mut tx, entry.detail(detail)).await?;
+    audit::record(&mut tx, entry).await?;
     // Before the commit: a photo that nobody's file names any more would lie there for good.
-    if let Some(file) = photo {
+    for file in photos {
         police_photos::service::forget(state, &file).await?;
     }
     tx.commit().await?;
@@ -118,8 +115,55 @@ pub(super) async fn erase(
     })
 }
 
-/// Erases records that a restored backup brought back: their keys are gone, and what they sealed goes too. Gives how
-/// many there were.
+/// The records of the person, those that were merged into one among them, and with them the residences: all locked in
+/// the order of their ids, so that none is merged and no residence made while they are erased.
+async fn hold(state: &AppState, id: RecordId) -> ApiResult<(Tx, Vec<Uuid>, Vec<RecordId>)> {
+    loop {
+        let mut tx = system_tx(&state.pool).await?;
+        let (person, records) = all_of(&mut tx, id).await?;
+        let ids: Vec<Uuid> = records.iter().map(|id| id.0).collect();
+        store::lock_all(&mut tx, &ids).await?;
+        // What was made before the locks were had is seen now; then once more, with all of it.
+        if all_of(&mut tx, id).await? == (person.clone(), records.clone()) {
+            return Ok((tx, person, records));
+        }
+    }
+}
+
+/// The records of the person, and these after the residences.
+async fn all_of(tx: &mut PgConnection, id: RecordId) -> ApiResult<(Vec<Uuid>, Vec<RecordId>)> {
+    let person = store::chain(tx, id.0).await?;
+    let ties = store::ties(tx, &person, true).await?;
+    let ties = ties.into_iter().map(|tie| tie.sealed.id);
+    let records = ties.chain(person.iter().copied()).map(RecordId).collect();
+    Ok((person, records))
+}
+
+/// The right to erase, in every area that holds one of the person's records.
+fn require_right(actor: &Actor, row: &RecordRow, all: &[RecordRow]) -> ApiResult<()> {
+    for area in row.sealed.areas()? {
+        if actor.why(Permission::ReadRegister, &area).is_none() {
+            return Err(ApiError::not_found("这份档案"));
+        }
+        actor.require(Permission::EraseRecords, &area)?;
+    }
+    for area in all.iter().map(|row| row.sealed.areas()) {
+        if area?
+            .iter()
+            .any(|area| actor.why(Permission::EraseRecords, area).is_none())
+        {
+            return Err(ApiError::new(
+                Kind::Forbidden,
+                "beyond_own_area",
+                "此人另有一份已合并的档案不在您的区划内，请由管辖两地的上级管理员办理",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Erases records that a restored backup brought back: their keys are gone, and what they sealed goes too; with them
+/// what was merged into them, and the residences of all. Gives how many there were.
 ///
 /// # Errors
 /// When the database fails.
@@ -127,7 +171,10 @@ pub async fn erase_again(state: &AppState, records: &[RecordId]) -> ApiResult<u6
     let mut again = 0;
     for some in records.chunks(AGAIN_AT_ONCE) {
         let mut tx = system_tx(&state.pool).await?;
-        let ids: Vec<Uuid> = some.iter().map(|id| id.0).collect();
+        let mut ids: Vec<Uuid> = some.iter().map(|id| id.0).collect();
+        ids.extend(store::aliases(&mut tx, &ids).await?);
+        let ties = store::ties(&mut tx, &ids, true).await?;
+        ids.extend(ties.iter().map(|tie| tie.sealed.id));
         let there: Vec<RecordId> = store::not_erased(&mut tx, &ids)
             .await?
             .into_iter()

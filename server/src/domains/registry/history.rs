@@ -132,7 +132,7 @@ pub(super) async fn show(
         None,
         register::history(&mut tx, &state.keys, &row.sealed).await?,
     )];
-    let aliases = store::aliases(&mut tx, id.0).await?;
+    let aliases = store::aliases(&mut tx, &[id.0]).await?;
     for alias in store::records(&mut tx, &aliases).await? {
         let of_alias = register::history(&mut tx, &state.keys, &alias.sealed).await?;
         past.push((Some(alias.sealed.id), of_alias));

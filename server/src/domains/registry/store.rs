@@ -9,6 +9,8 @@ use super::model::{RecordRow, TieRow};
 const LIST: &str = include_str!("sql/list.sql");
 const COUNT: &str = include_str!("sql/count.sql");
 const ALIASES: &str = include_str!("sql/aliases.sql");
+const CHAIN: &str = include_str!("sql/chain.sql");
+const LOCK_ALL: &str = "SELECT FROM records WHERE id = ANY($1) ORDER BY id FOR UPDATE";
 const FIND: &str = include_str!("sql/find.sql");
 const FIND_COUNTS: &str = include_str!("sql/find_counts.sql");
 const TIES: &str = include_str!("sql/ties.sql");
@@ -198,9 +200,12 @@ pub(super) async fn record(tx: &mut PgConnection, id: Uuid) -> sqlx::Result<Opti
         .await
 }
 
-/// The records that were merged into one, and into those.
-pub(super) async fn aliases(tx: &mut PgConnection, record: Uuid) -> sqlx::Result<Vec<Uuid>> {
-    sqlx::query_scalar(ALIASES).bind(record).fetch_all(tx).await
+/// The records that were merged into these, and into those.
+pub(super) async fn aliases(tx: &mut PgConnection, records: &[Uuid]) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar(ALIASES)
+        .bind(records)
+        .fetch_all(tx)
+        .await
 }
 
 /// Whose scopes hold a reminder of one of these keys: scope, key.
@@ -217,6 +222,17 @@ pub(super) async fn reminders(
     prefix: &str,
 ) -> sqlx::Result<Vec<(String, String)>> {
     sqlx::query_as(REMINDERS).bind(prefix).fetch_all(tx).await
+}
+
+/// A record with all that are one with it by merging: those merged into it, and what it was merged into.
+pub(super) async fn chain(tx: &mut PgConnection, record: Uuid) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar(CHAIN).bind(record).fetch_all(tx).await
+}
+
+/// Locks these records, aliases and erased ones too, in the order of their ids.
+pub(super) async fn lock_all(tx: &mut PgConnection, ids: &[Uuid]) -> sqlx::Result<()> {
+    sqlx::query(LOCK_ALL).bind(ids).execute(tx).await?;
+    Ok(())
 }
 
 /// Whether there is or was a record of this id.

@@ -2,8 +2,6 @@ WITH tokens AS (
     DELETE FROM record_tokens WHERE record_id = ANY($1)
 ), tied AS (
     DELETE FROM links WHERE record_id = ANY($1)
-), refused AS (
-    DELETE FROM refused_items WHERE record_id = ANY($1)
 ), fields AS (
     DELETE FROM field_changes WHERE record_id = ANY($1)
 ), rows AS (
