@@ -367,6 +367,56 @@ async fn devices_are_seen_within_the_area_with_what_they_have_not_sent() {
 }
 
 #[tokio::test]
+async fn whose_device_has_had_something_unsent_longest_comes_first_on_every_page() {
+    let server = TestServer::open_city().await.unwrap();
+    let street = server
+        .person(Role::AreaAdministrator, STREET)
+        .await
+        .unwrap();
+    let now = chrono::Utc::now();
+    let mut wanted = Vec::new();
+    // The longest has the newest device: the order of ids is the other way round.
+    for days in 1..=3 {
+        let person = server.person(Role::Collector, VILLAGE).await.unwrap();
+        let device = server.device(&person).await.unwrap();
+        let mut tx = doorstep_server::database::system_tx(&server.state.pool)
+            .await
+            .unwrap();
+        let contact = doorstep_server::domains::devices::service::Contact {
+            device: doorstep_core::ids::DeviceId(device.id),
+            at: now - chrono::TimeDelta::days(days),
+            unsent: 1,
+        };
+        doorstep_server::domains::devices::service::note_contacts(&mut tx, &[contact])
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        wanted.insert(0, json!(device.id));
+    }
+    let mut seen = Vec::new();
+    let mut path = "/api/devices?unsent=true&limit=1".to_owned();
+    loop {
+        let page = server
+            .send("GET", &path, Some(&street.token), None)
+            .await
+            .unwrap()
+            .body;
+        seen.extend(
+            page["items"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|item| item["id"].clone()),
+        );
+        let Some(next) = page["next"].as_str() else {
+            break;
+        };
+        path = format!("/api/devices?unsent=true&limit=1&cursor={next}");
+    }
+    assert_eq!(seen, wanted);
+}
+
+#[tokio::test]
 async fn a_device_moves_with_its_user() {
     let server = TestServer::open_city().await.unwrap();
     let city = server.person(Role::AreaAdministrator, CITY).await.unwrap();

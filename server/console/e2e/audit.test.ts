@@ -161,3 +161,45 @@ test('a log of many steps shows how far it is, and a broken one names its entry'
   await expect(page.getByRole('alert')).toContainText('第 41,234 条记录的内容与写入时不同')
   expect(steps).toBe(3)
 })
+
+test('from one entry to the next older one, past the end of what is shown', async ({ page, town }) => {
+  const { zhou, auditor } = town.people
+  for (let n = 0; n < 52; n++) await town.ask(zhou, 'GET', `/api/devices?area=${COMMITTEE}`)
+  await enter(page, town, auditor, `/audit?user=${zhou.id}&action=list_devices`)
+  const rows = page.getByRole('table', { name: '审计记录' }).locator('tbody tr')
+  await expect(rows).toHaveCount(50)
+  await rows.nth(49).click()
+  const entry = page.getByRole('dialog', { name: /^第 .* 条记录$/ })
+  const title = await entry.getByRole('heading').first().innerText()
+  await entry.getByRole('button', { name: '较早一条' }).click()
+  await expect(entry.getByRole('heading').first()).not.toHaveText(title)
+  await expect(rows.nth(50)).toBeAttached()
+})
+
+test('an export that was cut says so, and is named after the day in Shanghai', async ({ page, town }) => {
+  // 16:30 in Greenwich is half past midnight of the next day.
+  await page.clock.install({ time: new Date('2026-11-27T16:30:00Z') })
+  let cut = true
+  await page.route('**/api/audit/export?*', route =>
+    route.fulfill({
+      body: '序号',
+      contentType: 'text/csv',
+      ...(cut && { headers: { 'doorstep-cut-after': '100000' } }),
+    }),
+  )
+  await enter(page, town, town.people.auditor, '/audit')
+  const take = async () => {
+    await page.getByRole('button', { name: '导出' }).click()
+    const [download] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('menuitem', { name: '导出为 CSV 表格' }).click(),
+    ])
+    return download.suggestedFilename()
+  }
+  expect(await take()).toContain('2026-11-28')
+  await expect(page.getByText('只有最新的 100,000 条')).toBeVisible()
+  cut = false
+  await page.clock.fastForward('00:20')
+  await take()
+  await expect(page.getByText('只有最新的 100,000 条')).toHaveCount(0)
+})

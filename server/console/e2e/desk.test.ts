@@ -1,4 +1,5 @@
 // The desk: what it says leads to what it speaks of.
+import type { Page } from '@playwright/test'
 import { enter, expect, test } from './test'
 import { COMMITTEE } from './town'
 
@@ -44,4 +45,60 @@ test('a message about what the reader may not open is words alone', async ({ pag
   const messages = page.getByRole('region', { name: '消息' })
   await expect(messages.getByRole('listitem')).toHaveCount(1)
   await expect(messages.getByRole('link')).toHaveCount(0)
+})
+
+/** Answers a list by pages of fifty; the cursor is where it goes on. */
+async function answer(page: Page, path: string, items: object[]): Promise<void> {
+  await page.route(path, route => {
+    const from = Number(new URL(route.request().url()).searchParams.get('cursor') ?? 0)
+    const next = from + 50 < items.length ? String(from + 50) : null
+    return route.fulfill({ json: { items: items.slice(from, from + 50), next } })
+  })
+}
+
+test('what the desk alone shows can be seen to its end', async ({ page, town }) => {
+  const id = (n: number) => `01890000-0000-7000-8000-${String(n).padStart(12, '0')}`
+  const many = Array.from({ length: 60 }, (_, n) => n + 1)
+  await answer(
+    page,
+    '**/api/visits/due?*',
+    many.map(n => ({
+      record: id(n),
+      record_type: 'resident',
+      title: `李*${n}`,
+      area: COMMITTEE,
+      due_on: '2026-11-20',
+      last_visit: id(n),
+      last_at: '2026-11-01T01:00:00Z',
+      user: id(n),
+      user_name: '李静',
+    })),
+  )
+  await answer(
+    page,
+    '**/api/checks?*',
+    many.map(n => ({
+      id: id(n),
+      kind_label: '居住核查',
+      question: `核查之${n}`,
+      area: COMMITTEE,
+      due_at: '2026-11-20T01:00:00Z',
+      resident: id(n),
+      conflict: null,
+    })),
+  )
+  await enter(page, town, town.people.zhou)
+  for (const [name, last] of [
+    ['到期走访', '李*60'],
+    ['超期未答复的核查', '核查之60'],
+  ] as const) {
+    const card = page.getByRole('region', { name })
+    await expect(card.getByRole('row')).toHaveCount(51)
+    await expect(card).toContainText('已显示 50 条，还有更多')
+    await card.getByRole('button', { name: '加载更多' }).click()
+    await expect(card.getByRole('row')).toHaveCount(61)
+    await expect(card).toContainText(last)
+    await expect(card).toContainText('共 60 条')
+  }
+  await expect(page.getByRole('region', { name: '到期走访' })).toContainText('李静')
 })

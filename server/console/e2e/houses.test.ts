@@ -186,3 +186,12 @@ test('what is to be checked is marked, and the legend shows it alone', async ({ 
   await page.getByRole('button', { name: '显示全部' }).click()
   await expect(vacant).toHaveAttribute('aria-pressed', 'false')
 })
+
+test('in a street the houses without a number are opened as one building', async ({ page, town }) => {
+  const street = await town.person('street.eye', '街道主管', 'supervisor', '310101002000')
+  await register(town, town.people.zhou, 'houses', { address: '看护房', house_use: '1' }, COMMITTEE)
+  await enter(page, town, street, '/buildings?area=310101002000')
+  const list = page.getByRole('navigation', { name: '小区与楼栋' })
+  await list.getByRole('button', { name: '没有门牌号的房屋' }).click()
+  await expect(page.getByRole('gridcell').filter({ hasText: '看护房' })).toBeVisible()
+})

@@ -114,6 +114,27 @@ async fn a_building_is_shown_by_floor_with_use_occupancy_and_people() {
         (&second["house_use_label"], &second["unverified"]),
         (&json!("出租"), &json!(false))
     );
+    let lone = kit.house("看护房", json!({ "house_use": "1" })).await;
+    let estates = kit
+        .get(&kit.supervisor, &format!("/api/buildings?area={STREET}"))
+        .await;
+    let nameless = estates[0]["buildings"].as_array().unwrap();
+    assert_eq!(
+        (nameless.len(), &nameless[0]["building"]),
+        (1, &json!("")),
+        "a house without a number is listed under no key"
+    );
+    let view = kit
+        .get(
+            &kit.supervisor,
+            &format!("/api/buildings/floors?area={STREET}&unnumbered=true"),
+        )
+        .await;
+    assert_eq!(
+        (&view["houses"], &view["floors"][0]["rooms"][0]["house"]),
+        (&json!(1), &json!(lone)),
+        "and opened by that, among all others"
+    );
     let wide = kit
         .send(
             &kit.supervisor,

@@ -171,6 +171,13 @@ async fn a_visit_that_met_its_people_moves_the_last_verification_and_the_next_on
         (&due["items"][0]["record"], &due["items"][0]["due_on"]),
         (&json!(person), &json!("2026-11-24"))
     );
+    let title = due["items"][0]["title"].as_str().unwrap();
+    assert!(
+        title.starts_with("叶*") && !title.contains("海思"),
+        "named, but masked: {title}"
+    );
+    assert_eq!(due["items"][0]["user"], json!(kit.collector.id));
+    assert_ne!(due["items"][0]["user_name"], "", "who goes is named");
     assert_eq!(
         kit.get(&kit.supervisor, "/api/visits/due?by=2026-11-23")
             .await["items"],

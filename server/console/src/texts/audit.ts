@@ -57,6 +57,8 @@ export const audit = {
   exportLines: '导出为 JSON（每行一条）',
   exportHint: '按当前条件导出，最多 10 万条；导出本身也会记入日志。',
   exporting: '正在准备文件…',
+  exportCut: (count: string) =>
+    `符合条件的记录太多，文件里只有最新的 ${count} 条。请把时间范围缩小，分几次导出其余的记录。`,
   fileName: (day: string, ending: string) => `审计日志-${day}.${ending}`,
 
   verify: '核验日志',

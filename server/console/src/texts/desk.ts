@@ -47,6 +47,8 @@ export const desk = {
   owner: '使用人',
   contact: '最近联系',
   record: '对象',
+  untitled: '（未填写名称）',
+  visitor: '走访人',
   recordTypes: { resident: '居民', house: '房屋' } as Record<string, string>,
   area: '区划',
   subject: '事项',

@@ -1,8 +1,8 @@
 // Gives a file of the server's to the person, with the session's token.
 import { fetchFile } from '@/api/client'
 
-/** Fetches `path` and saves it under `name`. */
-export async function download(path: string, name: string): Promise<void> {
+/** Fetches `path` and saves it under `name`; gives the answer's headers. */
+export async function download(path: string, name: string): Promise<Headers> {
   const response = await fetchFile(path)
   const url = URL.createObjectURL(await response.blob())
   const link = document.createElement('a')
@@ -11,4 +11,5 @@ export async function download(path: string, name: string): Promise<void> {
   link.click()
   // The browser reads it after the click.
   setTimeout(() => URL.revokeObjectURL(url), 60_000)
+  return response.headers
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -25,6 +25,8 @@ use crate::state::AppState;
 
 /// Entries in one export at most.
 const EXPORT_LIMIT: i64 = 100_000;
+/// Says on an export that older entries were left out, and after how many it was cut.
+const CUT_AFTER: HeaderName = HeaderName::from_static("doorstep-cut-after");
 
 /// An entry of the log.
 #[derive(Debug, Serialize, ToSchema)]
@@ -199,11 +201,14 @@ pub struct ExportQuery {
     pub form: ExportForm,
 }
 
-/// The same as a file, up to 100,000 entries: CSV, or JSON lines.
+/// The same as a file, up to 100,000 entries: CSV, or JSON lines. Where there are more, the header `doorstep-cut-after`
+/// says so; the rest is found by an earlier `until`.
 #[utoipa::path(get, path = "/api/audit/export", tag = "audit", operation_id = "export_audit",
     params(AuditQuery, ExportQuery),
     extensions(("x-access" = json!("audit.read"))),
     responses((status = 200, description = "CSV, UTF-8 with a byte order mark; or JSON lines",
+        headers(("doorstep-cut-after" = i64, description = "How many entries there are here, when older ones that fit \
+            were left out; absent from a whole export.")),
         content((String = "text/csv"), (String = "application/x-ndjson")))))]
 pub async fn export_audit(
     State(state): State<AppState>,
@@ -211,18 +216,33 @@ pub async fn export_audit(
     Params(query): Params<AuditQuery>,
     Params(export): Params<ExportQuery>,
 ) -> ApiResult<Response> {
-    let filter = query.filter(None, EXPORT_LIMIT)?;
-    let rows = service::search(&state, &actor, &filter).await?;
+    // One more than is given tells whether there are more.
+    let filter = query.filter(None, EXPORT_LIMIT + 1)?;
+    let mut rows = service::search(&state, &actor, &filter).await?;
+    let cut = cut(&mut rows, EXPORT_LIMIT);
     actor
         .trail
         .note_detail(serde_json::json!({ "entries": rows.len() }));
-    match export.form {
-        ExportForm::Csv => csv_file(rows),
+    let mut file = match export.form {
+        ExportForm::Csv => csv_file(rows)?,
         ExportForm::Lines => {
             let names = service::names(&state, &rows).await?;
-            lines_file(rows, &names)
+            lines_file(rows, &names)?
         }
+    };
+    if cut {
+        let after = HeaderValue::from(EXPORT_LIMIT);
+        file.headers_mut().insert(CUT_AFTER, after);
     }
+    Ok(file)
+}
+
+/// Leaves `limit` rows; tells whether there were more.
+fn cut<T>(rows: &mut Vec<T>, limit: i64) -> bool {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    more
 }
 
 fn lines_file(rows: Vec<EntryRow>, names: &HashMap<UserId, String>) -> ApiResult<Response> {
@@ -385,4 +405,17 @@ pub async fn sign_audit_head(
     Ok(Json(SignedView {
         seq: service::sign_head(&state).await?,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_export_is_cut_only_where_there_is_more_than_it_holds() {
+        for (found, left, more) in [(2, 2, false), (3, 3, false), (4, 3, true)] {
+            let mut rows: Vec<i32> = (0..found).collect();
+            assert_eq!((cut(&mut rows, 3), rows.len()), (more, left));
+        }
+    }
 }

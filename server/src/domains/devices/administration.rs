@@ -33,15 +33,18 @@ pub(super) async fn list(
         area_pattern: area.map(|area| format!("{}%", area.prefix())),
         user: query.user,
         status: query.status.map(DeviceStatus::code),
-        unsent: query.unsent.unwrap_or(false),
         purge_owed: query.purge_owed.unwrap_or(false),
-        after: paging.after()?,
         rows: paging.rows(),
     };
     let mut tx = scoped_tx(&state.pool, actor, Permission::ReadDevices).await?;
-    let rows = store::list(&mut tx, &filter).await?;
+    let page = if query.unsent.unwrap_or(false) {
+        let rows = store::list_unsent(&mut tx, &filter, paging.after()?).await?;
+        paging.page(rows, |row| (row.waits_since(), row.id), |row| row)?
+    } else {
+        let rows = store::list(&mut tx, &filter, paging.after()?).await?;
+        paging.page(rows, |row| row.id, |row| row)?
+    };
     drop(tx);
-    let page = paging.page(rows, |row| row.id, |row| row)?;
     Ok(Page {
         items: views(state, page.items).await?,
         next: page.next,

@@ -80,6 +80,11 @@ pub(super) struct DeviceRow {
 }
 
 impl DeviceRow {
+    /// Since when it has something unsent; as long as it is there, where that isn't known.
+    pub(super) fn waits_since(&self) -> DateTime<Utc> {
+        self.unsent_since.unwrap_or(self.enrolled_at)
+    }
+
     pub(super) fn status(&self) -> DeviceStatus {
         DeviceStatus::parse(&self.status)
     }
@@ -204,7 +209,7 @@ pub struct DeviceQuery {
     pub user: Option<Uuid>,
     /// With this status.
     pub status: Option<DeviceStatus>,
-    /// Only those that had changes to send when they last synced.
+    /// Only those that had changes to send when they last synced, who has had them longest first.
     pub unsent: Option<bool>,
     /// Only those that have not said yet that they purged what their users may no longer hold.
     pub purge_owed: Option<bool>,

@@ -13,6 +13,7 @@ const BY_ID: &str = "SELECT id, user_id, area_code::text, public_key, name, plat
      status_reason, enrolled_at, last_contact_at, last_sync_at, unsent, unsent_since, purge_owed_since FROM devices \
      WHERE id = $1";
 const LIST: &str = include_str!("sql/list.sql");
+const LIST_UNSENT: &str = include_str!("sql/list_unsent.sql");
 const SET_STATUS: &str = "UPDATE devices SET status = $2, status_set_at = $3, status_set_by = $4, status_reason = $5 \
      WHERE id = $1";
 const NOTE_WIPED: &str = "UPDATE devices SET status = 'wiped', status_set_at = $2, last_contact_at = $2 \
@@ -34,9 +35,7 @@ pub(super) struct Filter {
     pub(super) area_pattern: Option<String>,
     pub(super) user: Option<Uuid>,
     pub(super) status: Option<&'static str>,
-    pub(super) unsent: bool,
     pub(super) purge_owed: bool,
-    pub(super) after: Option<Uuid>,
     pub(super) rows: i64,
 }
 
@@ -58,14 +57,35 @@ pub(super) async fn by_id(tx: &mut PgConnection, id: Uuid) -> sqlx::Result<Optio
     sqlx::query_as(BY_ID).bind(id).fetch_optional(tx).await
 }
 
-pub(super) async fn list(tx: &mut PgConnection, filter: &Filter) -> sqlx::Result<Vec<DeviceRow>> {
+pub(super) async fn list(
+    tx: &mut PgConnection,
+    filter: &Filter,
+    after: Option<Uuid>,
+) -> sqlx::Result<Vec<DeviceRow>> {
     sqlx::query_as(LIST)
-        .bind(filter.after)
+        .bind(after)
         .bind(&filter.area_pattern)
         .bind(filter.user)
         .bind(filter.status)
         .bind(filter.rows)
-        .bind(filter.unsent)
+        .bind(filter.purge_owed)
+        .fetch_all(tx)
+        .await
+}
+
+/// Those that have something unsent, the longest first.
+pub(super) async fn list_unsent(
+    tx: &mut PgConnection,
+    filter: &Filter,
+    after: Option<(DateTime<Utc>, Uuid)>,
+) -> sqlx::Result<Vec<DeviceRow>> {
+    sqlx::query_as(LIST_UNSENT)
+        .bind(after.map(|(since, _)| since))
+        .bind(after.map(|(_, id)| id))
+        .bind(&filter.area_pattern)
+        .bind(filter.user)
+        .bind(filter.status)
+        .bind(filter.rows)
         .bind(filter.purge_owed)
         .fetch_all(tx)
         .await

@@ -32,6 +32,9 @@ pub struct BuildingsQuery {
     pub area: String,
     /// The building's key, as the list of buildings gives it; all houses of a village without one.
     pub building: Option<String>,
+    /// Only houses without a number: those that the list of buildings counts under no key.
+    #[serde(default)]
+    pub unnumbered: bool,
     /// What wasn't verified since counts as unverified; 180 days ago unless told.
     #[serde(default, deserialize_with = "crate::http::day")]
     pub unverified_since: Option<NaiveDate>,
@@ -160,7 +163,7 @@ pub(super) async fn floors(
         .as_ref()
         .map(|key| state.keys.blind(&format!("kb:{key}")));
     let mut tx = scoped_tx(&state.pool, actor, Permission::ReadRegister).await?;
-    let rows = store::rooms(&mut tx, &areas, token).await?;
+    let rows = store::rooms(&mut tx, &areas, token, query.unnumbered).await?;
     let mut asked = asked(&mut tx, state.clock.now(), &area).await?;
     drop(tx);
     let houses = rows.len();

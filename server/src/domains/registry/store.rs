@@ -381,10 +381,12 @@ pub(super) async fn rooms(
     tx: &mut PgConnection,
     areas: &[String],
     building: Option<i64>,
+    unnumbered: bool,
 ) -> sqlx::Result<Vec<RoomRow>> {
     sqlx::query_as(ROOMS)
         .bind(areas)
         .bind(building)
+        .bind(unnumbered)
         .fetch_all(tx)
         .await
 }

@@ -3,21 +3,21 @@
 use std::collections::BTreeSet;
 
 use chrono::Days;
-use doorstep_core::ids::{AreaLevel, EventId, UserId};
+use doorstep_core::ids::{AreaLevel, EventId, RecordId, UserId};
 use doorstep_core::mask;
 use doorstep_core::records;
 use doorstep_core::rights::Permission;
 use doorstep_core::time::begins_in_shanghai;
 use uuid::Uuid;
 
-use super::model::{DueQuery, DueVisit, VisitQuery, VisitRow, VisitView};
+use super::model::{DueQuery, DueRow, DueVisit, VisitQuery, VisitRow, VisitView};
 use super::place::{self, Surroundings};
 use super::store::{self, Filter};
 use crate::domains::auth::{Actor, scoped_tx};
 use crate::domains::users;
 use crate::error::{ApiError, ApiResult, Problems};
 use crate::http::{Page, PageParams, area_code};
-use crate::register;
+use crate::register::{self, Opened};
 use crate::state::AppState;
 
 pub(super) async fn list(
@@ -86,7 +86,30 @@ pub(super) async fn due(
     let mut tx = scoped_tx(&state.pool, actor, Permission::ReadRegister).await?;
     let by = query.by.unwrap_or(today);
     let rows = store::due(&mut tx, area.as_deref(), by, paging.after()?, paging.rows()).await?;
-    paging.page(rows, |due: &DueVisit| (due.due_on, due.record), |due| due)
+    let page = paging.page(rows, |due: &DueRow| (due.due_on, due.record), |due| due)?;
+    let ids: Vec<RecordId> = page.items.iter().map(|due| RecordId(due.record)).collect();
+    let records = register::open(&mut tx, &state.keys, &ids).await?;
+    drop(tx);
+    let users: BTreeSet<UserId> = page.items.iter().map(|due| UserId(due.user)).collect();
+    let names = users::service::names(state, &users.into_iter().collect::<Vec<_>>()).await?;
+    let view = |due: DueRow| DueVisit {
+        title: records
+            .get(&RecordId(due.record))
+            .map(Opened::masked_title)
+            .unwrap_or_default(),
+        user_name: names.get(&UserId(due.user)).cloned().unwrap_or_default(),
+        record: due.record,
+        record_type: due.record_type,
+        area: due.area,
+        due_on: due.due_on,
+        last_visit: due.last_visit,
+        last_at: due.last_at,
+        user: due.user,
+    };
+    Ok(Page {
+        items: page.items.into_iter().map(view).collect(),
+        next: page.next,
+    })
 }
 
 /// The conditions of a query, all wrong ones named at once.

@@ -93,13 +93,27 @@ pub struct VisitCounts {
     pub verified: i64,
 }
 
+/// A planned visit that is due, before names are read.
+#[derive(Clone, Debug, FromRow)]
+pub(super) struct DueRow {
+    pub(super) record: Uuid,
+    pub(super) record_type: String,
+    pub(super) area: String,
+    pub(super) due_on: NaiveDate,
+    pub(super) last_visit: Uuid,
+    pub(super) last_at: DateTime<Utc>,
+    pub(super) user: Uuid,
+}
+
 /// A visit that was planned for a day and not made since.
-#[derive(Clone, Debug, Serialize, FromRow, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct DueVisit {
     /// The person or house.
     pub record: Uuid,
     /// `resident` or `house`.
     pub record_type: String,
+    /// What names it, masked.
+    pub title: String,
     /// The area.
     pub area: String,
     /// The day that was planned.
@@ -108,8 +122,10 @@ pub struct DueVisit {
     pub last_visit: Uuid,
     /// When that was.
     pub last_at: DateTime<Utc>,
-    /// Who went then.
+    /// Who went then, and goes again.
     pub user: Uuid,
+    /// That person's name.
+    pub user_name: String,
 }
 
 /// Which planned visits to list.

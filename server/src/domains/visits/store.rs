@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::model::{DueVisit, VisitRow};
+use super::model::{DueRow, VisitRow};
 
 const LIST: &str = include_str!("sql/list.sql");
 const COUNTS: &str = include_str!("sql/counts.sql");
@@ -87,7 +87,7 @@ pub(super) async fn due(
     by: NaiveDate,
     after: Option<(NaiveDate, Uuid)>,
     rows: i64,
-) -> sqlx::Result<Vec<DueVisit>> {
+) -> sqlx::Result<Vec<DueRow>> {
     sqlx::query_as(DUE)
         .bind(area)
         .bind(by)

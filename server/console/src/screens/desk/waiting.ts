@@ -1,5 +1,6 @@
 // What waits for the user, asked of the server: only what the user's rights let them see.
 import { api, ok } from '@/api/client'
+import { usePages } from '@/api/load'
 import type { CheckView, ConflictList, DeviceView, DueVisit } from '@/api/schema'
 
 /** How many items waited how long, by kind. */
@@ -10,39 +11,26 @@ export interface Age {
   total: number
 }
 
-export interface Waiting {
-  queue?: { list: ConflictList; open: number; overdue: number; claims: number; mine: number; ages: Age[] }
-  devices?: { items: DeviceView[]; more: boolean }
-  due?: { items: DueVisit[]; more: boolean }
-  /** Checks that nobody answered in time. */
-  checks?: { items: CheckView[]; more: boolean }
+/** The queue in numbers, and what comes first in it. */
+export interface Queue {
+  list: ConflictList
+  open: number
+  overdue: number
+  claims: number
+  mine: number
+  ages: Age[]
 }
 
 /** Days after which an item belongs to the next class. */
 const STEPS = [1, 3, 7] as const
 const CLASSES: Age['code'][] = ['day', 'three', 'week', 'older']
 
-export async function readWaiting(may: (permission: string) => boolean): Promise<Waiting> {
-  const supervises = may('register.read') && may('conflicts.read')
-  const [queue, devices, due, checks] = await Promise.all([
-    may('conflicts.read') ? readQueue() : undefined,
-    may('devices.read') ? readDevices() : undefined,
-    supervises ? readDue() : undefined,
-    supervises ? readChecks() : undefined,
-  ])
-  return {
-    ...(queue && { queue }),
-    ...(devices && { devices }),
-    ...(due && { due }),
-    ...(checks && { checks }),
-  }
-}
-
-async function readQueue(): Promise<NonNullable<Waiting['queue']>> {
+/** The first so many of the queue, and all of it in numbers. */
+export async function readQueue(first: number): Promise<Queue> {
   const ask = (query: { older_than_days?: number; assignee?: string; limit: number }) =>
     ok(api.GET('/api/conflicts', { params: { query } }))
   const [list, mine, ...older] = await Promise.all([
-    ask({ limit: 6 }),
+    ask({ limit: first }),
     ask({ assignee: 'me', limit: 1 }),
     ...STEPS.map(days => ask({ older_than_days: days, limit: 1 })),
   ])
@@ -66,18 +54,24 @@ async function readQueue(): Promise<NonNullable<Waiting['queue']>> {
   }
 }
 
-async function readDevices(): Promise<NonNullable<Waiting['devices']>> {
-  const page = await ok(api.GET('/api/devices', { params: { query: { unsent: true, limit: 50 } } }))
-  const since = (device: DeviceView) => device.unsent_since ?? ''
-  return { items: page.items.toSorted((a, b) => since(a).localeCompare(since(b))), more: Boolean(page.next) }
+interface Page<T> {
+  items: T[]
+  next?: string | null
 }
 
-async function readDue(): Promise<NonNullable<Waiting['due']>> {
-  const page = await ok(api.GET('/api/visits/due', { params: { query: { limit: 50 } } }))
-  return { items: page.items, more: Boolean(page.next) }
+/** Pages of a list for who may see it; for everyone else there is none, and nothing is asked. */
+function pagesFor<T>(may: () => boolean, ask: (query: { limit: number; cursor?: string }) => Promise<Page<T>>) {
+  return usePages<Page<T>>(async cursor => (may() ? ask({ limit: 50, ...(cursor ? { cursor } : {}) }) : { items: [] }))
 }
 
-async function readChecks(): Promise<NonNullable<Waiting['checks']>> {
-  const page = await ok(api.GET('/api/checks', { params: { query: { overdue: true, limit: 50 } } }))
-  return { items: page.items, more: Boolean(page.next) }
-}
+/** Devices with something unsent, who has had it longest first. */
+export const useUnsent = (may: () => boolean) =>
+  pagesFor<DeviceView>(may, query => ok(api.GET('/api/devices', { params: { query: { ...query, unsent: true } } })))
+
+/** Visits whose day has come. */
+export const useDue = (may: () => boolean) =>
+  pagesFor<DueVisit>(may, query => ok(api.GET('/api/visits/due', { params: { query } })))
+
+/** Checks that nobody answered in time. */
+export const useOverdue = (may: () => boolean) =>
+  pagesFor<CheckView>(may, query => ok(api.GET('/api/checks', { params: { query: { ...query, overdue: true } } })))

@@ -6,6 +6,7 @@ WITH house AS (
     WHERE id IN (
             SELECT record_id FROM record_tokens WHERE areas && $1 AND ($2::bigint IS NULL OR tokens @> ARRAY[$2]))
         AND record_type = 'house' AND NOT cancelled AND merged_into IS NULL
+        AND (NOT $3 OR coalesce(facets ->> 'building_key', '') = '')
 ), person AS (
     SELECT home.target AS house, person.target AS resident,
         bool_or(residence.facets ->> 'kind' = 'register') AS registered,
