@@ -46,6 +46,9 @@ struct Entry {
 #[derive(Clone, Serialize, Deserialize)]
 struct Account {
     server: String,
+    /// Whose certificates are taken, in PEM, where it is not for the system to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    authority: Option<String>,
     login: String,
     name: String,
     device: DeviceId,
@@ -172,6 +175,7 @@ impl Home {
         let user = enrolled.session.user;
         let mut account = Account {
             server: server.to_string(),
+            authority: server.authority().map(str::to_owned),
             login: secrets.login.clone(),
             name: String::new(),
             device: enrolled.device,
@@ -195,7 +199,7 @@ impl Home {
     /// `no_such_account`; `device_key`.
     pub fn login(&self, user: UserId, counters: Arc<Counters>) -> ClientResult<Login> {
         let account = self.inner.account(user)?;
-        let server = ServerAddress::parse(&account.server)?;
+        let server = account.address()?;
         let keeper = Arc::new(FolderKeeper {
             home: self.inner.clone(),
             user,
@@ -207,6 +211,17 @@ impl Home {
             account.token,
             keeper,
         ))
+    }
+
+    /// Names whose certificates are taken of an account's server from now on: the city has another authority.
+    ///
+    /// # Errors
+    /// `certificate_file`; `no_such_account`; `device_key`; the storage's.
+    pub fn trust(&self, user: UserId, authority: &str) -> ClientResult<()> {
+        let mut account = self.inner.account(user)?;
+        let server = account.address()?.trusting(authority)?;
+        account.authority = server.authority().map(str::to_owned);
+        self.inner.keep(user, &account)
     }
 
     /// The whole device, for one of its users. Works signed out, too, for everything but syncing.
@@ -361,6 +376,14 @@ impl Inner {
 }
 
 impl Account {
+    fn address(&self) -> ClientResult<ServerAddress> {
+        let address = ServerAddress::parse(&self.server)?;
+        match &self.authority {
+            Some(authority) => address.trusting(authority),
+            None => Ok(address),
+        }
+    }
+
     fn view(self, user: UserId) -> AccountView {
         AccountView {
             user,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use native_tls::{Certificate, TlsConnector};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -19,7 +20,11 @@ const LONGEST_JSON: usize = 4 * 1024 * 1024;
 
 /// A server's address. Anything but this machine must be reached over TLS: personal data never travels in clear.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServerAddress(Url);
+pub struct ServerAddress {
+    url: Url,
+    /// Whose certificates are taken, in PEM; those that the system trusts, unless told.
+    authority: Option<Arc<str>>,
+}
 
 impl ServerAddress {
     /// Reads `https://host[:port]`, or `http://` for a loopback address (a TLCP proxy on the same machine, or a test).
@@ -46,8 +51,8 @@ impl ServerAddress {
             return Err(wrong());
         }
         match url.scheme() {
-            "https" => Ok(Self(url)),
-            "http" if loopback => Ok(Self(url)),
+            "https" => Ok(Self::of(url)),
+            "http" if loopback => Ok(Self::of(url)),
             "http" => Err(ClientError::new(
                 Kind::Invalid,
                 "insecure_address",
@@ -57,9 +62,48 @@ impl ServerAddress {
         }
     }
 
+    fn of(url: Url) -> Self {
+        Self {
+            url,
+            authority: None,
+        }
+    }
+
+    /// The same server, of which only a certificate is taken that one of these authorities signed: a city's own, in
+    /// PEM. What the system trusts is not asked then.
+    ///
+    /// # Errors
+    /// `certificate_file` when there is no certificate in it.
+    pub fn trusting(self, authority: &str) -> ClientResult<Self> {
+        certificates(authority)?;
+        Ok(Self {
+            authority: Some(authority.into()),
+            ..self
+        })
+    }
+
+    /// The authorities that `trusting` named, in PEM.
+    #[must_use]
+    pub fn authority(&self) -> Option<&str> {
+        self.authority.as_deref()
+    }
+
+    /// What opens TLS, where the system's own settings won't do.
+    pub(crate) fn connector(&self) -> ClientResult<Option<TlsConnector>> {
+        let Some(authority) = &self.authority else {
+            return Ok(None);
+        };
+        let mut builder = TlsConnector::builder();
+        builder.disable_built_in_roots(true);
+        for certificate in certificates(authority)? {
+            builder.add_root_certificate(certificate);
+        }
+        builder.build().map(Some).map_err(ClientError::offline)
+    }
+
     /// The address of a route, such as `/api/sync`.
     pub(crate) fn route(&self, path: &str) -> String {
-        format!("{}{path}", self.0.as_str().trim_end_matches('/'))
+        format!("{}{path}", self.url.as_str().trim_end_matches('/'))
     }
 
     /// The same for a websocket.
@@ -70,19 +114,32 @@ impl ServerAddress {
     /// Host and port, to connect a socket to.
     pub(crate) fn host_and_port(&self) -> (String, u16) {
         let host = self
-            .0
+            .url
             .host_str()
             .unwrap_or_default()
             .trim_matches(['[', ']'])
             .to_owned();
-        (host, self.0.port_or_known_default().unwrap_or(443))
+        (host, self.url.port_or_known_default().unwrap_or(443))
     }
 }
 
 impl std::fmt::Display for ServerAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.0.as_str().trim_end_matches('/'))
+        f.write_str(self.url.as_str().trim_end_matches('/'))
     }
+}
+
+/// The certificates in a PEM text; at least one.
+fn certificates(pem: &str) -> ClientResult<Vec<Certificate>> {
+    let read = Certificate::stack_from_pem(pem.as_bytes()).unwrap_or_default();
+    if read.is_empty() {
+        return Err(ClientError::new(
+            Kind::Invalid,
+            "certificate_file",
+            "证书文件无法识别：应为 PEM 格式，以 -----BEGIN CERTIFICATE----- 开头，请向管理员索取签发机构的证书",
+        ));
+    }
+    Ok(read)
 }
 
 /// What makes requests.
@@ -112,12 +169,14 @@ impl Http {
     /// # Errors
     /// When the TLS library can't be set up.
     pub fn new(server: ServerAddress, counters: Arc<Counters>) -> ClientResult<Self> {
-        let client = reqwest::Client::builder()
+        let mut builder = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(10))
             .read_timeout(PATIENCE)
-            .no_proxy()
-            .build()
-            .map_err(ClientError::offline)?;
+            .no_proxy();
+        if let Some(connector) = server.connector()? {
+            builder = builder.tls_backend_preconfigured(connector);
+        }
+        let client = builder.build().map_err(ClientError::offline)?;
         Ok(Self {
             client,
             server,
@@ -253,6 +312,20 @@ mod tests {
             ("随便", "server_address"),
         ] {
             assert_eq!(ServerAddress::parse(text).unwrap_err().code, code, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_certificates_name_an_authority() {
+        let server = ServerAddress::parse("https://gd.example.cn").unwrap();
+        assert_eq!(server.authority(), None);
+        for text in [
+            "",
+            "随便",
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        ] {
+            let refused = server.clone().trusting(text).unwrap_err();
+            assert_eq!(refused.code, "certificate_file", "{text}");
         }
     }
 

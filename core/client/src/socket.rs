@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{Response, StatusCode};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 
 use crate::counters::{Counted, Counters};
 use crate::error::{ClientError, ClientResult, Kind};
@@ -169,9 +169,9 @@ async fn open_stream(
         .max_write_buffer_size(4 * MAX_FRAME_UP)
         .max_message_size(Some(MAX_FRAME_DOWN))
         .max_frame_size(Some(MAX_FRAME_DOWN));
-    match client_async_tls_with_config(request, Counted::new(tcp, counters), Some(config), None)
-        .await
-    {
+    let connector = server.connector()?.map(Connector::NativeTls);
+    let tcp = Counted::new(tcp, counters);
+    match client_async_tls_with_config(request, tcp, Some(config), connector).await {
         Ok((stream, _)) => Ok(stream),
         Err(tokio_tungstenite::tungstenite::Error::Http(response)) => Err(refused(&response)),
         Err(error) => Err(ClientError::offline(error)),

@@ -61,6 +61,7 @@ pub(crate) async fn run(args: LoginArgs, json: bool) -> Outcome {
     }
     let session = Session {
         server: remote.server(),
+        ca: remote.authority(),
         login: args.login.clone(),
         token: opened.token,
     };

@@ -20,12 +20,45 @@ pub(crate) struct RemoteArgs {
     /// 登录状态文件；不填则为 ~/.config/doorstep/session.json
     #[arg(long, value_name = "文件", env = "DOORSTEP_SESSION")]
     session: Option<PathBuf>,
+    #[command(flatten)]
+    trust: TrustArgs,
+}
+
+/// Whose certificates a server may show.
+#[derive(clap::Args, Debug, Clone, Default)]
+pub(crate) struct TrustArgs {
+    /// 服务器的证书由本市自己的机构签发时，该机构的证书（PEM 文件）：此后只认它签发的证书，登录或登记时填写一次即可
+    #[arg(long, value_name = "文件", env = "DOORSTEP_CA")]
+    ca: Option<PathBuf>,
+}
+
+impl TrustArgs {
+    /// The authority's certificate, where a file was named.
+    pub(crate) fn authority(&self) -> Result<Option<String>, Failure> {
+        let Some(path) = &self.ca else {
+            return Ok(None);
+        };
+        let bytes = std::fs::read(path).map_err(|error| Failure::file(path, &error))?;
+        Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+    }
+}
+
+/// A server's address, with the authority whose certificates it may show.
+pub(crate) fn address(text: &str, authority: Option<&str>) -> Result<ServerAddress, Failure> {
+    let address = ServerAddress::parse(text)?;
+    Ok(match authority {
+        Some(authority) => address.trusting(authority)?,
+        None => address,
+    })
 }
 
 /// The session file.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Session {
     pub(crate) server: String,
+    /// The authority whose certificates the server may show, in PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ca: Option<String>,
     pub(crate) login: String,
     pub(crate) token: String,
 }
@@ -90,14 +123,15 @@ impl RemoteArgs {
         })
     }
 
+    /// What was kept of the authority goes with the server that was kept, not with another.
     fn address(&self, kept: Option<&Session>) -> Result<ServerAddress, Failure> {
-        let text = self
-            .server
-            .as_deref()
-            .or(kept.map(|session| session.server.as_str()));
+        let given = self.server.as_deref();
+        let text = given.or(kept.map(|session| session.server.as_str()));
         let text =
             text.ok_or_else(|| Failure::usage("server_missing", "请用 --server 指定服务器地址"))?;
-        Ok(ServerAddress::parse(text)?)
+        let kept = kept.filter(|session| session.server == text);
+        let kept = kept.and_then(|session| session.ca.clone());
+        address(text, self.trust.authority()?.or(kept).as_deref())
     }
 
     pub(crate) fn keep(&self, session: &Session) -> Result<PathBuf, Failure> {
@@ -140,6 +174,10 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 impl Remote {
     pub(crate) fn server(&self) -> String {
         self.http.server().to_string()
+    }
+
+    pub(crate) fn authority(&self) -> Option<String> {
+        self.http.server().authority().map(str::to_owned)
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {

@@ -10,9 +10,11 @@ pub mod phone;
 pub mod routes;
 pub mod server;
 pub mod tap;
+pub mod wire;
 
 pub use api::Api;
 pub use office::Office;
 pub use people::{Administrators, Person};
 pub use phone::Phone;
 pub use server::Server;
+pub use wire::Wire;

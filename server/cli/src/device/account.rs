@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use doorstep_client::{Home, Login, Secrets, ServerAddress};
+use doorstep_client::{Home, Login, Secrets};
 use serde_json::json;
 
 use super::DirArgs;
 use crate::failure::{Failure, Outcome};
+use crate::remote::{self, TrustArgs};
 use crate::{output, secrets};
 
 #[derive(clap::Args, Debug)]
@@ -16,6 +17,8 @@ pub(crate) struct EnrollArgs {
     /// 服务器地址
     #[arg(long, value_name = "地址", env = "DOORSTEP_SERVER")]
     server: String,
+    #[command(flatten)]
+    trust: TrustArgs,
     /// 登录名
     #[arg(long, value_name = "登录名", env = "DOORSTEP_LOGIN")]
     login: String,
@@ -30,7 +33,7 @@ pub(crate) struct EnrollArgs {
 }
 
 pub(crate) async fn enroll(args: EnrollArgs, json: bool) -> Outcome {
-    let server = ServerAddress::parse(&args.server)?;
+    let server = remote::address(&args.server, args.trust.authority()?.as_deref())?;
     let home = args.dir.home()?;
     let secrets = Secrets {
         login: args.login.trim().to_lowercase(),
@@ -84,6 +87,8 @@ pub(crate) struct LoginArgs {
     #[command(flatten)]
     dir: DirArgs,
     #[command(flatten)]
+    trust: TrustArgs,
+    #[command(flatten)]
     password: secrets::SecretArgs,
 }
 
@@ -93,6 +98,9 @@ fn login_of(dir: &DirArgs, home: &Home) -> Result<Login, Failure> {
 
 pub(crate) async fn login(args: LoginArgs, json: bool) -> Outcome {
     let home = args.dir.home()?;
+    if let Some(authority) = args.trust.authority()? {
+        home.trust(args.dir.account(&home)?, &authority)?;
+    }
     let login = login_of(&args.dir, &home)?;
     let password = args.password.password("密码：")?;
     let session = login
