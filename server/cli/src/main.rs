@@ -14,6 +14,7 @@ mod keys;
 mod local;
 mod login;
 mod output;
+mod purpose;
 mod record;
 mod register;
 mod remote;
@@ -137,6 +138,7 @@ async fn run(cli: Cli) -> Outcome {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
     #[test]
@@ -182,5 +184,53 @@ mod tests {
         let mut command = help::in_chinese(Cli::command());
         command.build();
         walk(&mut command, "doorstep");
+    }
+
+    /// Set to write the list of commands instead of comparing it.
+    const UPDATE: &str = "DOORSTEP_UPDATE";
+
+    /// Every command that does something: its words, arguments, options, and what it says of itself.
+    fn commands(command: &clap::Command, path: &str, lines: &mut Vec<String>) {
+        let subs: Vec<_> = command.get_subcommands().collect();
+        for sub in &subs {
+            commands(sub, &format!("{path} {}", sub.get_name()), lines);
+        }
+        if !subs.is_empty() {
+            return;
+        }
+        let named = |argument: &clap::Arg| argument.get_value_names().unwrap_or_default().join(" ");
+        let arguments: Vec<String> = command.get_positionals().map(named).collect();
+        let common = ["help", "version", "json"];
+        let options: Vec<String> = command
+            .get_arguments()
+            .filter_map(clap::Arg::get_long)
+            .filter(|long| !common.contains(long))
+            .map(|long| format!("--{long}"))
+            .collect();
+        let about = command.get_about().map(ToString::to_string);
+        lines.push(format!(
+            "{path}\t{}\t{}\t{}",
+            arguments.join(" "),
+            options.join(" "),
+            about.unwrap_or_default()
+        ));
+    }
+
+    #[test]
+    fn the_list_of_commands_is_this_programs() {
+        let mut command = help::in_chinese(Cli::command());
+        command.build();
+        let mut lines = vec!["command\targuments\toptions\twhat".to_owned()];
+        commands(&command, "doorstep", &mut lines);
+        let described = lines.join("\n") + "\n";
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/commands.tsv");
+        if std::env::var_os(UPDATE).is_some() {
+            std::fs::write(path, &described).unwrap();
+        }
+        let committed = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            committed == described,
+            "the commands changed: {UPDATE}=1 cargo test -p doorstep-cli --bin doorstep"
+        );
     }
 }
