@@ -1,14 +1,17 @@
 //! Holds docs/functions.tsv to the truth: what it says works is shown by tests that exist, where it says. Knows nothing of what the functions do.
 //!
 //! The form of a line: `id`, the function's Chinese name, its domain, `none`, `part` or `whole`, then where and by which tests,
-//! each a list separated by `; `. A place is a route (`GET /api/areas`), a command (`doorstep register import`), a frame
-//! (`frame Hello`) or a file (`file docs/protocol.md`).
+//! each a list separated by `; `. A place is a route (`GET /api/areas`) that the server describes, a command (`doorstep
+//! register import`) of docs/commands.tsv, a frame (`frame Hello`) of either direction or a file (`file docs/protocol.md`).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use doorstep_tests::repository::{SourceFile, files, root, rust_files};
+use doorstep_core::protocol::frames::{Down, Up};
+use doorstep_server::router;
+use doorstep_tests::repository::{files, root, rust_files};
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 /// Ids run to 282; 231 was never given out.
 const MISSING_ID: u32 = 231;
@@ -95,81 +98,100 @@ fn test_names() -> BTreeSet<String> {
     names
 }
 
-/// Where something named in the table must be found.
-struct Sources {
-    server: Vec<SourceFile>,
-    cli: Vec<SourceFile>,
-    core: Vec<SourceFile>,
+/// What there is, by its own word: places named in the table must be among it.
+struct Present {
+    /// `GET /api/areas`, as the server describes itself.
+    routes: BTreeSet<String>,
+    /// Words of each command, whether it takes arguments, and its options: the command line's own test writes the list.
+    commands: BTreeMap<String, (bool, BTreeSet<String>)>,
+    /// Names of the frames in both directions.
+    frames: BTreeSet<&'static str>,
 }
 
-impl Sources {
-    fn read() -> Self {
-        let under = |prefix: &'static str| {
-            rust_files()
-                .into_iter()
-                .filter(|file| file.path.starts_with(prefix))
-                .collect()
+impl Present {
+    fn look() -> Self {
+        let described = serde_json::to_value(router::description()).unwrap();
+        let mut routes = BTreeSet::new();
+        for (path, methods) in described["paths"].as_object().unwrap() {
+            let methods = methods.as_object().unwrap().keys();
+            routes.extend(methods.map(|method| format!("{} {path}", method.to_uppercase())));
+        }
+        let list = std::fs::read_to_string(root().join("docs/commands.tsv")).unwrap();
+        let command = |line: &str| {
+            let cells: Vec<&str> = line.split('\t').collect();
+            let options = cells[2].split_whitespace().map(str::to_owned).collect();
+            (cells[0].to_owned(), (!cells[1].is_empty(), options))
         };
         Self {
-            server: under("server/src/"),
-            cli: under("server/cli/src/"),
-            core: under("core/src/"),
+            routes,
+            commands: list.lines().skip(1).map(command).collect(),
+            frames: variants::<Up>()
+                .iter()
+                .chain(variants::<Down>())
+                .copied()
+                .collect(),
         }
     }
 
     /// Why a place doesn't exist, or nothing.
     fn missing(&self, place: &str) -> Option<String> {
-        let Some((kind, rest)) = place.split_once(' ') else {
-            return Some(format!("unknown kind of place: {place}"));
-        };
+        let (kind, rest) = place.split_once(' ').unwrap_or((place, ""));
         match kind {
-            "GET" | "POST" | "PUT" | "PATCH" | "DELETE" => {
-                let inside = rest.strip_prefix("/api").unwrap_or(rest);
-                let quoted = [format!("\"{rest}\""), format!("\"{inside}\"")];
-                let found = self
-                    .server
-                    .iter()
-                    .any(|file| quoted.iter().any(|q| file.text.contains(q)));
-                (!found).then(|| format!("no route {rest} in the server"))
+            "GET" | "POST" | "PUT" | "PATCH" | "DELETE" => (!self.routes.contains(place))
+                .then(|| format!("the server describes no route {place}")),
+            "doorstep" => self.no_command(place),
+            "frame" => (!self.frames.contains(rest)).then(|| format!("no frame {rest}")),
+            "file" => {
+                (rest.is_empty() || !root().join(rest).is_file()).then(|| format!("no file {rest}"))
             }
-            "doorstep" => rest
-                .split(' ')
-                .filter(|word| !word.starts_with("--"))
-                .find(|word| !self.has_command(word))
-                .map(|word| format!("no command {word} in the command line")),
-            "frame" => {
-                let found = self
-                    .core
-                    .iter()
-                    .any(|file| file.path.contains("/protocol") && file.text.contains(rest));
-                (!found).then(|| format!("no frame {rest} in the protocol"))
-            }
-            "file" => (!root().join(rest).exists()).then(|| format!("no file {rest}")),
             _ => Some(format!("unknown kind of place: {place}")),
         }
     }
 
-    /// A subcommand is an enum variant for clap, or a name in quotes.
-    fn has_command(&self, word: &str) -> bool {
-        let variant: String = word
-            .split('-')
-            .map(|part| {
-                let mut chars = part.chars();
-                chars.next().map_or_else(String::new, |first| {
-                    first.to_uppercase().chain(chars).collect()
-                })
-            })
-            .collect();
-        let forms = [
-            format!("\"{word}\""),
-            format!("{variant} {{"),
-            format!("{variant}("),
-            format!("{variant},"),
-        ];
-        self.cli
+    /// The words of a command, then what it takes: arguments where it has any, options that it knows.
+    fn no_command(&self, place: &str) -> Option<String> {
+        let words: Vec<&str> = place.split(' ').collect();
+        let known = (1..=words.len())
+            .rev()
+            .find_map(|end| Some((end, self.commands.get(&words[..end].join(" "))?)));
+        let Some((end, (takes_arguments, options))) = known else {
+            return Some(format!("no command {place}"));
+        };
+        words[end..]
             .iter()
-            .any(|file| forms.iter().any(|form| file.text.contains(form)))
+            .find(|word| match word.starts_with("--") {
+                true => !options.contains(**word),
+                false => !takes_arguments,
+            })
+            .map(|word| format!("{} does not take {word}", words[..end].join(" ")))
     }
+}
+
+/// The names of an enum's variants, from what is derived for reading it.
+fn variants<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
+    struct Names<'a>(&'a mut &'static [&'static str]);
+    impl<'de> Deserializer<'de> for Names<'_> {
+        type Error = serde::de::value::Error;
+        fn deserialize_enum<V: Visitor<'de>>(
+            self,
+            _: &'static str,
+            variants: &'static [&'static str],
+            _: V,
+        ) -> Result<V::Value, Self::Error> {
+            *self.0 = variants;
+            Err(Error::custom("only the names are wanted"))
+        }
+        fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
+            Err(Error::custom("not an enum"))
+        }
+        serde::forward_to_deserialize_any! {
+            bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit unit_struct
+            newtype_struct seq tuple tuple_struct map struct identifier ignored_any
+        }
+    }
+    let mut names: &'static [&'static str] = &[];
+    T::deserialize(Names(&mut names)).err();
+    names
 }
 
 #[test]
@@ -233,11 +255,11 @@ fn every_test_named_in_the_table_exists() {
 
 #[test]
 fn every_place_named_in_the_table_exists() {
-    let sources = Sources::read();
+    let present = Present::look();
     let missing: Vec<String> = lines()
         .iter()
         .flat_map(|line| line.places.iter().map(move |place| (line.id, place)))
-        .filter_map(|(id, place)| sources.missing(place).map(|why| format!("{id}: {why}")))
+        .filter_map(|(id, place)| present.missing(place).map(|why| format!("{id}: {why}")))
         .collect();
     assert!(
         missing.is_empty(),
@@ -248,21 +270,43 @@ fn every_place_named_in_the_table_exists() {
 
 #[test]
 fn a_place_that_does_not_exist_is_noticed() {
-    let sources = Sources::read();
+    let present = Present::look();
     for place in [
         "GET /api/no-such-route",
+        "GET /api",
+        // It can be read, but not taken away.
+        "DELETE /api/areas",
         "doorstep no-such-command",
+        // Both words are commands, but not together; and a group does nothing by itself.
+        "doorstep areas export",
+        "doorstep areas",
+        "doorstep areas import --no-such-option",
+        "doorstep logout somebody",
         "frame NoSuchFrame",
+        // A type of the protocol, but no frame.
+        "frame Entry",
+        "frame ",
         "file docs/no-such-file.md",
+        "file docs",
         "screen somewhere",
         "somewhere",
     ] {
         assert!(
-            sources.missing(place).is_some(),
+            present.missing(place).is_some(),
             "{place} was taken for real"
         );
     }
-    assert!(sources.missing("file docs/functions.tsv").is_none());
+    for place in [
+        "GET /api/areas",
+        "PATCH /api/records/{record_id}",
+        "doorstep areas import",
+        "doorstep device new house --area",
+        "frame Hello",
+        "frame Bye",
+        "file docs/functions.tsv",
+    ] {
+        assert_eq!(present.missing(place), None);
+    }
 }
 
 #[test]
