@@ -23,7 +23,7 @@ test('a supervisor of another street sees neither the list nor the item', async 
   await enter(page, town, town.people.elsewhere, '/conflicts')
   await expect(page.getByText('全部裁决完毕')).toBeVisible()
   await page.goto(`${town.url}/conflicts/${conflict}`)
-  await expect(page.getByRole('alert')).toContainText('找不到')
+  await expect(page.getByRole('alert')).toContainText('不在您负责的区划内')
 })
 
 test('an auditor has a desk without anything of residents', async ({ page, town }) => {
