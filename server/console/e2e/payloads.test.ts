@@ -50,9 +50,9 @@ class Garden {
   }
 
   /** The payload that was planted least of those that fit. */
-  private next(type: string, field: Field): string {
+  private next(type: string, field: Field, fits: (payload: string) => boolean = () => true): string {
     const mark = `${RARE}${this.turn++}${RARE}`
-    const fitting = payloads.filter(payload => [...payload, ...mark].length <= field.max_len)
+    const fitting = payloads.filter(payload => [...payload, ...mark].length <= field.max_len && fits(payload))
     const times = (payload: string) => this.planted.filter(one => one.text.startsWith(payload)).length
     const least = Math.min(...fitting.map(times))
     const text = `${fitting.find(payload => times(payload) === least) ?? ''}${mark}`
@@ -66,7 +66,10 @@ class Garden {
     for (const field of this.types.get(type) ?? []) {
       if (field.own_operation) continue
       if (['text', 'address'].includes(field.kind)) filled[field.name] = this.next(type, field)
-      if (field.kind === 'texts') filled[`${field.name}/${this.next(type, { ...field, max_len: 60 })}`] = true
+      // The name of an element is a part of its key.
+      if (field.kind === 'texts') {
+        filled[`${field.name}/${this.next(type, { ...field, max_len: 60 }, text => !text.includes('/'))}`] = true
+      }
       if (field.kind === 'items') {
         const texts = field.fields.filter(inner => inner.kind === 'text')
         const item = Object.fromEntries(
@@ -92,9 +95,10 @@ class Garden {
         const paths = [...String(cause).matchAll(/"path":"((?:[^"\\]|\\.)*)"/g)].map(
           found => JSON.parse(`"${found[1] ?? ''}"`) as string,
         )
-        const refused = Object.keys(fields).filter(key => !(key in rest) && paths.includes(key))
+        const named = (key: string) => paths.some(path => key === path || (key.includes('/') && key.startsWith(path)))
+        const refused = Object.keys(fields).filter(key => !(key in rest) && named(key))
         if (refused.length === 0) throw cause
-        for (const key of refused) this.forget(fields[key])
+        for (const key of refused) this.forget(fields[key] === true ? key.slice(key.indexOf('/') + 1) : fields[key])
         fields = Object.fromEntries(Object.entries(fields).filter(([key]) => !refused.includes(key)))
       }
     }
