@@ -1,6 +1,10 @@
 //! Points in time as they travel and are stored. Knows no clock: every 'now' is passed in by the host.
 
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
+
+/// How far Shanghai's clocks are ahead of UTC; they know no summer time.
+const SHANGHAI: TimeDelta = TimeDelta::hours(8);
 
 /// A point in time: milliseconds since 1970-01-01T00:00:00Z.
 #[derive(
@@ -16,18 +20,30 @@ impl Timestamp {
         Self(self.0.saturating_add(ms))
     }
 
-    /// The calendar date in Shanghai (UTC+8, which knows no summer time), or `None` outside chrono's range.
+    /// What calendar and clock say in Shanghai, or `None` outside chrono's range.
     #[must_use]
-    pub fn date_in_shanghai(self) -> Option<chrono::NaiveDate> {
-        chrono::DateTime::from_timestamp_millis(self.0.saturating_add(8 * 3_600_000))
-            .map(|at| at.date_naive())
+    pub fn in_shanghai(self) -> Option<NaiveDateTime> {
+        let at = DateTime::from_timestamp_millis(self.0)?.naive_utc();
+        at.checked_add_signed(SHANGHAI)
+    }
+
+    /// The point at which calendar and clock say this in Shanghai.
+    #[must_use]
+    pub fn from_shanghai(local: NaiveDateTime) -> Self {
+        Self(local.and_utc().timestamp_millis()).plus_ms(-SHANGHAI.num_milliseconds())
+    }
+
+    /// The calendar date in Shanghai, or `None` outside chrono's range.
+    #[must_use]
+    pub fn date_in_shanghai(self) -> Option<NaiveDate> {
+        self.in_shanghai().map(|local| local.date())
     }
 }
 
-/// When a calendar day begins in Shanghai (UTC+8, which knows no summer time).
+/// When a calendar day begins in Shanghai.
 #[must_use]
-pub fn begins_in_shanghai(day: chrono::NaiveDate) -> chrono::DateTime<chrono::Utc> {
-    day.and_time(chrono::NaiveTime::MIN).and_utc() - chrono::TimeDelta::hours(8)
+pub fn begins_in_shanghai(day: NaiveDate) -> DateTime<Utc> {
+    day.and_time(NaiveTime::MIN).and_utc() - SHANGHAI
 }
 
 #[cfg(test)]
@@ -43,5 +59,11 @@ mod tests {
         let moment = Timestamp(begin.timestamp_millis());
         assert_eq!(moment.date_in_shanghai(), Some(day));
         assert_ne!(moment.plus_ms(-1).date_in_shanghai(), Some(day));
+        assert_eq!(moment.in_shanghai(), Some(day.and_time(NaiveTime::MIN)));
+        assert_eq!(
+            Timestamp::from_shanghai(day.and_time(NaiveTime::MIN)),
+            moment
+        );
+        assert_eq!(Timestamp(i64::MAX).in_shanghai(), None);
     }
 }

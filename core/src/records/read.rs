@@ -9,6 +9,7 @@ use super::types::{Field, FieldKind, RecordType, SetOf};
 use super::validate::assumed_kind;
 use crate::codes;
 use crate::identity::{certificate, phone};
+use crate::time::Timestamp;
 use crate::value::{Fields, Value};
 
 /// A text that a field can't hold: stable code and Chinese message, without the text itself.
@@ -233,7 +234,6 @@ fn calendar(year: &str, month: &str, day: &str) -> Option<NaiveDate> {
 /// A point in time as registers write it, Shanghai's clock unless it says otherwise, in Unix milliseconds:
 /// 20260627024539, 2026-06-27 02:45:39, 2026年6月27日 02:45, RFC 3339, or a date alone (midnight).
 pub(super) fn any_time(text: &str) -> Option<i64> {
-    const SHANGHAI_MS: i64 = 8 * 3_600_000;
     if let Ok(at) = chrono::DateTime::parse_from_rfc3339(text) {
         return Some(at.timestamp_millis());
     }
@@ -254,7 +254,7 @@ pub(super) fn any_time(text: &str) -> Option<i64> {
             }
         }
     };
-    Some(local.and_utc().timestamp_millis() - SHANGHAI_MS)
+    Some(Timestamp::from_shanghai(local).0)
 }
 
 fn clock(hour: &str, minute: &str, second: &str) -> Option<NaiveTime> {

@@ -4,6 +4,7 @@
 use doorstep_client::Problem;
 use doorstep_core::codes;
 use doorstep_core::records::{self, Field, FieldKind, RecordType, SetOf};
+use doorstep_core::time::Timestamp;
 use doorstep_core::value::{Fields, Value};
 
 use crate::failure::Failure;
@@ -119,15 +120,10 @@ pub(crate) fn shown(field: &Field, key: &str, value: &Value) -> String {
 
 /// A time in Shanghai.
 pub(crate) fn time(ms: i64) -> String {
-    let shanghai = chrono::FixedOffset::east_opt(8 * 3600);
-    chrono::DateTime::from_timestamp_millis(ms)
-        .zip(shanghai)
-        .map(|(at, zone)| {
-            at.with_timezone(&zone)
-                .format("%Y-%m-%d %H:%M:%S")
-                .to_string()
-        })
-        .unwrap_or_default()
+    let local = Timestamp(ms).in_shanghai();
+    local.map_or_else(String::new, |local| {
+        local.format("%Y-%m-%d %H:%M:%S").to_string()
+    })
 }
 
 /// All of a record's values as people read them, in the order of its form.

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use doorstep_core::ids::{ConflictId, UserId};
 use doorstep_core::rights::Permission;
 use serde_json::json;
-use sqlx::PgConnection;
 
 use super::case::{self, Case};
 use super::decide::messages;
@@ -14,7 +13,7 @@ use super::{list, store};
 use crate::database::system_tx;
 use crate::domains::audit::{self, Entry};
 use crate::domains::auth::Actor;
-use crate::domains::users::{self, Account, UserStatus};
+use crate::domains::users::{self, UserStatus};
 use crate::error::{ApiError, ApiResult, Problems};
 use crate::register;
 use crate::state::AppState;
@@ -31,26 +30,11 @@ pub(super) async fn deciders(
     let holders = users::service::holders(state, Permission::DecideConflicts, &area).await?;
     let ids: BTreeSet<UserId> = holders.iter().map(|grant| grant.user).collect();
     let ids: Vec<UserId> = ids.into_iter().collect();
-    let names = users::service::names(state, &ids).await?;
-    let mut deciders = Vec::with_capacity(ids.len());
-    let mut tx = system_tx(&state.pool).await?;
-    for id in ids {
-        if let Some(account) = active(&mut tx, id).await? {
-            deciders.push(Decider {
-                id: id.0,
-                name: names.get(&id).cloned().unwrap_or_default(),
-                login: account.login,
-            });
-        }
-    }
+    let called = users::service::called(state, &ids).await?.into_iter();
+    let decider = |(UserId(id), users::Called { name, login })| Decider { id, name, login };
+    let mut deciders: Vec<Decider> = called.map(decider).collect();
     deciders.sort_by(|one, other| (&one.name, &one.login).cmp(&(&other.name, &other.login)));
     Ok(deciders)
-}
-
-/// A user's account, unless it is closed.
-async fn active(tx: &mut PgConnection, id: UserId) -> ApiResult<Option<Account>> {
-    let account = users::service::account(tx, id).await?;
-    Ok(account.filter(|account| account.status == UserStatus::Active))
 }
 
 /// Gives an item to a user, or takes it back.
@@ -79,7 +63,8 @@ pub(super) async fn assign(
         let may = grants
             .iter()
             .any(|grant| grant.role.may(Permission::DecideConflicts) && grant.area.contains(&area));
-        let works = active(&mut tx, UserId(assignee)).await?.is_some();
+        let account = users::service::account(&mut tx, UserId(assignee)).await?;
+        let works = account.is_some_and(|account| account.status == UserStatus::Active);
         problems.require(
             may && works,
             "assignee",

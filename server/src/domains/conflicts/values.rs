@@ -1,16 +1,13 @@
 //! Values as a reader may see them: labels of codes, masks by the declaration. Knows no database.
 
-use chrono::{DateTime, TimeDelta};
 use doorstep_core::codes;
 use doorstep_core::mask;
 use doorstep_core::records::{self, Field, FieldKind, RecordType, Sensitivity, SetOf, split_key};
+use doorstep_core::time::Timestamp;
 use doorstep_core::value::{Fields, Value};
 
 use super::model::{FieldView, Shown};
 use crate::register::Opened;
-
-/// China's one time zone, ahead of UTC.
-const SHANGHAI: TimeDelta = TimeDelta::hours(8);
 
 /// How much a reader may see.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -75,7 +72,7 @@ fn meaning(field: &Field, value: &Value) -> Option<String> {
         (FieldKind::Boolean, Value::Bool(true)) => Some("是".to_owned()),
         (FieldKind::Boolean, Value::Bool(false)) => Some("否".to_owned()),
         (FieldKind::DateTime, Value::Int(at)) => {
-            let at = DateTime::from_timestamp_millis(*at)?.checked_add_signed(SHANGHAI)?;
+            let at = Timestamp(*at).in_shanghai()?;
             Some(at.format("%Y-%m-%d %H:%M").to_string())
         }
         _ => {

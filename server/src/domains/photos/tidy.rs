@@ -79,8 +79,8 @@ async fn remove_noted(state: &AppState) -> ApiResult<()> {
 /// # Errors
 /// As `remove_strays`.
 pub async fn remove_strays_at_night(state: &AppState) -> ApiResult<()> {
-    let in_shanghai = state.clock.now() + Duration::hours(8);
-    if in_shanghai.hour() == NIGHT {
+    let local = state.clock.timestamp().in_shanghai();
+    if local.is_some_and(|local| local.hour() == NIGHT) {
         remove_strays(state).await?;
     }
     Ok(())

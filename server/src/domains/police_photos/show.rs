@@ -1,6 +1,5 @@
 //! One photo for one viewer: by right, for a purpose, with name and time over it, in the audit log.
 
-use chrono::TimeDelta;
 use doorstep_core::ids::RecordId;
 use serde_json::json;
 
@@ -30,11 +29,9 @@ pub(super) async fn show(
     actor
         .trail
         .note_detail(json!({ "purpose": purpose, "watermark": actor.login }));
-    let shanghai = state.clock.now() + TimeDelta::hours(8);
-    let lines = [
-        actor.login.clone(),
-        shanghai.format("%Y-%m-%d %H:%M:%S").to_string(),
-    ];
+    let now = state.clock.timestamp().in_shanghai();
+    let now = now.map(|local| local.format("%Y-%m-%d %H:%M:%S").to_string());
+    let lines = [actor.login.clone(), now.unwrap_or_default()];
     in_background(move || {
         let mut picture = picture::decode(&photo)?;
         watermark::draw(&mut picture, &lines);

@@ -228,15 +228,35 @@ pub async fn account(tx: &mut PgConnection, id: UserId) -> ApiResult<Option<Acco
 /// # Errors
 /// When the database fails or a name does not open.
 pub async fn names(state: &AppState, ids: &[UserId]) -> ApiResult<HashMap<UserId, String>> {
+    let called = called(state, ids).await?.into_iter();
+    Ok(called.map(|(id, called)| (id, called.name)).collect())
+}
+
+/// What a user is called.
+#[derive(Clone, Debug)]
+pub struct Called {
+    /// As people say it.
+    pub name: String,
+    /// Which tells two of one name apart.
+    pub login: String,
+}
+
+/// As `names`, with the logins, for choosing someone.
+///
+/// # Errors
+/// When the database fails or a name does not open.
+pub async fn called(state: &AppState, ids: &[UserId]) -> ApiResult<HashMap<UserId, Called>> {
     let ids: Vec<uuid::Uuid> = ids.iter().map(|id| id.0).collect();
     let mut tx = system_tx(&state.pool).await?;
     let rows = store::by_ids(&mut tx, &ids).await?;
     drop(tx);
-    let mut names = HashMap::with_capacity(rows.len());
-    for row in &rows {
-        names.insert(UserId(row.id), name::open(state, row).await?);
+    let mut users = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let name = name::open(state, &row).await?;
+        let login = row.login;
+        users.insert(UserId(row.id), Called { name, login });
     }
-    Ok(names)
+    Ok(users)
 }
 
 /// A user that the actor may see with this permission; else 'not found'.

@@ -241,7 +241,8 @@ pub async fn account_with_grants(
     Ok(account.map(|account| (account, grants)))
 }
 
-/// Who may do something in an area, through a grant on it or on an area above: for assigning work and telling people.
+/// Who may do something in an area, through a grant on it or on an area above, and whose account is open: for assigning
+/// work and telling people.
 ///
 /// # Errors
 /// When the database fails.

@@ -15,6 +15,7 @@ pub mod service;
 mod store;
 mod tag;
 
+pub use accounts::Called;
 pub use model::{
     Account, CreateUser, Grant, GrantRole, GrantView, UserCreated, UserQuery, UserStatus, UserView,
 };
