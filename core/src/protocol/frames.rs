@@ -272,6 +272,11 @@ pub struct Refusal {
     pub message: String,
 }
 
+impl Refusal {
+    /// The code of what tells of someone who was erased. Neither side keeps any of it: the answer alone says that it was.
+    pub const ERASED: &'static str = "erased";
+}
+
 /// Someone who has a record open.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Present {

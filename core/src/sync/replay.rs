@@ -126,7 +126,17 @@ fn refuse(
     if let (Item::Change(change), Some(hash)) = (&found.item, found.hash) {
         mend.entry(change.record).or_default().insert(hash);
     }
-    batch.refused.push((found.item.clone(), refusal, now));
+    let mut item = found.item.clone();
+    if refusal.code == Refusal::ERASED {
+        match &mut item {
+            Item::Change(change) => change.bytes.clear(),
+            Item::Event(event) => {
+                event.fields.clear();
+                batch.purge_events.push(event.id);
+            }
+        }
+    }
+    batch.refused.push((item, refusal, now));
 }
 
 fn decoded(changes: Vec<StoredChange>) -> Vec<(ChangeHash, FlatChange)> {

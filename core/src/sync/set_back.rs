@@ -9,7 +9,9 @@ use crate::crypto::actor;
 use crate::envelope::{ChangeItem, EventItem, Item};
 use crate::ids::{ChangeHash, EventId, RecordId, ScopeId};
 use crate::projection::project_without_tokens;
-use crate::protocol::frames::{Batch, Bye, Cursor, Entry, EventEntry, StateEntry, Welcome};
+use crate::protocol::frames::{
+    Batch, Bye, Cursor, Entry, EventEntry, Refusal, StateEntry, Welcome,
+};
 use crate::store::{DeviceStore, OutboxItem, RecordWrite, StoredChange, StoredRecord, WriteBatch};
 use crate::sync::{ANSWERED, DeviceError, Identity, SET_BACK, given_back_key};
 use crate::time::Timestamp;
@@ -118,8 +120,8 @@ pub(super) fn set_back<S: DeviceStore>(
         }
     }
     for refused in store.refused()? {
-        // Of what is forged the server keeps nothing, and it alarms each time.
-        if refused.refusal.code != "forged_actor" {
+        // Of what is forged the server keeps nothing, and it alarms each time; of someone erased nothing is left here.
+        if !["forged_actor", Refusal::ERASED].contains(&refused.refusal.code.as_str()) {
             batch.dismiss.push(refused.id);
             give.put(refused.item, Rank::Refused, None);
         }

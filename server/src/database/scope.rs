@@ -35,6 +35,16 @@ pub async fn narrow(
     Ok(())
 }
 
+/// Lets a transaction that was narrowed see everything again: for what follows from a deed wherever it lies, once the
+/// deed is found to be the actor's to do.
+///
+/// # Errors
+/// When the database is not there.
+pub async fn widen(tx: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query(SET_AREAS).bind("%").execute(tx).await?;
+    Ok(())
+}
+
 /// A transaction that sees everything: for sign-in, jobs and the sync engine, which check rights themselves.
 ///
 /// # Errors

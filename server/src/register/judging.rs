@@ -480,7 +480,7 @@ impl Judgement {
         self.too_late += 1;
         metrics::counter!("doorstep_too_late_total").increment(1);
         Outcome::Refused(refusal(
-            "old_epoch",
+            Refusal::ERASED,
             "所涉及的档案已按规定彻底删除，这条内容没有保存，不用重新填写。",
         ))
     }

@@ -485,7 +485,7 @@ impl Session {
         audit::record(&mut tx, entry).await?;
         let was_owed = purged.records.is_empty() && self.purging.remove(&purged.scope);
         if was_owed && self.purging.is_empty() {
-            devices::service::note_purged(&mut tx, who.device).await?;
+            devices::service::note_purged(&mut tx, who.device, self.state.clock.now()).await?;
         }
         tx.commit().await.map_err(ApiError::from)?;
         Ok(())

@@ -175,7 +175,7 @@ async fn what_a_phone_still_sends_for_an_erased_record_is_not_merged() {
     ] {
         let outcome = kit.resend(&device, &kit.collector, late).await;
         assert!(
-            matches!(&outcome, Outcome::Refused(refusal) if refusal.code == "old_epoch"),
+            matches!(&outcome, Outcome::Refused(refusal) if refusal.code == "erased"),
             "{epoch}: {outcome:?}"
         );
     }

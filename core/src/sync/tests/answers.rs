@@ -1,12 +1,13 @@
 //! An envelope's answer: accepted, waiting, refused, and what becomes of the edits on top of a refused one.
 
+use super::edits::record_visit;
 use super::{Phone, at, record_id, scope};
 use crate::crdt::{FlatChange, chunk};
 use crate::envelope::Item;
 use crate::ids::ChangeHash;
-use crate::protocol::frames::{Down, Entry, Outcome, Pushed, Refusal};
+use crate::protocol::frames::{Down, Entry, Outcome, Pushed, Refusal, Welcome};
 use crate::store::DeviceStore;
-use crate::sync::Action;
+use crate::sync::{Action, requeue};
 
 fn refused(code: &str) -> Outcome {
     Outcome::Refused(refusal(code))
@@ -101,6 +102,37 @@ fn what_has_to_wait_is_not_sent_again_at_once() {
             .unwrap()
             .is_some()
     );
+}
+
+/// The phone hears of the erasure after it made these, so they were put back on its checkpoint.
+#[test]
+fn of_what_tells_of_someone_erased_nothing_stays() {
+    let mut phone = Phone::welcomed(1);
+    phone.create(1, "王小明");
+    let visit = record_visit(&mut phone, 41);
+    phone.push().unwrap();
+    answer(&mut phone, 1, vec![refused(Refusal::ERASED); 2]);
+    assert_eq!(phone.store.record(record_id(1)).unwrap(), None);
+    assert_eq!(phone.store.event(visit).unwrap(), None);
+    assert_eq!(phone.store.unsent().unwrap().items, 0);
+    let left = phone.store.refused().unwrap();
+    assert_eq!(left.len(), 2, "the collector is told");
+    for told in left {
+        match told.item {
+            Item::Change(change) => assert_eq!(change.bytes, []),
+            Item::Event(event) => assert!(event.fields.is_empty()),
+        }
+    }
+    // Nor is it queued again when the outbox is lost, or given back to a server that was restored.
+    assert_eq!(requeue(&mut phone.store, phone.who.user).unwrap(), 0);
+    phone.receive(Down::Welcome(Welcome {
+        time: at(0),
+        next_envelope: 1,
+        scopes: vec![],
+        dropped: vec![],
+    }));
+    assert_eq!(phone.push(), None);
+    assert_eq!(phone.store.refused().unwrap().len(), 2);
 }
 
 /// The change of the outbox's item, and its hash.

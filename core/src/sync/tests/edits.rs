@@ -149,7 +149,7 @@ fn visit(about: u8) -> crate::value::Fields {
     fields
 }
 
-fn record_visit(phone: &mut Phone, n: u8) -> EventId {
+pub(super) fn record_visit(phone: &mut Phone, n: u8) -> EventId {
     let id = EventId::from_bytes([n; 16]);
     let declared = crate::records::record_type("visit").unwrap();
     let problems = crate::records::validate(declared, &visit(7), crate::records::Mode::Whole);

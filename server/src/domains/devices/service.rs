@@ -48,8 +48,7 @@ pub async fn note_contacts(tx: &mut PgConnection, contacts: &[Contact]) -> ApiRe
     Ok(store::note_contacts(tx, contacts).await?)
 }
 
-/// The users' rights shrank at `since`: their devices that have not been in touch after it hold what they may no longer,
-/// until they say that it is purged.
+/// The users' rights shrank at `since`: their devices that have not synced after it hold what they may no longer, until they say that it is purged.
 ///
 /// # Errors
 /// When the database fails.
@@ -74,12 +73,16 @@ pub async fn note_purge_owed(
     Ok(store::note_purge_owed(tx, device.0, since).await?)
 }
 
-/// A device holds nothing that its user may not hold.
+/// A device says that it holds nothing which its user may not hold.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn note_purged(tx: &mut PgConnection, device: DeviceId) -> ApiResult<()> {
-    Ok(store::note_purged(tx, device.0).await?)
+pub async fn note_purged(
+    tx: &mut PgConnection,
+    device: DeviceId,
+    at: DateTime<Utc>,
+) -> ApiResult<()> {
+    Ok(store::note_purged(tx, device.0, at).await?)
 }
 
 /// Moves a user's devices, and their alarms, to the area that the user belongs to now, so that its administrators see

@@ -16,8 +16,8 @@ const LIST: &str = include_str!("sql/list.sql");
 const LIST_UNSENT: &str = include_str!("sql/list_unsent.sql");
 const SET_STATUS: &str = "UPDATE devices SET status = $2, status_set_at = $3, status_set_by = $4, status_reason = $5 \
      WHERE id = $1";
-const NOTE_WIPED: &str = "UPDATE devices SET status = 'wiped', status_set_at = $2, last_contact_at = $2 \
-     WHERE id = $1 AND status = 'wipe_ordered'";
+const NOTE_WIPED: &str = "UPDATE devices SET status = 'wiped', status_set_at = $2, last_contact_at = $2, \
+     purge_owed_since = NULL WHERE id = $1 AND status = 'wipe_ordered'";
 const NOTE_CONTACT: &str = "UPDATE devices SET last_contact_at = $2 WHERE id = $1";
 const FOLLOW_USER: &str =
     "UPDATE devices SET area_code = $2 WHERE user_id = $1 AND area_code <> $2";
@@ -25,7 +25,7 @@ const OWE_PURGE: &str = include_str!("sql/owe_purge.sql");
 const NOTE_PURGE_OWED: &str =
     "UPDATE devices SET purge_owed_since = $2 WHERE id = $1 AND purge_owed_since IS NULL";
 const NOTE_PURGED: &str =
-    "UPDATE devices SET purge_owed_since = NULL WHERE id = $1 AND purge_owed_since IS NOT NULL";
+    "UPDATE devices SET purge_owed_since = NULL, last_sync_at = $2 WHERE id = $1";
 const NAMES: &str = "SELECT id, name FROM devices WHERE id = ANY($1)";
 const NOTE_CONTACTS: &str = include_str!("sql/note_contacts.sql");
 
@@ -169,7 +169,7 @@ pub(super) async fn follow_user(tx: &mut PgConnection, user: Uuid, area: &str) -
     Ok(())
 }
 
-/// Devices of these users that have not been in touch since owe a purge.
+/// Devices of these users that have not synced since owe a purge.
 pub(super) async fn owe_purge(
     tx: &mut PgConnection,
     users: &[Uuid],
@@ -196,7 +196,15 @@ pub(super) async fn note_purge_owed(
     Ok(())
 }
 
-pub(super) async fn note_purged(tx: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
-    sqlx::query(NOTE_PURGED).bind(id).execute(tx).await?;
+pub(super) async fn note_purged(
+    tx: &mut PgConnection,
+    id: Uuid,
+    at: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query(NOTE_PURGED)
+        .bind(id)
+        .bind(at)
+        .execute(tx)
+        .await?;
     Ok(())
 }

@@ -16,7 +16,7 @@ use super::model::{
     Account, Grant, GrantRole, GrantRow, GrantState, GrantView, RightView, UserStatus,
 };
 use super::{store, tag};
-use crate::database::system_tx;
+use crate::database::{system_tx, widen};
 use crate::domains::audit::{self, Action, Entry};
 use crate::domains::auth::Actor;
 use crate::domains::devices;
@@ -146,14 +146,16 @@ pub async fn revoke_grant(state: &AppState, actor: &Actor, id: Uuid) -> ApiResul
         .area(area)
         .detail(detail);
     audit::record(&mut tx, entry).await?;
-    // Whoever is online is told at once, and says so when it is done.
+    // Whoever is online is told at once, and says so when it is done. The devices lie where their user works, which may
+    // be elsewhere by now.
+    widen(&mut tx).await?;
     devices::service::owe_purge(&mut tx, &[user], state.clock.now()).await?;
     tx.commit().await?;
     state.live.tell(Notice::RightsChanged(user));
     Ok(())
 }
 
-/// Notes which devices hold what a right that ended by its date gave them: those that have not been in touch since. A
+/// Notes which devices hold what a right that ended by its date gave them: those that have not synced since. A
 /// week is looked back, for a server that was away.
 ///
 /// # Errors

@@ -68,7 +68,7 @@ impl Session {
         if !self.purging.is_empty() {
             devices::service::note_purge_owed(&mut tx, device, self.state.clock.now()).await?;
         } else if owes_purge {
-            devices::service::note_purged(&mut tx, device).await?;
+            devices::service::note_purged(&mut tx, device, self.state.clock.now()).await?;
         }
         // That the session was used is in it.
         tx.commit().await.map_err(ApiError::from)?;

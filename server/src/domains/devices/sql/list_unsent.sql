@@ -6,6 +6,6 @@ WHERE unsent > 0
   AND ($3::text IS NULL OR area_code LIKE $3)
   AND ($4::uuid IS NULL OR user_id = $4)
   AND ($5::text IS NULL OR status = $5)
-  AND (NOT $7 OR purge_owed_since IS NOT NULL)
+  AND (NOT $7 OR purge_owed_since IS NOT NULL AND status = 'active')
 ORDER BY coalesce(unsent_since, enrolled_at), id
 LIMIT $6
