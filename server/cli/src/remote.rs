@@ -129,7 +129,9 @@ impl RemoteArgs {
         let text = given.or(kept.map(|session| session.server.as_str()));
         let text =
             text.ok_or_else(|| Failure::usage("server_missing", "请用 --server 指定服务器地址"))?;
-        let kept = kept.filter(|session| session.server == text);
+        // As it was kept, however it is written now.
+        let same = ServerAddress::parse(text)?.to_string();
+        let kept = kept.filter(|session| session.server == same);
         let kept = kept.and_then(|session| session.ca.clone());
         address(text, self.trust.authority()?.or(kept).as_deref())
     }

@@ -372,6 +372,11 @@ impl<'a> Drafts<'a> {
                 let key = state.keys.record_key(RecordId(row.id), &wrapped).await?;
                 let mut body = sealing::open_conflict(&state.keys, id, &wrapped, &row.body).await?;
                 let before = body.clone();
+                if kind == ConflictKind::MainResidence.code() {
+                    // A claim stands once, whoever puts it again.
+                    let held = |value: &Value| body.values.iter().any(|held| held.value == *value);
+                    item.body.values.retain(|claim| !held(&claim.value));
+                }
                 body.absorb(item.body);
                 if body != before {
                     let sealed = sealing::seal_row(

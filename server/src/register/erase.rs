@@ -2,6 +2,8 @@
 //! purge, and what is left is the id with the next epoch. Knows no right and no reason: the caller checks and records
 //! them.
 
+use std::collections::BTreeSet;
+
 use doorstep_core::ids::{AreaCode, ConflictId, EventId, RecordId, ScopeId};
 use doorstep_core::protocol::codec;
 use doorstep_core::protocol::frames::Entry;
@@ -10,7 +12,6 @@ use sqlx::types::Uuid;
 
 use super::load::heads;
 use super::log::{Draft, LogKind, LogSlice, ScopeWrites};
-use super::refused;
 use super::sealing::{self, ConflictBody};
 use crate::error::{ApiError, ApiResult};
 use crate::state::AppState;
@@ -20,8 +21,8 @@ const ERASE_RECORDS: &str = include_str!("sql/erase_records.sql");
 const ERASE_TRACES: &str = include_str!("sql/erase_traces.sql");
 const ERASE_REFUSED: &str = include_str!("sql/erase_refused.sql");
 const ERASE_EVENTS: &str = include_str!("sql/erase_events.sql");
-const CONFLICTS: &str = "SELECT id, area_code::text FROM conflicts \
-    WHERE record_id = ANY($1) OR other_id = ANY($1) OR id = ANY($2) ORDER BY id FOR UPDATE";
+const CONFLICTS: &str = include_str!("sql/erased_conflicts.sql");
+const LEFT_OPEN: &str = "UPDATE conflicts SET version = version + 1 WHERE id = ANY($1)";
 const EMPTY_CONFLICT: &str = include_str!("sql/empty_conflict.sql");
 
 #[derive(Debug, sqlx::FromRow)]
@@ -41,7 +42,7 @@ pub struct Erasure {
     pub slices: Vec<LogSlice>,
 }
 
-/// Erases records, with the events about them.
+/// Erases records, with the events about them. What was refused is to be read before ([`super::read_refused`]).
 ///
 /// # Errors
 /// When the database fails; the transaction must then be dropped.
@@ -78,7 +79,6 @@ pub async fn erase(
         .bind(&ids)
         .execute(&mut *tx)
         .await?;
-    refused::read_subjects(tx, &state.keys).await?;
     let refused: Vec<Uuid> = sqlx::query_scalar(ERASE_REFUSED)
         .bind(&ids)
         .fetch_all(&mut *tx)
@@ -88,6 +88,10 @@ pub async fn erase(
         .bind(&refused)
         .fetch_all(&mut *tx)
         .await?;
+    let emptied: BTreeSet<Uuid> = conflicts.iter().map(|(id, _)| *id).collect();
+    let mut left = refused;
+    left.retain(|id| !emptied.contains(id));
+    sqlx::query(LEFT_OPEN).bind(&left).execute(&mut *tx).await?;
     for (id, area) in conflicts {
         let id = ConflictId(id);
         let area = area.parse().map_err(ApiError::internal)?;

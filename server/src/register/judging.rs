@@ -452,7 +452,7 @@ impl Judgement {
             let area = who.grants.first().map_or(item.area, |(_, area)| *area);
             return self.refuse(who, area, hash, Item::Event(item), refusal);
         }
-        if who.device != SERVER_DEVICE && clock::is_off(event_time(&item, now), now) {
+        if !decided && who.device != SERVER_DEVICE && clock::is_off(event_time(&item, now), now) {
             let kind = alarms::Kind::ClockOff;
             let about = (item.id.into(), item.event_type.as_str());
             self.alarms.note_record(kind, who.device, who.user, about);

@@ -41,6 +41,7 @@ pub use log::{LogSlice, append_states};
 pub use message::{About, message};
 pub use model::{Prepared, Receipt, SERVER_DEVICE, Sealed, Submission, Submitter};
 pub use opened::{EventAbout, Maker, Opened, events_about, lock, makers, open, residences_of};
+pub use refused::read_refused;
 pub use relations::{
     HEAD as RELATION_HEAD, RelationReview, household_token, linked_token, take_relation_review,
 };

@@ -5,13 +5,14 @@ use doorstep_core::crdt::chunk;
 use doorstep_core::envelope::Item;
 use doorstep_core::ids::RecordId;
 use doorstep_core::protocol::codec;
-use sqlx::PgConnection;
 use sqlx::types::Uuid;
 
 use super::judging::event_subjects;
 use super::sealing;
+use crate::database::system_tx;
 use crate::error::{ApiError, ApiResult};
-use crate::keys::{KeyRing, WrappedKey};
+use crate::keys::WrappedKey;
+use crate::state::AppState;
 
 const UNREAD: &str = include_str!("sql/unread_refused.sql");
 const READ: &str = "UPDATE refused_items SET subjects = $2::text::uuid[] WHERE id = $1";
@@ -50,15 +51,15 @@ struct Row {
     key_version: i32,
 }
 
-/// Reads whom those items tell of that were refused before it was noted. There are none after the first time.
+/// Reads whom those items tell of that were refused before it was noted: before anything is erased. There are none
+/// after the first time, which may take long: each step is kept, so that who asks again goes on from there.
 ///
 /// # Errors
 /// When the database fails, or a sealed value was altered.
-pub(super) async fn read_subjects(tx: &mut PgConnection, keys: &KeyRing) -> ApiResult<()> {
-    let mut after = Uuid::nil();
+pub async fn read_refused(state: &AppState) -> ApiResult<()> {
     loop {
+        let mut tx = system_tx(&state.pool).await?;
         let rows: Vec<Row> = sqlx::query_as(UNREAD)
-            .bind(after)
             .bind(STEP)
             .fetch_all(&mut *tx)
             .await?;
@@ -66,13 +67,15 @@ pub(super) async fn read_subjects(tx: &mut PgConnection, keys: &KeyRing) -> ApiR
             return Ok(());
         }
         for row in rows {
-            after = row.id;
             let wrapped = WrappedKey {
                 area: row.area_code.parse().map_err(ApiError::internal)?,
                 version: row.key_version,
                 sealed: row.wrapped_key,
             };
-            let key = keys.record_key(RecordId(row.conflict_id), &wrapped).await?;
+            let key = state
+                .keys
+                .record_key(RecordId(row.conflict_id), &wrapped)
+                .await?;
             // The key of an item that an erasure emptied is another one: what was refused can't be opened any more.
             let found = sealing::open_row(&key, "refused_items", row.id.as_bytes(), &row.body)
                 .and_then(|plain| codec::from_bytes(&plain).map_err(ApiError::internal))
@@ -84,5 +87,6 @@ pub(super) async fn read_subjects(tx: &mut PgConnection, keys: &KeyRing) -> ApiR
                 .execute(&mut *tx)
                 .await?;
         }
+        tx.commit().await?;
     }
 }

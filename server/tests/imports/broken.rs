@@ -155,6 +155,45 @@ async fn what_broke_off_is_said_and_a_failed_check_is_no_way_to_writing() {
     assert_eq!(undone["counts"]["undone"], 1, "{undone}");
 }
 
+/// A run that fails twice, the second time before it comes to what the first one wrote: that is written all the same,
+/// and a new check would forget what it takes to take it back.
+#[tokio::test]
+async fn what_an_earlier_run_wrote_counts_however_soon_the_next_one_fails() {
+    let server = TestServer::open_city().await.unwrap();
+    let supervisor = server.person(Role::Supervisor, VILLAGE).await.unwrap();
+    let query = format!("type=house&area={VILLAGE}&then=run");
+    let reply = upload(&server, &supervisor, &query, sample("houses.csv")).await;
+    let id = reply.body["id"].as_str().unwrap();
+    stands(&server, &supervisor, id, "done").await;
+    let mut tx = system_tx(&server.state.pool).await.unwrap();
+    for change in [
+        "UPDATE import_rows SET state = 'waiting' WHERE import_id = $1 AND row <> 600",
+        "UPDATE import_rows SET body = '\\x00' WHERE import_id = $1 AND row = 601",
+        "UPDATE imports SET status = 'failed', failure = 'running: internal', at_row = 0 WHERE id = $1",
+    ] {
+        let id = Uuid::parse_str(id).unwrap();
+        sqlx::query(change)
+            .bind(id)
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+    }
+    tx.commit().await.unwrap();
+    let begin = |step: &str| {
+        let path = format!("/api/imports/{id}/{step}");
+        let (server, token) = (&server, supervisor.token.clone());
+        async move {
+            let sent = server.send("POST", &path, Some(&token), None).await;
+            sent.unwrap()
+        }
+    };
+    assert_eq!(begin("run").await.status, 202);
+    let failed = stands(&server, &supervisor, id, "failed").await;
+    assert_eq!(failed["counts"]["written"], 1, "{failed}");
+    let refused = begin("check").await;
+    assert_eq!((refused.status, refused.code()), (409, "written_in_part"));
+}
+
 /// The sealed row of an import of one; put in its place, where one is given.
 async fn body_of(server: &TestServer, import: &str, put: Option<&[u8]>) -> Vec<u8> {
     let id = Uuid::parse_str(import).unwrap();

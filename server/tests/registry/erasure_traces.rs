@@ -257,6 +257,39 @@ async fn what_was_refused_about_an_erased_person_goes_with_the_person() {
     assert!(shown["refused"].to_string().contains(PRIVATE), "{shown}");
 }
 
+/// One of a colleague's refused edits named the person by mistake; the others are for the supervisor as before.
+#[tokio::test]
+async fn what_was_refused_about_others_stays_to_be_decided() {
+    let kit = Kit::new().await;
+    let person = record(&kit.resident("叶海思", "1970-04-27", json!({})).await);
+    let other = record(&kit.resident("张三丰", "1980-01-01", json!({})).await);
+    let mut phone = kit.server.phone(VILLAGE).await.unwrap();
+    let (home, item) = phone.residence(other, "永嘉路5弄6号201室", false).unwrap();
+    phone.send(&kit.server, vec![item]).await.unwrap();
+    let person_text = person.to_string();
+    for puts in [
+        fields(&[("from", "没有"), ("room", "北间")]),
+        fields(&[("from", "没有"), ("resident", &person_text)]),
+    ] {
+        phone.pull(&kit.server, home).await.unwrap();
+        let edit = phone.edit(home, &puts).unwrap();
+        let outcomes = phone.send(&kit.server, vec![edit]).await.unwrap();
+        assert!(matches!(outcomes[0], Outcome::Refused(_)), "{outcomes:?}");
+    }
+    let item = kit.server.conflict_of(home).await.unwrap();
+    let shown = kit.server.conflict(&kit.supervisor, item).await.unwrap();
+    assert_eq!(shown["refused"].as_array().unwrap().len(), 2, "{shown}");
+    erase(&kit, person).await;
+    let left = kit.server.conflict(&kit.supervisor, item).await.unwrap();
+    assert_eq!(left["status"], "open", "{left}");
+    assert_eq!(left["refused"].as_array().unwrap().len(), 1, "{left}");
+    assert!(!left.to_string().contains(&person_text), "{left}");
+    assert_ne!(
+        left["version"], shown["version"],
+        "who looked before decides anew"
+    );
+}
+
 #[tokio::test]
 async fn what_tells_of_an_erased_person_later_is_kept_nowhere() {
     let Merged {

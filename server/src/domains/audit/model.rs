@@ -189,6 +189,14 @@ impl Trail {
             .subject = Some((kind, id.to_string()));
     }
 
+    /// It is about many: what was looked at one after another is not what the entry names.
+    pub fn note_no_subject(&self) {
+        self.noted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .subject = None;
+    }
+
     /// Says more about a read: a purpose, a count. Never personal data.
     pub fn note_detail(&self, detail: Value) {
         self.noted

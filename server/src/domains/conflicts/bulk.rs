@@ -43,6 +43,8 @@ pub(super) async fn decide_many(
     } else {
         carry_out(state, actor, &input, &area).await?
     };
+    actor.trail.note_area(area);
+    actor.trail.note_no_subject();
     actor
         .trail
         .note_detail(json!({ "rule": rule_code(input.rule), "field": input.field,

@@ -24,6 +24,7 @@ const SAME_FILE: &str = "SELECT id FROM imports WHERE digest = $1 AND area_code 
 const ROWS_AFTER: &str = include_str!("sql/rows_after.sql");
 const ROWS_OF: &str = include_str!("sql/rows_of.sql");
 const WRITTEN_ROWS: &str = include_str!("sql/written_rows.sql");
+const DONE_ROWS: &str = "SELECT count(*) FROM import_rows WHERE import_id = $1 AND state = 'done'";
 const SET_ROWS: &str = include_str!("sql/set_rows.sql");
 const MARK_ROWS: &str = include_str!("sql/mark_rows.sql");
 
@@ -210,6 +211,14 @@ pub(super) async fn rows_of(
         .bind(after)
         .bind(most)
         .fetch_all(tx)
+        .await
+}
+
+/// How many rows are written and not taken back.
+pub(super) async fn done_rows(tx: &mut PgConnection, import: Uuid) -> sqlx::Result<i64> {
+    sqlx::query_scalar(DONE_ROWS)
+        .bind(import)
+        .fetch_one(tx)
         .await
 }
 

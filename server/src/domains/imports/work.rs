@@ -163,7 +163,13 @@ async fn run(state: &AppState, import: &ImportRow) -> ApiResult<()> {
     let meta = sealer.open_meta(import)?;
     let mut judge = judge(import, &meta.heads)?;
     let mut counts = if import.at_row == 0 {
-        Counts::default()
+        let mut tx = system_tx(&state.pool).await?;
+        // What a run that failed wrote is written, however soon this one fails.
+        let written = store::done_rows(&mut tx, import.id).await?;
+        Counts {
+            written,
+            ..Counts::default()
+        }
     } else {
         import.counts.0
     };
@@ -320,7 +326,6 @@ impl Counts {
         for row in done {
             self.count(Verdict::from_code(&row.verdict).unwrap_or_default());
             self.warnings += i64::from(row.warnings > 0);
-            self.written += 1;
         }
     }
 

@@ -73,6 +73,7 @@ pub(super) async fn erase(
         "请再次输入要彻底删除的档案编号",
     );
     problems.finish()?;
+    register::read_refused(state).await?;
     let (mut tx, person, records) = hold(state, id).await?;
     let rows = store::records(&mut tx, &person).await?;
     let row = rows
@@ -169,6 +170,7 @@ fn require_right(actor: &Actor, row: &RecordRow, all: &[RecordRow]) -> ApiResult
 /// When the database fails.
 pub async fn erase_again(state: &AppState, records: &[RecordId]) -> ApiResult<u64> {
     let mut again = 0;
+    register::read_refused(state).await?;
     for some in records.chunks(AGAIN_AT_ONCE) {
         let mut tx = system_tx(&state.pool).await?;
         let mut ids: Vec<Uuid> = some.iter().map(|id| id.0).collect();

@@ -19,6 +19,9 @@ use crate::state::AppState;
 
 const RETURN: &str = "reminder/return/";
 
+/// Reminders looked at in one transaction.
+const STEP: i64 = 200;
+
 /// The key of the reminder of a resident's return.
 pub(super) fn key(resident: RecordId) -> String {
     format!("{RETURN}{resident}")
@@ -46,9 +49,32 @@ pub(super) async fn withdraw(
 /// Withdraws what is over without anyone having said so here: a phone wrote that the person is back, or until when it
 /// is now; files were merged.
 pub(super) async fn withdraw_over(state: &AppState, today: NaiveDate) -> ApiResult<()> {
-    let mut tx = system_tx(&state.pool).await?;
+    let mut after = (String::new(), String::new());
+    loop {
+        let mut tx = system_tx(&state.pool).await?;
+        let some = store::reminders(&mut tx, RETURN, &after, STEP).await?;
+        let Some(last) = some.last() else {
+            return Ok(());
+        };
+        after = last.clone();
+        let over = over_of(&mut tx, state, some, today).await?;
+        let slices = withdraw(&mut tx, state, &over).await?;
+        tx.commit().await?;
+        for slice in slices {
+            state.hub.publish(slice);
+        }
+    }
+}
+
+/// Whose reminders, of these, ask about nothing any more.
+async fn over_of(
+    tx: &mut PgConnection,
+    state: &AppState,
+    reminders: Vec<(String, String)>,
+    today: NaiveDate,
+) -> ApiResult<Vec<RecordId>> {
     let mut told: Vec<(RecordId, Option<NaiveDate>)> = Vec::new();
-    for (key, json) in store::reminders(&mut tx, RETURN).await? {
+    for (key, json) in reminders {
         let said: Value = serde_json::from_str(&json).unwrap_or_default();
         let due = said["due"].as_str().and_then(|day| day.parse().ok());
         if let Some(id) = key.strip_prefix(RETURN).and_then(|id| id.parse().ok()) {
@@ -56,7 +82,7 @@ pub(super) async fn withdraw_over(state: &AppState, today: NaiveDate) -> ApiResu
         }
     }
     let ids: Vec<Uuid> = told.iter().map(|(id, _)| id.0).collect();
-    let rows = store::records(&mut tx, &ids).await?;
+    let rows = store::records(tx, &ids).await?;
     let mut stands = BTreeSet::new();
     for open in Open::all(state, rows).await? {
         let due = away::due(&open).filter(|day| *day <= today);
@@ -64,15 +90,6 @@ pub(super) async fn withdraw_over(state: &AppState, today: NaiveDate) -> ApiResu
             stands.insert((RecordId(open.row.sealed.id), Some(due)));
         }
     }
-    let over: Vec<RecordId> = told
-        .iter()
-        .filter(|reminder| !stands.contains(reminder))
-        .map(|(id, _)| *id)
-        .collect();
-    let slices = withdraw(&mut tx, state, &over).await?;
-    tx.commit().await?;
-    for slice in slices {
-        state.hub.publish(slice);
-    }
-    Ok(())
+    told.retain(|reminder| !stands.contains(reminder));
+    Ok(told.into_iter().map(|(id, _)| id).collect())
 }

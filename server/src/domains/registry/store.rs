@@ -39,7 +39,8 @@ const MAKERS: &str =
 const REMINDED: &str = "SELECT scope, key FROM states \
     WHERE key = ANY($1) AND key LIKE 'reminder/%' AND json <> '' ORDER BY scope, key";
 const REMINDERS: &str = "SELECT DISTINCT key, json FROM states \
-    WHERE key LIKE 'reminder/%' AND json <> '' AND starts_with(key, $1)";
+    WHERE key LIKE 'reminder/%' AND json <> '' AND starts_with(key, $1) AND (key, json) > ($2, $3) \
+    ORDER BY key, json LIMIT $4";
 const OPEN_CLAIMS: &str = "SELECT id, subject FROM conflicts \
     WHERE record_id = $1 AND kind = 'main_residence' AND status = 'open' ORDER BY id";
 
@@ -217,11 +218,20 @@ pub(super) async fn reminded(
 }
 
 /// All reminders whose key begins so: key, JSON.
+/// Reminders that stand, by key and text, from after one on.
 pub(super) async fn reminders(
     tx: &mut PgConnection,
     prefix: &str,
+    (key, json): &(String, String),
+    most: i64,
 ) -> sqlx::Result<Vec<(String, String)>> {
-    sqlx::query_as(REMINDERS).bind(prefix).fetch_all(tx).await
+    sqlx::query_as(REMINDERS)
+        .bind(prefix)
+        .bind(key)
+        .bind(json)
+        .bind(most)
+        .fetch_all(tx)
+        .await
 }
 
 /// A record with all that are one with it by merging: those merged into it, and what it was merged into.
