@@ -309,6 +309,10 @@ async fn a_server_is_only_believed_with_the_certificate_of_the_citys_own_authori
         let (exit, code) = ask(further, None);
         assert_ne!(exit, 4, "{further:?} {code}");
     }
+    // It is the same server, however its address is written.
+    let slashed = format!("{url}/");
+    let (exit, code) = ask(&["conflicts", "list", "--server", &slashed], None);
+    assert_ne!(exit, 4, "{code}");
     // The city changes its authority: the device is told at its next sign-in.
     let again = ["device", "login", "--dir", dir];
     assert_eq!(ask(&again, Some(&of_other)).0, 4);
