@@ -10,6 +10,8 @@ use crate::domains::{audit, auth, checks, imports, photos, registry, users};
 use crate::error::ApiResult;
 use crate::state::AppState;
 
+/// Samples of histograms are kept one by one until then, whether or not anyone asks for them.
+const METRICS_EVERY: Duration = Duration::from_secs(5);
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
 const REMIND_EVERY: Duration = Duration::from_secs(3_600);
 /// Imports begin at once; this finds those whose node died.
@@ -31,6 +33,10 @@ pub fn start(state: &AppState) -> JoinHandle<()> {
         tokio::join!(
             repeat(&state, "sign audit head", sign_every, |state| async move {
                 audit::sign_head(&state).await.map(drop)
+            }),
+            repeat(&state, "metrics", METRICS_EVERY, |state| async move {
+                state.metrics.run_upkeep();
+                Ok(())
             }),
             repeat(
                 &state,

@@ -32,6 +32,19 @@ async fn a_fresh_server_is_live_and_ready_and_counts_requests() {
 }
 
 #[tokio::test]
+async fn methods_that_callers_make_up_are_counted_as_one() {
+    let server = TestServer::start().await.unwrap();
+    for method in ["MADEUP-1", "MADEUP-2"] {
+        let reply = server.send(method, "/health/live", None, None).await;
+        assert_eq!(reply.unwrap().status, 405, "{method}");
+    }
+    let metrics = server.send("GET", "/metrics", None, None).await.unwrap();
+    let text = metrics.body.as_str().unwrap();
+    assert!(text.contains(r#"method="other""#));
+    assert!(!text.contains("MADEUP"));
+}
+
+#[tokio::test]
 async fn the_description_is_openapi_3_1_and_names_every_route() {
     let server = TestServer::start().await.unwrap();
     let document = server
