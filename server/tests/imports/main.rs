@@ -436,6 +436,63 @@ async fn an_import_is_taken_back_but_for_what_was_edited_since() {
 }
 
 #[tokio::test]
+async fn a_file_changes_no_residence_that_another_village_registered() {
+    let server = TestServer::open_city().await.unwrap();
+    let supervisor = server.person(Role::Supervisor, VILLAGE).await.unwrap();
+    let street = server.person(Role::Supervisor, STREET).await.unwrap();
+    let first = bring_in(
+        &server,
+        &supervisor,
+        "resident",
+        VILLAGE,
+        format!("{HEADS}\n{ROW}\n"),
+    )
+    .await;
+    let resident = record(&rows(&server, &supervisor, &first).await[0]);
+    let elsewhere = json!({
+        "area": NEXT_VILLAGE,
+        "fields": { "resident": resident.0, "kind": "living", "address": "厦门中路66弄1号1301室" },
+    });
+    let reply = server
+        .send(
+            "POST",
+            "/api/residences",
+            Some(&street.token),
+            Some(elsewhere),
+        )
+        .await
+        .unwrap();
+    assert_eq!(reply.status, 201, "{}", reply.body);
+    let residence: Uuid = reply.body["record"]["id"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    let residences = count(&server, "residence").await;
+    let file = "姓名,证件种类,证件号码,性别,出生日期,手机号码,居住地址,居村委编码,人员类别,搬离日期\n\
+        王小二,居民身份证,11010519491231002X,女,1949-12-31,13800138000,厦门中路66弄1号1301室,310101002001,来沪,2026-11-23\n";
+    let again = bring_in(&server, &supervisor, "resident", VILLAGE, file).await;
+    let row = rows(&server, &supervisor, &again).await[0].clone();
+    assert_eq!(row["verdict"], "unchanged", "{row}");
+    assert!(
+        row["problems"].to_string().contains("residence_elsewhere"),
+        "{row}"
+    );
+    let until = server.value_of(RecordId(residence), "until").await.unwrap();
+    assert_eq!(until, None, "the other village is asked by nobody");
+    assert_eq!(count(&server, "residence").await, residences);
+
+    // The street's own file may.
+    let file = file.replace("310101002001", NEXT_VILLAGE);
+    let done = bring_in(&server, &street, "resident", STREET, file).await;
+    assert_eq!(done["counts"]["changed"], 1, "{done}");
+    assert_eq!(
+        server.value_of(RecordId(residence), "until").await.unwrap(),
+        Some("2026-11-23".into())
+    );
+}
+
+#[tokio::test]
 async fn duplicates_are_found_by_number_and_by_likeness() {
     let server = TestServer::open_city().await.unwrap();
     let supervisor = server.person(Role::Supervisor, VILLAGE).await.unwrap();

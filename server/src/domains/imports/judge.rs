@@ -531,8 +531,16 @@ impl Judge {
             if let Some(house) = found.house_at(reading.number, &place) {
                 fields.insert("house".to_owned(), house.to_string().into());
             }
-            match found.residence(resident, tie, &place) {
-                Some(held) => judged.differ(held, "residence", &fields),
+            let own = found.residence(resident, tie, &place, |held| self.holds(held));
+            let held = own.or_else(|| found.residence(resident, tie, &place, |_| true));
+            match held {
+                Some(held) if self.holds(held) => judged.differ(held, "residence", &fields),
+                // Another community's record is not this file's to change.
+                Some(_) => judged.problems.push(RowProblemView::of_row(
+                    "residence_elsewhere",
+                    "这处居住关系登记在其他居村委，没有更新；如有变化，请告知那里的居村委办理",
+                    Severity::Warning,
+                )),
                 None => {
                     let lies_in = said(tie)
                         .filter(|area| self.area.contains(area))
@@ -610,25 +618,34 @@ impl Found {
             .copied()
     }
 
-    fn residence(&self, resident: RecordId, tie: &Fields, place: &str) -> Option<&Opened> {
-        let held = || {
-            self.residences
-                .get(&resident)
-                .into_iter()
-                .flatten()
-                .filter_map(|id| Some((self.records.get(id)?, self.fields.get(id)?)))
-        };
+    /// The residence that a tie is, among those that fit.
+    fn residence(
+        &self,
+        resident: RecordId,
+        tie: &Fields,
+        place: &str,
+        fits: impl Fn(&Opened) -> bool,
+    ) -> Option<&Opened> {
+        let held: Vec<(&Opened, &Fields)> = self
+            .residences
+            .get(&resident)
+            .into_iter()
+            .flatten()
+            .filter_map(|id| Some((self.records.get(id)?, self.fields.get(id)?)))
+            .filter(|(record, _)| fits(record))
+            .collect();
         let source = text(tie, "source");
-        let by_source =
-            held().find(|(_, fields)| source.is_some() && text(fields, "source") == source);
+        let by_source = held
+            .iter()
+            .find(|(_, fields)| source.is_some() && text(fields, "source") == source);
         let by_place = || {
-            held().find(|(_, fields)| {
+            held.iter().find(|(_, fields)| {
                 text(fields, "kind") == text(tie, "kind")
                     && !place.is_empty()
                     && tokens::place(fields, "address") == place
             })
         };
-        by_source.or_else(by_place).map(|(record, _)| record)
+        by_source.or_else(by_place).map(|(record, _)| *record)
     }
 }
 
