@@ -16,9 +16,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let bytes = Bytes::from_request(request, state)
-            .await
-            .map_err(body_refused)?;
+        let bytes = whole(request, state).await?;
         if has_zero(&bytes) {
             return Err(zero_character());
         }
@@ -72,6 +70,16 @@ fn missing_or_wrong(error: &serde_json::Error) -> String {
             error.column()
         ),
     }
+}
+
+/// A body's bytes, within the route's bound: for handlers that ask something else first.
+///
+/// # Errors
+/// `body_too_large`, `body_incomplete`.
+pub async fn whole<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
+    Bytes::from_request(request, state)
+        .await
+        .map_err(body_refused)
 }
 
 fn body_refused(rejection: BytesRejection) -> ApiError {

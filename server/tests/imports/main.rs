@@ -17,6 +17,7 @@ use doorstep_server::testing::city::{DISTRICT, NEXT_VILLAGE, OTHER_VILLAGE, STRE
 use doorstep_server::testing::phone::fields;
 use doorstep_server::testing::{Person, Reply, TestServer};
 use serde_json::{Value as Json, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use uuid::Uuid;
 
 const HEADS: &str =
@@ -591,6 +592,23 @@ async fn only_who_imports_in_an_area_brings_in_and_sees_its_files() {
         .await;
         assert_eq!((reply.status, reply.code()), (403, "forbidden"), "{area}");
     }
+    // Refused before the file comes: none of its bytes is waited for.
+    let mut line = tokio::net::TcpStream::connect(server.address)
+        .await
+        .unwrap();
+    let head = format!(
+        "POST /api/imports?type=resident&area={NEXT_VILLAGE} HTTP/1.1\r\nHost: localhost\r\n\
+         Authorization: Bearer {}\r\nContent-Length: 30000000\r\n\r\n",
+        supervisor.token
+    );
+    line.write_all(head.as_bytes()).await.unwrap();
+    let mut first = [0; 12];
+    let answered = line.read_exact(&mut first);
+    tokio::time::timeout(Duration::from_secs(10), answered)
+        .await
+        .expect("an answer without the file")
+        .unwrap();
+    assert_eq!(&first, b"HTTP/1.1 403");
     let collector = server.person(Role::Collector, VILLAGE).await.unwrap();
     let reply = upload(
         &server,

@@ -1,8 +1,7 @@
 //! Imports over HTTP.
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use doorstep_core::ids::ImportId;
@@ -15,7 +14,7 @@ use super::model::{
 use super::{list, rows, table, upload};
 use crate::domains::auth::Actor;
 use crate::error::ApiResult;
-use crate::http::{Body, Page, Params, Segment, etag};
+use crate::http::{Body, Page, Params, Segment, etag, extract};
 use crate::state::AppState;
 
 /// The largest file that is taken, in bytes.
@@ -31,9 +30,10 @@ pub async fn upload_import(
     State(state): State<AppState>,
     actor: Actor,
     Params(query): Params<UploadQuery>,
-    file: Bytes,
+    file: Request,
 ) -> ApiResult<(StatusCode, Json<ImportView>)> {
-    let view = upload::upload(&state, &actor, query, file.to_vec()).await?;
+    let file = extract::whole(file, &state);
+    let view = upload::upload(&state, &actor, query, file).await?;
     Ok((StatusCode::CREATED, Json(view)))
 }
 

@@ -1,6 +1,9 @@
 //! A file comes in: it is read, its heads are mapped, its rows are kept sealed. And the steps that are begun by hand:
 //! another mapping, the check, the writing, taking it back.
 
+use std::future::Future;
+
+use bytes::Bytes;
 use doorstep_core::crypto::sm3;
 use doorstep_core::ids::ImportId;
 use doorstep_core::records::import_map::Mapping;
@@ -25,6 +28,8 @@ use crate::state::AppState;
 
 /// Rows written in one statement.
 const CHUNK: usize = 2_000;
+/// Files in memory at a time, each as it came: what more are sent waits on the line.
+static TAKING: Semaphore = Semaphore::const_new(4);
 /// Files read at a time: each may need some hundred megabytes until its rows are stored.
 static READING: Semaphore = Semaphore::const_new(2);
 /// The longest file name that is kept.
@@ -42,12 +47,12 @@ pub(super) fn check_type(name: &str) -> ApiResult<&'static RecordType> {
     })
 }
 
-/// Takes a file in.
+/// Takes a file in; its bytes are waited for only when the right is shown and a turn is free.
 pub(super) async fn upload(
     state: &AppState,
     actor: &Actor,
     query: UploadQuery,
-    bytes: Vec<u8>,
+    file: impl Future<Output = ApiResult<Bytes>>,
 ) -> ApiResult<ImportView> {
     let declared = check_type(&query.record_type)?;
     let area = area_code(&query.area)?;
@@ -64,10 +69,16 @@ pub(super) async fn upload(
             ));
         }
     };
-    let _reading = READING.acquire().await.map_err(ApiError::internal)?;
-    let digest = sm3::digest(&[&bytes]);
-    let read = tokio::task::spawn_blocking(move || table::read(&bytes));
-    let table = read.await.map_err(ApiError::internal)??;
+    let taking = TAKING.acquire().await.map_err(ApiError::internal)?;
+    let bytes = file.await?;
+    let reading = READING.acquire().await.map_err(ApiError::internal)?;
+    let read = tokio::task::spawn_blocking(move || {
+        // Both turns are held by the work: a caller who hangs up frees nobody's.
+        let _taking = taking;
+        (sm3::digest(&[&bytes[..]]), table::read(&bytes), reading)
+    });
+    let (digest, table, _reading) = read.await.map_err(ApiError::internal)?;
+    let table = table?;
     let (_, problems) = Mapping::from_heads(declared, &table.heads);
     let meta = Meta {
         file_name: file_name(query.name.as_deref()),
