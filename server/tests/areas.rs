@@ -189,6 +189,7 @@ async fn only_who_manages_the_whole_city_imports_and_everyone_finds() {
     assert_eq!(get("/api/areas/310199000000").await.status, 404);
 
     let tree = get("/api/areas/tree").await;
+    assert_eq!(tree.headers["cache-control"], "private, no-cache");
     let tag = tree.headers["etag"].to_str().unwrap();
     let known = reqwest::Client::new()
         .get(format!("http://{}/api/areas/tree", server.address))

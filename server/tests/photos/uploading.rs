@@ -79,7 +79,7 @@ async fn a_photo_goes_up_in_chunks_and_comes_down_with_its_thumbnail() {
     assert_eq!(whole.header("etag"), format!("\"{digest}\""));
     assert_eq!(whole.header("content-type"), "image/jpeg");
     assert_eq!(whole.header("x-content-type-options"), "nosniff");
-    assert_eq!(whole.header("cache-control"), "private, no-cache");
+    assert_eq!(whole.header("cache-control"), "private, no-store");
     let tag = whole.header("etag");
     let known = kit.bytes(token, &path, &[("if-none-match", tag)]).await;
     assert_eq!((known.status, known.bytes.len()), (304, 0));

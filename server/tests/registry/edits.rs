@@ -123,6 +123,7 @@ async fn an_edit_needs_the_version_that_stands() {
     let body = json!({ "fields": { "phone": "13812345678" } });
     let read = kit.send(&kit.collector, "GET", &path, Value::Null).await;
     let tag = read.headers["etag"].to_str().unwrap().to_owned();
+    assert_eq!(read.headers["cache-control"], "private, no-store");
     let without = kit.send(&kit.collector, "PATCH", &path, body.clone()).await;
     assert_eq!((without.status, without.code()), (400, "if_match_required"));
     let send = |tag: String| {

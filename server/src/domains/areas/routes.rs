@@ -58,7 +58,7 @@ pub async fn show_area_tree(
     headers: HeaderMap,
 ) -> ApiResult<Response> {
     let version = service::version(&state).await?;
-    Ok(etag::answer(
+    Ok(etag::answer_kept(
         &headers,
         &version.to_string(),
         service::tree(&state).await?,

@@ -26,5 +26,5 @@ pub async fn show_declarations(_: Actor, headers: HeaderMap) -> ApiResult<Respon
             SHOWN.get_or_init(|| (declarations, tag))
         }
     };
-    Ok(etag::answer(&headers, tag, declarations))
+    Ok(etag::answer_kept(&headers, tag, declarations))
 }

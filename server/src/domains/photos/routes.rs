@@ -135,17 +135,15 @@ fn answer(headers: &HeaderMap, tag: &str, photo: Shown) -> ApiResult<Response> {
         None => StatusCode::NOT_MODIFIED.into_response(),
         Some(bytes) => ranged(headers, bytes.into())?,
     };
-    let cache = if photo.lifted {
-        "private, no-store"
-    } else {
-        "private, no-cache"
-    };
     let set = response.headers_mut();
     set.insert(
         header::ETAG,
         HeaderValue::from_str(tag).map_err(ApiError::internal)?,
     );
-    set.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+    set.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("private, no-store"),
+    );
     set.insert(
         header::CONTENT_TYPE,
         HeaderValue::from_str(&photo.media_type).map_err(ApiError::internal)?,

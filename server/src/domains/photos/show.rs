@@ -23,8 +23,6 @@ pub(super) struct Shown {
     pub(super) media_type: String,
     /// The bytes; `None` for a caller who has them.
     pub(super) bytes: Option<Vec<u8>>,
-    /// Whether a mask was lifted: nobody may keep it.
-    pub(super) lifted: bool,
 }
 
 /// On what ground someone sees it.
@@ -102,7 +100,6 @@ pub(super) async fn show(
             Part::Thumbnail => "image/jpeg".to_owned(),
         },
         bytes,
-        lifted: ground != Ground::Open,
     })
 }
 
