@@ -344,10 +344,12 @@ async fn only_supervisors_of_the_area_see_and_decide() {
         .person(Role::AreaAdministrator, DISTRICT)
         .await
         .unwrap();
-    assert_eq!(
-        server.conflict(&administrator, id).await.unwrap()["status"],
-        "open"
-    );
+    let seen = server.conflict(&administrator, id).await.unwrap();
+    assert_eq!(seen["status"], "open");
+    // Who neither decides nor may reveal reads it masked.
+    let clear = ["叶海斯", "叶海诗"].map(|name| seen.to_string().contains(name));
+    assert_eq!(clear, [false, false], "{seen}");
+    assert_eq!(seen["values"][0]["value"], "叶**");
     assert_eq!(
         server
             .decide(&administrator, id, take)

@@ -95,6 +95,8 @@ pub struct EventAbout {
     pub id: EventId,
     /// Its declared type.
     pub event_type: String,
+    /// The area it belongs to.
+    pub area: AreaCode,
     /// Who noted it.
     pub user: UserId,
     /// On which device.
@@ -264,6 +266,7 @@ pub async fn events_about(
         Some(EventAbout {
             id: entry.id,
             event_type: entry.event_type,
+            area: entry.area,
             user: entry.user,
             device: DeviceId(device),
             happened_at,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use doorstep_core::crdt::chunk;
 use doorstep_core::envelope::Item;
-use doorstep_core::ids::{ConflictId, EventId, RecordId, UserId};
+use doorstep_core::ids::{AreaCode, ConflictId, EventId, RecordId, UserId};
 use doorstep_core::rights::Permission;
 use doorstep_core::value::{Fields, Value};
 use sqlx::PgConnection;
@@ -95,6 +95,17 @@ pub(super) async fn find(
 
 fn not_found() -> ApiError {
     ApiError::not_found("这个待裁决事项")
+}
+
+/// How much of what lies in an area the actor sees without naming a purpose: personal values in clear only who decides
+/// there, or may reveal.
+pub(super) fn sight_in(actor: &Actor, area: &AreaCode) -> Sight {
+    let may = |permission| actor.why(permission, area).is_some();
+    if may(Permission::DecideConflicts) || may(Permission::RevealSecrets) {
+        Sight::Personal
+    } else {
+        Sight::Masked
+    }
 }
 
 /// As [`find`], for one who decides.

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use doorstep_core::ids::UserId;
 use doorstep_core::records;
-use doorstep_core::rights::Permission;
 
-use super::case::Case;
+use super::case::{self, Case};
 use super::model::{DecidedTell, DecidedWrite};
 use super::plan::Plan;
-use super::values::{self, Sight};
+use super::values;
 use crate::domains::auth::Actor;
 use crate::domains::users;
 use crate::error::ApiResult;
@@ -27,10 +26,7 @@ pub(super) async fn of(
 
 /// What the plan writes, each record once for each put.
 pub(super) fn writes(actor: &Actor, case: &Case, plan: &Plan) -> ApiResult<Vec<DecidedWrite>> {
-    let sight = match actor.why(Permission::ReadRegister, &case.row.area()?) {
-        Some(_) => Sight::Personal,
-        None => Sight::Masked,
-    };
+    let sight = case::sight_in(actor, &case.row.area()?);
     let title = |id| case.records.get(id).map(|record| case.title(record, sight));
     let label = |record_type: &str| {
         records::record_type(record_type)

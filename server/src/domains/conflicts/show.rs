@@ -105,13 +105,10 @@ pub(super) async fn show(
     })
 }
 
-/// How much the reader sees: secret values only for a stated purpose, by right, noted.
+/// How much the reader sees: personal values by their part in it, secret ones only for a stated purpose, by right, noted.
 fn sight(actor: &Actor, area: &AreaCode, purpose: Option<Purpose>) -> ApiResult<Sight> {
     let Some(purpose) = purpose else {
-        return Ok(match actor.why(Permission::ReadRegister, area) {
-            Some(_) => Sight::Personal,
-            None => Sight::Masked,
-        });
+        return Ok(case::sight_in(actor, area));
     };
     actor.require(Permission::RevealSecrets, area)?;
     actor
@@ -291,8 +288,12 @@ impl Viewer<'_> {
 
     /// As much of a record as the reader's right goes in its own areas.
     fn sight_of(&self, record: &Opened) -> Sight {
-        let may = |area: &AreaCode| self.actor.why(Permission::ReadRegister, area).is_some();
-        if record.areas.iter().any(may) {
+        self.sight_among(&record.areas)
+    }
+
+    fn sight_among(&self, areas: &[AreaCode]) -> Sight {
+        let may = |area: &AreaCode| case::sight_in(self.actor, area) != Sight::Masked;
+        if areas.iter().any(may) {
             self.sight
         } else {
             Sight::Masked
@@ -383,7 +384,11 @@ impl Viewer<'_> {
             user: visit.user.0,
             user_name: self.name(Some(visit.user)),
             happened_at: visit.happened_at,
-            values: values::without_photos(&visit.event_type, &visit.fields, self.sight),
+            values: values::without_photos(
+                &visit.event_type,
+                &visit.fields,
+                self.sight_among(&[visit.area]),
+            ),
         }
     }
 
