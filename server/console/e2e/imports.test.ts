@@ -142,6 +142,29 @@ test('a check that broke off leads to another check, a run that did asks before 
   await expect.poll(() => asked).toEqual(['check'])
 })
 
+test('a file that someone else brought in is taken for a purpose, by who exports', async ({ page, town, browser }) => {
+  await bring(page, town, '别人的台账.csv', [row('竺可安')])
+  const path = new URL(page.url()).pathname
+  const theirs = await (await browser.newContext()).newPage()
+  await enter(theirs, town, town.people.areas, path)
+  await expect(theirs.getByRole('table', { name: '逐行结果' }).locator('tbody tr')).toHaveCount(1)
+  await expect(theirs.getByRole('button', { name: '下载全部结果' })).toHaveCount(0)
+  await theirs.context().close()
+
+  const colleague = await (await browser.newContext()).newPage()
+  await enter(colleague, town, town.people.he, path)
+  await colleague.getByRole('button', { name: '下载全部结果' }).click()
+  const dialog = colleague.getByRole('dialog')
+  await expect(dialog).toContainText('这份文件是别人导入的')
+  await dialog.getByText('裁决或更正信息').click()
+  const [download] = await Promise.all([
+    colleague.waitForEvent('download'),
+    dialog.getByRole('button', { name: '下载' }).click(),
+  ])
+  expect(readFileSync(await download.path(), 'utf8')).toContain('竺可安')
+  await colleague.context().close()
+})
+
 test('wrong rows are named by row and column; the good ones are written, and taken back', async ({ page, town }) => {
   const rows = [row('竺可心'), `,女,明天,,凤阳中路9号,${COMMITTEE},来沪`, row('竺可意'), row('竺可人', '310104003001')]
   await bring(page, town, '月度台账.csv', rows)

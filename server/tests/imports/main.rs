@@ -644,6 +644,48 @@ async fn only_who_imports_in_an_area_brings_in_and_sees_its_files() {
             .unwrap()
             .is_empty()
     );
+    // In clear to who exports, for a purpose: not to who only brings files in.
+    let administrator = server
+        .person(Role::AreaAdministrator, VILLAGE)
+        .await
+        .unwrap();
+    let colleague = server.person(Role::Supervisor, STREET).await.unwrap();
+    let path = format!(
+        "/api/imports/{}/result.csv",
+        mine.body["id"].as_str().unwrap()
+    );
+    let why = format!("{path}?purpose=correction");
+    for (who, path, status, code) in [
+        (&administrator, &path, 403, "forbidden"),
+        (&administrator, &why, 403, "forbidden"),
+        (&colleague, &path, 403, "purpose_required"),
+        (&colleague, &why, 200, ""),
+        (&supervisor, &path, 200, ""),
+    ] {
+        let reply = server.send("GET", path, Some(&who.token), None).await;
+        let reply = reply.unwrap();
+        assert_eq!((reply.status, reply.code()), (status, code), "{path}");
+        let shown = reply.body.to_string().contains("11010519491231002X");
+        assert_eq!(shown, status == 200);
+    }
+    let auditor = server.administrator(Role::Auditor).unwrap();
+    let log = "/api/audit?action=export_import_result";
+    let log = server.get(auditor, log).await.unwrap();
+    let taken: Vec<&Json> = log["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|entry| entry["outcome"] == "done")
+        .map(|entry| &entry["detail"])
+        .collect();
+    assert_eq!(
+        taken,
+        [
+            &json!({ "rows": 1 }),
+            &json!({ "rows": 1, "purpose": "correction" })
+        ],
+        "the latest first"
+    );
     // Nothing of the file stands in clear.
     let mut tx = system_tx(&server.state.pool).await.unwrap();
     let kept: Vec<Vec<u8>> =

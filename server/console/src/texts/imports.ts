@@ -161,6 +161,8 @@ export const imports = {
   error: '错误',
   downloadWrong: '下载有错误的行',
   downloadAll: '下载全部结果',
+  download: '下载',
+  downloadNote: '这份文件是别人导入的，内容没有遮挡。查看目的会与您的姓名、时间一起记入审计日志。',
   downloadHint: '下载的表格带行号、结果和说明，改好后可以直接重新导入。',
   wrongName: (name: string) => `${name}-有错误的行.csv`,
   resultName: (name: string) => `${name}-核对结果.csv`,

@@ -10,6 +10,7 @@ use sqlx::FromRow;
 use sqlx::types::{Json, Uuid};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::domains::registry::service::Purpose;
 use crate::error::{ApiError, ApiResult};
 use crate::keys::WrappedKey;
 
@@ -299,6 +300,10 @@ pub struct TemplateQuery {
 pub struct ResultQuery {
     /// With this verdict; all, unless told.
     pub verdict: Option<String>,
+    /// Why, of a file that someone else brought in: `verification`, `service`, `correction`, `emergency` or
+    /// `investigation`. It is written to the audit log.
+    #[param(inline)]
+    pub purpose: Option<Purpose>,
 }
 
 /// A field that a column may go to.

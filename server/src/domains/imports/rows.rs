@@ -5,12 +5,14 @@ use doorstep_core::ids::{ImportId, RecordId};
 use doorstep_core::protocol::codec;
 use doorstep_core::records::{self, split_key};
 use doorstep_core::rights::Permission;
+use serde_json::json;
 
 use super::list::find_import;
 use super::model::{ImportRow, Meta, ResultQuery, RowBody, RowQuery, RowRow, RowView, Verdict};
 use super::store;
 use crate::domains::auth::{Actor, scoped_tx};
-use crate::error::{ApiError, ApiResult, Problems};
+use crate::domains::registry::service::Purpose;
+use crate::error::{ApiError, ApiResult, Kind, Problems};
 use crate::http::{Page, PageParams};
 use crate::keys::WrappedKey;
 use crate::random;
@@ -168,6 +170,22 @@ fn label(record_type: &str, key: &str) -> String {
         .unwrap_or_else(|| key.to_owned())
 }
 
+/// A file holds its cells in clear: it is for who brought it in; else for who exports, and says why.
+fn require_export(actor: &Actor, import: &ImportRow, purpose: Option<Purpose>) -> ApiResult<()> {
+    if import.created_by == actor.user.0 {
+        return Ok(());
+    }
+    actor.require(Permission::ExportRegister, &import.area()?)?;
+    if purpose.is_some() {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        Kind::Forbidden,
+        "purpose_required",
+        "这份文件是别人导入的，内容没有遮挡，请先选择用途再下载，系统会记录",
+    ))
+}
+
 /// The rows as they were read, with what each came to: a CSV that spreadsheets open.
 pub(super) async fn result_file(
     state: &AppState,
@@ -178,17 +196,19 @@ pub(super) async fn result_file(
     let verdict = check_verdict(query.verdict.as_deref())?.map(Verdict::code);
     let mut tx = scoped_tx(&state.pool, actor, Permission::ImportRegister).await?;
     let import = find_import(&mut tx, actor, id).await?;
+    require_export(actor, &import, query.purpose)?;
     let sealer = Sealer::of(state, &import).await?;
     let meta = sealer.open_meta(&import)?;
     let mut writer = csv::Writer::from_writer("\u{feff}".as_bytes().to_vec());
     let own = ["行号", "结果", "说明", "档案编号"].map(str::to_owned);
     let heads: Vec<String> = own.into_iter().chain(meta.heads.iter().cloned()).collect();
     writer.write_record(&heads).map_err(ApiError::internal)?;
-    let mut after = 0;
+    let (mut after, mut taken) = (0, 0);
     loop {
         let rows = store::rows_of(&mut tx, id.0, verdict, false, after, CHUNK).await?;
         let Some(last) = rows.last() else { break };
         after = last.row;
+        taken += rows.len();
         for row in &rows {
             let body = sealer.open_row(row)?;
             let mut cells = body.cells.clone();
@@ -207,6 +227,11 @@ pub(super) async fn result_file(
             writer.write_record(line).map_err(ApiError::internal)?;
         }
     }
+    let mut detail = json!({ "rows": taken });
+    if let Some(purpose) = query.purpose {
+        detail["purpose"] = json!(purpose);
+    }
+    actor.trail.note_detail(detail);
     writer
         .into_inner()
         .map_err(|error| ApiError::internal(anyhow::anyhow!("{error}")))
