@@ -183,7 +183,7 @@ async fn a_dry_run_says_what_each_row_comes_to_and_writes_nothing() {
     let server = TestServer::open_city().await.unwrap();
     let supervisor = server.person(Role::Supervisor, STREET).await.unwrap();
     let file = format!(
-        "{HEADS}\n{ROW}\nC2,,居民身份证,,女,明天,,,310101002001,来沪\nC3,李四,居民身份证,440524188001010015,男,,,厦门中路66弄1号1301室,310101002002,来沪\n\
+        "{HEADS},=1+1\n{ROW}\nC2,,居民身份证,,女,明天,,,310101002001,来沪\nC3,李四,居民身份证,440524188001010015,男,,,厦门中路66弄1号1301室,310101002002,来沪\n\
          C4,张三,,,男,,,厦门中路66弄1号1302室,310104003001,来沪\nC5,赵五,,,男,,,厦门中路66弄1号1303室,310101002999,来沪\nC1,王小二,,,女,,,,310101002001,来沪\n"
     );
     let reply = upload(
@@ -288,6 +288,8 @@ async fn a_dry_run_says_what_each_row_comes_to_and_writes_nothing() {
     );
     let file = server.get(&supervisor, &result).await.unwrap();
     let text = file.as_str().unwrap();
+    let heads = text.lines().next().unwrap();
+    assert!(heads.ends_with(",'=1+1"), "no head is a formula: {heads}");
     assert!(
         text.contains("第2列“姓名”") && text.contains("与第 2 行的编号相同"),
         "{text}"

@@ -201,7 +201,8 @@ pub(super) async fn result_file(
     let meta = sealer.open_meta(&import)?;
     let mut writer = csv::Writer::from_writer("\u{feff}".as_bytes().to_vec());
     let own = ["行号", "结果", "说明", "档案编号"].map(str::to_owned);
-    let heads: Vec<String> = own.into_iter().chain(meta.heads.iter().cloned()).collect();
+    let theirs = meta.heads.iter().map(|head| plain_cell(head));
+    let heads: Vec<String> = own.into_iter().chain(theirs).collect();
     writer.write_record(&heads).map_err(ApiError::internal)?;
     let (mut after, mut taken) = (0, 0);
     loop {
