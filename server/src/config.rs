@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::domains::photos::service as photos;
 use crate::{bus, sync};
 
 /// A server's settings.
@@ -41,6 +42,8 @@ pub struct Config {
     pub rights_interval: Duration,
     /// Items that one device may send at once, and again within each hour; more wait on the device.
     pub device_items: u32,
+    /// Megabytes of photos that one user may send within a day; more wait on the phone.
+    pub photo_megabytes: u32,
 }
 
 /// Settings of an S3 store by the names that its tools use in the environment: `AWS_ENDPOINT_URL`, `AWS_REGION`,
@@ -121,6 +124,7 @@ impl Config {
             audit_signature_interval: Duration::from_secs(10 * MINUTE),
             rights_interval: Duration::from_secs(5 * MINUTE),
             device_items: sync::DEVICE_ITEMS,
+            photo_megabytes: photos::DAILY_MEGABYTES,
         }
     }
 }

@@ -8,6 +8,7 @@ use doorstep_server::bus::Address;
 use doorstep_server::clock::SystemClock;
 use doorstep_server::config::{Config, StoreSettings};
 use doorstep_server::database::Ownership;
+use doorstep_server::domains::photos::service::DAILY_MEGABYTES;
 use doorstep_server::sync::DEVICE_ITEMS;
 use serde_json::json;
 
@@ -42,6 +43,14 @@ pub(crate) struct ServeArgs {
         default_value_t = DEVICE_ITEMS
     )]
     device_items: u32,
+    /// 一位用户一天最多上传多少兆字节照片；超出的留在手机上，稍后自动续传
+    #[arg(
+        long,
+        value_name = "兆字节",
+        env = "DOORSTEP_PHOTO_MEGABYTES",
+        default_value_t = DAILY_MEGABYTES
+    )]
+    photo_megabytes: u32,
     /// 前面有反向代理：相信它给出的来访地址
     #[arg(long)]
     behind_proxy: bool,
@@ -58,6 +67,7 @@ pub(crate) async fn run(args: ServeArgs, json: bool) -> Outcome {
         behind_proxy: args.behind_proxy,
         bus: args.bus,
         device_items: args.device_items,
+        photo_megabytes: args.photo_megabytes,
         photos: args.photos,
         photo_settings: StoreSettings(store_settings()),
         ..args.data.config()

@@ -184,6 +184,44 @@ async fn one_user_has_so_many_uploads_under_way_and_no_more() {
 }
 
 #[tokio::test]
+async fn one_user_sends_so_much_in_a_day_and_no_more() {
+    let kit = Kit::with(|config| config.photo_megabytes = 1).await;
+    let house = kit.house(&[]).await;
+    let mut sent = 0;
+    let mut seed = 100;
+    let more = loop {
+        let bytes = photo(300, seed);
+        let opened = kit.open(&kit.collector, &house, "photos", &bytes).await;
+        if opened.status != 200 {
+            assert!(sent + bytes.len() > 1_000_000, "{sent}");
+            assert_eq!((opened.status, opened.code()), (429, "too_many_photos"));
+            assert!(opened.headers.contains_key("retry-after"));
+            break bytes;
+        }
+        kit.put_rest(&kit.collector.token, &opened.body, &bytes)
+            .await;
+        sent += bytes.len();
+        assert!(sent <= 1_000_000, "{sent}");
+        seed += 1;
+    };
+    let theirs = kit.open(&kit.supervisor, &house, "photos", &more).await;
+    assert_eq!(theirs.status, 200, "each user for themselves");
+
+    kit.server
+        .clock
+        .advance(std::time::Duration::from_secs(25 * 3_600));
+    let collector = &kit.collector;
+    let reply = kit.server.sign_in(&collector.login, &collector.password);
+    let token = reply.await.unwrap().body["token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let body = Some(opening(&house, "photos", &more));
+    let reply = kit.server.send("POST", "/api/photos", Some(&token), body);
+    assert_eq!(reply.await.unwrap().status, 200, "the next day");
+}
+
+#[tokio::test]
 async fn a_right_that_ended_ends_the_upload() {
     let kit = Kit::new().await;
     let bytes = photo(500, 5);

@@ -1,5 +1,6 @@
 //! Opening an upload, or finding the one under way; and whether a user may add a photo to a record's field.
 
+use chrono::Duration;
 use doorstep_core::blob::{self, BlobType};
 use doorstep_core::ids::{PhotoId, RecordId};
 use doorstep_core::rights::Permission;
@@ -19,6 +20,8 @@ use crate::state::AppState;
 
 /// Uploads that one user may have under way: a phone sends one after another.
 const MOST_UNDER_WAY: i64 = 20;
+/// What one user may send within a day, in megabytes, unless told: a hundred large photos, more than a day's honest work.
+pub const DAILY_MEGABYTES: u32 = 500;
 
 /// What a request says, as far as it can be read without the register.
 struct Wanted {
@@ -113,6 +116,17 @@ pub(super) async fn open(
             "too_many_uploads",
             60,
             format!("同时上传的照片最多 {MOST_UNDER_WAY} 张，请等前面的传完，稍后会自动继续"),
+        ));
+    }
+    let most = state.config.photo_megabytes;
+    let sent = store::sent(&mut tx, actor.user, new.at - Duration::days(1)).await?;
+    if sent > i64::from(most) * 1_000_000 {
+        return Err(ApiError::too_many(
+            "too_many_photos",
+            3_600,
+            format!(
+                "一天最多上传 {most} MB 照片，这张照片先留在手机上，稍后会自动继续；确有需要请联系管理员"
+            ),
         ));
     }
     let entry = Entry::by(actor, new.at, Action::OpenPhoto)

@@ -12,6 +12,8 @@ const FORGET: &str = include_str!("sql/forget.sql");
 const STALE: &str = include_str!("sql/stale.sql");
 const STRAYS: &str = include_str!("sql/strays.sql");
 const UNDER_WAY: &str = "SELECT count(*) FROM photo_uploads WHERE owner = $1";
+const SENT: &str = "SELECT (SELECT coalesce(sum(size), 0) FROM photos WHERE uploaded_by = $1 AND arrived_at > $2) \
+    + (SELECT coalesce(sum(size), 0) FROM photo_uploads WHERE owner = $1)";
 const LOCK: &str = "SELECT id, digest, record_id, field, media_type, size, received \
     FROM photo_uploads WHERE id = $1 AND owner = $2 FOR UPDATE";
 const ADVANCE: &str = "UPDATE photo_uploads SET received = $2, touched_at = $3 WHERE id = $1";
@@ -66,6 +68,19 @@ pub(super) async fn open(tx: &mut PgConnection, new: &NewUpload<'_>) -> sqlx::Re
 pub(super) async fn under_way(tx: &mut PgConnection, owner: UserId) -> sqlx::Result<i64> {
     sqlx::query_scalar(UNDER_WAY)
         .bind(owner.0)
+        .fetch_one(tx)
+        .await
+}
+
+/// Bytes of a user's photos that arrived since a time, and of those under way.
+pub(super) async fn sent(
+    tx: &mut PgConnection,
+    owner: UserId,
+    since: DateTime<Utc>,
+) -> sqlx::Result<i64> {
+    sqlx::query_scalar(SENT)
+        .bind(owner.0)
+        .bind(since)
         .fetch_one(tx)
         .await
 }
