@@ -1,13 +1,13 @@
 //! The whole table of routes, and what all requests pass through. Every route says in its declaration
 //! (`x-access`) who may call it; one that doesn't fails the build of the router's test.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::extract::DefaultBodyLimit;
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use axum::middleware;
-use axum::response::IntoResponse;
-use axum::{Extension, Json, Router};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Router};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use utoipa::openapi::OpenApi as Document;
@@ -33,8 +33,9 @@ use crate::domains::police_photos::routes as police_photos;
 use crate::domains::registry::routes as registry;
 use crate::domains::users::routes as users;
 use crate::domains::visits::routes as visits;
-use crate::error::{ApiError, Kind};
+use crate::error::{ApiError, ApiResult, Kind};
 use crate::http::guard::{self, Rules};
+use crate::http::packed::Packed;
 use crate::http::{describe, health, metrics, request, respond};
 use crate::state::AppState;
 use crate::sync::{SyncState, routes as sync};
@@ -228,9 +229,20 @@ fn described() -> (Router<AppState>, Document) {
 /// This description.
 #[utoipa::path(get, path = "/api/openapi.json", tag = "operations", operation_id = "show_description",
     extensions(("x-access" = json!("public"))),
-    responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json")))]
-async fn show_description(Extension(document): Extension<Arc<Document>>) -> Json<Arc<Document>> {
-    Json(document)
+    responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json"), (status = 304)))]
+async fn show_description(
+    Extension(document): Extension<Arc<Document>>,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    static SHOWN: OnceLock<Packed> = OnceLock::new();
+    let shown = match SHOWN.get() {
+        Some(shown) => shown,
+        None => {
+            let packed = Packed::json(&*document)?;
+            SHOWN.get_or_init(|| packed)
+        }
+    };
+    shown.answer(&headers)
 }
 
 /// The router that a server runs.
@@ -268,7 +280,7 @@ pub fn build(state: AppState) -> Router {
 
 /// A panic is our fault and one request's end, not the server's. What it says may hold data: only its place is logged
 /// (by the panic hook).
-fn answer_panic(_: Box<dyn std::any::Any + Send + 'static>) -> axum::response::Response {
+fn answer_panic(_: Box<dyn std::any::Any + Send + 'static>) -> Response {
     let mut response = ApiError::internal(anyhow::anyhow!("a handler panicked")).into_response();
     response.headers_mut().insert(
         header::CONNECTION,

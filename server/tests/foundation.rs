@@ -57,6 +57,27 @@ async fn the_description_is_openapi_3_1_and_names_every_route() {
 }
 
 #[tokio::test]
+async fn the_description_is_compressed_once_and_not_given_again_to_who_has_it() {
+    let server = TestServer::start().await.unwrap();
+    let get = async |name: &str, value: &str| {
+        let url = format!("http://{}/api/openapi.json", server.address);
+        let request = reqwest::Client::new().get(url).header(name, value);
+        request.send().await.unwrap()
+    };
+    let packed = get("accept-encoding", "gzip, br").await;
+    assert_eq!(packed.headers()["content-encoding"], "gzip");
+    assert_eq!(packed.headers()["cache-control"], "no-cache");
+    let tag = packed.headers()["etag"].to_str().unwrap().to_owned();
+    let packed = packed.bytes().await.unwrap();
+    // Nor is it compressed for each who takes another coding alone.
+    let plain = get("accept-encoding", "br").await;
+    assert_eq!(plain.headers()["content-encoding"], "identity");
+    assert_eq!(plain.headers()["etag"], tag);
+    assert!(packed.len() < plain.bytes().await.unwrap().len() / 2);
+    assert_eq!(get("if-none-match", &tag).await.status().as_u16(), 304);
+}
+
+#[tokio::test]
 async fn an_unknown_address_is_answered_in_the_error_form_with_a_request_id() {
     let server = TestServer::start().await.unwrap();
     let reply = server

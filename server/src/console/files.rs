@@ -7,6 +7,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
+use crate::http::packed::takes;
+
 /// What the build leaves; nothing, before the first build.
 #[derive(RustEmbed)]
 #[folder = "console/dist"]
@@ -68,7 +70,7 @@ fn serve(name: &str, file: &EmbeddedFile, asked: &HeaderMap) -> Response {
 
 /// The file, as the build compressed it where the browser takes that.
 fn body(name: &str, file: &EmbeddedFile, asked: &HeaderMap) -> Response {
-    let packed = takes_brotli(asked)
+    let packed = takes(asked, "br")
         .then(|| Files::get(&format!("{name}.br")))
         .flatten();
     let is_packed = packed.is_some();
@@ -83,18 +85,6 @@ fn body(name: &str, file: &EmbeddedFile, asked: &HeaderMap) -> Response {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("br"));
     }
     response
-}
-
-fn takes_brotli(asked: &HeaderMap) -> bool {
-    asked
-        .get_all(header::ACCEPT_ENCODING)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|way| {
-            let (name, weight) = way.split_once(';').unwrap_or((way, ""));
-            name.trim() == "br" && !matches!(weight.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")
-        })
 }
 
 fn media_type(name: &str) -> &'static str {
@@ -115,18 +105,6 @@ fn media_type(name: &str) -> &'static str {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
     use super::*;
-
-    fn asking(value: &'static str) -> HeaderMap {
-        HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static(value))])
-    }
-
-    #[test]
-    fn brotli_goes_to_browsers_that_take_it() {
-        assert!(takes_brotli(&asking("gzip, deflate, br, zstd")));
-        assert!(takes_brotli(&asking("br;q=0.5")));
-        assert!(!takes_brotli(&asking("gzip, br;q=0")));
-        assert!(!takes_brotli(&asking("gzip")) && !takes_brotli(&HeaderMap::new()));
-    }
 
     #[test]
     fn an_address_is_the_page_and_a_missing_file_is_missing() {

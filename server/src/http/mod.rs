@@ -10,6 +10,7 @@ pub mod guard;
 pub mod health;
 pub mod listen;
 pub mod metrics;
+pub mod packed;
 pub mod paging;
 mod place;
 pub mod range;
