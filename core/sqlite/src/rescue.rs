@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use rusqlite::{Connection, OpenFlags, Row, params};
 
@@ -16,6 +17,8 @@ pub(crate) const FRESH: &str = "outbox.new.db";
 const COPY: &str = "outbox.reading.db";
 /// How many rows in a row may be unreadable: a page holds one or two dozen, and trying each costs a millisecond.
 const PATIENCE: u32 = 300;
+/// How long a file that was set aside is kept for someone who looks after devices.
+const KEPT: Duration = Duration::from_secs(7 * 24 * 3_600);
 
 /// What became of a damaged outbox.
 pub(crate) struct Rescued {
@@ -116,7 +119,53 @@ pub(crate) fn set_aside(folder: &Path, name: &str) -> Result<PathBuf, OpenError>
             std::fs::rename(from, to)?;
         }
     }
+    // It is kept for a time from now on, whenever it was last written to. By its old date it goes earlier.
+    if let Ok(file) = std::fs::File::options().write(true).open(&kept) {
+        let _ = file.set_modified(SystemTime::now());
+    }
     Ok(kept)
+}
+
+/// The damaged files that were set aside in a folder.
+pub(crate) fn kept(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = file_name(&path);
+        if name.contains(".damaged-") && name.ends_with(".db") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Removes the files of this name that were set aside: what is to be forgotten may stand in them.
+pub(crate) fn forget(folder: &Path, name: &str) -> Result<(), OpenError> {
+    let stem = format!("{}.damaged-", name.trim_end_matches(".db"));
+    for path in kept(folder)? {
+        if file_name(&path).starts_with(&stem) {
+            remove(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes what was set aside long ago, and the copy that a crash left: of a store that has opened nothing is missing.
+pub(crate) fn tidy(folder: &Path) -> Result<(), OpenError> {
+    remove(&folder.join(COPY))?;
+    for path in kept(folder)? {
+        let since = std::fs::metadata(&path)?.modified()?;
+        if since.elapsed().is_ok_and(|age| age > KEPT) {
+            remove(&path)?;
+        }
+    }
+    Ok(())
+}
+
+fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 fn remove(path: &Path) -> Result<(), OpenError> {

@@ -90,7 +90,11 @@ impl SqliteStore {
             .and_then(|()| store.make_up(user));
         match ready {
             Ok(()) if !store.is_above_suspicion()? => Err(OpenError::RegisterDamaged),
-            Ok(()) => Ok(store),
+            Ok(()) => {
+                // What can't be removed now is removed when it opens again.
+                let _ = rescue::tidy(&store.folder);
+                Ok(store)
+            }
             Err(StoreError::Sqlite(error)) if !is_damage(&error) => Err(OpenError::Sqlite(error)),
             Err(_) => Err(OpenError::RegisterDamaged),
         }
@@ -137,21 +141,13 @@ impl SqliteStore {
         self.requeued
     }
 
-    /// The damaged files that were set aside in this user's folder, for someone who looks after devices.
+    /// The damaged files that were set aside in this user's folder, for someone who looks after devices: for a week, and
+    /// registers no longer than until something is to be forgotten.
     ///
     /// # Errors
     /// When the folder can't be read.
     pub fn set_aside(&self) -> Result<Vec<PathBuf>, StoreError> {
-        let mut found = Vec::new();
-        for entry in std::fs::read_dir(&self.folder)? {
-            let path = entry?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            if name.contains(".damaged-") && name.ends_with(".db") {
-                found.push(path);
-            }
-        }
-        found.sort();
-        Ok(found)
+        Ok(rescue::kept(&self.folder)?)
     }
 
     /// Reads every page of the register. Takes a second or so for a full one: for a phone at rest, and before and after
@@ -294,6 +290,7 @@ impl SqliteStore {
         if half.forgets() {
             // The batch is kept whether or not this succeeds; the next one takes the halves out again.
             let _ = outbox::forget_halves(&self.outbox);
+            let _ = rescue::forget(&self.folder, REGISTER);
         }
         Ok(())
     }

@@ -135,6 +135,42 @@ fn a_purged_record_is_not_in_the_decrypted_files() {
     assert!(!left.contains(&PHONE) && !left.contains(&PLACE), "{left:?}");
 }
 
+/// Damaged files that were set aside hold what the store forgets: registers go with it, and everything after a week.
+#[test]
+fn what_was_set_aside_goes_with_a_purge_and_after_a_week() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(&mut open(dir.path(), 1), &who(1));
+    let at = |name: &str| common::file(dir.path(), 1, name);
+    for name in [
+        "register.damaged-1.db",
+        "register.damaged-1.db-wal",
+        "outbox.damaged-1.db",
+        "outbox.reading.db",
+    ] {
+        std::fs::write(at(name), b"x").unwrap();
+    }
+    let mut store = open(dir.path(), 1);
+    assert!(!at("outbox.reading.db").exists(), "left by a crash");
+    assert_eq!(store.set_aside().unwrap().len(), 2);
+    let gone = WriteBatch {
+        purge: vec![record_id(1)],
+        ..WriteBatch::default()
+    };
+    store.commit(gone).unwrap();
+    assert_eq!(store.set_aside().unwrap(), [at("outbox.damaged-1.db")]);
+    assert!(!at("register.damaged-1.db-wal").exists());
+    drop(store);
+
+    let aside = std::fs::File::options()
+        .write(true)
+        .open(at("outbox.damaged-1.db"));
+    let week = std::time::Duration::from_secs(8 * 24 * 3_600);
+    let before = std::time::SystemTime::now() - week;
+    aside.unwrap().set_modified(before).unwrap();
+    let store = open(dir.path(), 1);
+    assert!(store.set_aside().unwrap().is_empty());
+}
+
 /// The files without encryption, free pages and all. SQLCipher 4: AES-256-CBC a page of 4,096 bytes, of which the last 80
 /// are the initialisation vector and the seal; the first 16 bytes of a file are its salt.
 fn decrypted(dir: &Path) -> tempfile::TempDir {
