@@ -43,6 +43,9 @@ pub use tokens::{tokens, tokens_of};
 /// How many letters of a reading can be typed before more no longer narrow the search.
 const LONGEST_PREFIX: usize = 10;
 
+/// The token that no record has.
+const NOTHING: &str = "-:";
+
 /// Typed words: every term must be found, each by any of its tokens. A blank text has no terms and so
 /// finds everything, as lists want it; a text that means nothing has one that no record holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,6 +65,35 @@ impl Query {
         self.terms
             .iter()
             .all(|term| term.iter().any(|token| tokens.contains(token)))
+    }
+
+    /// Leaves out what would be found by a certificate's number or a phone, whole or by its end: for whoever sees them
+    /// masked only, as what is found tells what is masked. A term that means nothing else finds nothing from then on.
+    /// Gives whether there was any.
+    ///
+    /// ```
+    /// use doorstep_core::search;
+    /// let mut query = search::query("叶海 1702");
+    /// assert!(query.leave_out_numbers() && !query.leave_out_numbers());
+    /// assert!(query.terms.iter().flatten().all(|token| !token.starts_with("t:")));
+    /// assert!(query.terms.iter().flatten().any(|token| token == "m:1702"));
+    /// ```
+    pub fn leave_out_numbers(&mut self) -> bool {
+        let is_number = |token: &str| {
+            ["id:", "d:", "t:"]
+                .into_iter()
+                .any(|kind| token.starts_with(kind))
+        };
+        let mut any = false;
+        for term in &mut self.terms {
+            let before = term.len();
+            term.retain(|token| !is_number(token));
+            any |= term.len() < before;
+            if term.is_empty() {
+                term.insert(NOTHING.to_owned());
+            }
+        }
+        any
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use unicode_normalization::UnicodeNormalization;
 
 use super::tokens::place_parts;
-use super::{Query, pairs, prefix};
+use super::{NOTHING, Query, pairs, prefix};
 
 use crate::{address, identity, names};
 
@@ -46,7 +46,7 @@ pub fn query(text: &str) -> Query {
     }
     terms.retain(|term| !term.is_empty());
     if terms.is_empty() && !text.trim().is_empty() {
-        terms.insert(BTreeSet::from(["-:".to_owned()]));
+        terms.insert(BTreeSet::from([NOTHING.to_owned()]));
     }
     Query {
         terms: terms.into_iter().collect(),

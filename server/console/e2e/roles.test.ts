@@ -18,6 +18,11 @@ test('an area administrator reads the queue and decides nothing in it', async ({
   await expect(page.getByRole('dialog')).toHaveCount(0)
 })
 
+test('an area administrator is told why a number finds nobody', async ({ page, town }) => {
+  await enter(page, town, town.people.areas, '/people?text=13800009999')
+  await expect(page.getByText('不能按号码或尾号查找')).toBeVisible()
+})
+
 test('a supervisor of another street sees neither the list nor the item', async ({ page, town }) => {
   const { conflict } = await town.dispute(['姓名=方正', '姓名=方政'])
   await enter(page, town, town.people.elsewhere, '/conflicts')

@@ -54,6 +54,42 @@ async fn a_resident_is_found_by_name_pinyin_initials_number_phone_and_living_add
     assert_eq!(houses, [house], "a house is found by the people in it");
 }
 
+/// What a list finds by a number tells the number, digit by digit: only to who may reveal it.
+#[tokio::test]
+async fn who_may_not_reveal_finds_nobody_by_numbers() {
+    let kit = Kit::new().await;
+    let person = kit
+        .resident("叶海思", "1970-04-27", json!({ "phone": "13812345678" }))
+        .await;
+    let house = kit.house("陕西中路12弄28号1702室", json!({})).await;
+    kit.tie(&person, &house, "living", true).await;
+    let number = id_number("1970-04-27", "叶海思".len());
+    for text in [
+        "13812345678",
+        "5678",
+        "叶海思 5678",
+        &number,
+        &number[14..],
+        &number[12..],
+    ] {
+        for list in ["residents", "houses"] {
+            let path = format!("/api/{list}?text={}", quoted(text));
+            let token = Some(kit.administrator.token.as_str());
+            let reply = kit.server.send("GET", &path, token, None).await.unwrap();
+            let answer = (reply.status, reply.code());
+            assert_eq!(answer, (422, "numbers_not_searched"), "{list} {text}");
+        }
+        let path = format!("/api/residents?text={}", quoted(text));
+        let found = kit.found(&kit.supervisor, &path).await;
+        assert_eq!(found, std::slice::from_ref(&person), "{text}");
+    }
+    for text in ["叶海思", "yhs", "1702", "陕西中路12弄28号1702室"] {
+        let path = format!("/api/residents?text={}", quoted(text));
+        let found = kit.found(&kit.administrator, &path).await;
+        assert_eq!(found, std::slice::from_ref(&person), "{text}");
+    }
+}
+
 #[tokio::test]
 async fn lists_show_only_the_own_areas_and_mask_what_is_personal() {
     let kit = Kit::new().await;

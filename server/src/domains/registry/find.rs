@@ -1,11 +1,14 @@
 //! Finding records by what a person typed, beginning with the rarest word, or the address where that is rarer. Knows
 //! blind tokens only.
 
-use doorstep_core::search;
+use doorstep_core::ids::{AreaCode, AreaLevel};
+use doorstep_core::rights::Permission;
+use doorstep_core::search::{self, Query};
 use uuid::Uuid;
 
 use super::store::{self, Words};
 use crate::database::Tx;
+use crate::domains::auth::Actor;
 use crate::error::{ApiError, ApiResult, Kind};
 use crate::state::AppState;
 
@@ -14,19 +17,51 @@ const MOST_FOUND: i64 = 20_000;
 
 /// What was typed, as the records of a type that it finds; `None` when nothing was. Others may be among them.
 ///
+/// Numbers and phones find only for who may reveal them in the areas searched: else a list would tell them digit by digit.
+///
 /// Where every word fits more than [`MOST_FOUND`], only records that carry all of them are found, with those tied to
 /// them: an address, but not a common name at a long road.
 ///
 /// # Errors
-/// `search_too_broad` when it finds too many, or may.
+/// `search_too_broad` when it finds too many, or may; `numbers_not_searched` when it finds nothing without the numbers.
 pub(super) async fn typed(
     state: &AppState,
+    actor: &Actor,
     tx: &mut Tx,
     record_type: &'static str,
     text: Option<&str>,
     areas: Option<&[String]>,
 ) -> ApiResult<Option<Vec<Uuid>>> {
-    let query = search::query(text.unwrap_or_default());
+    let mut query = search::query(text.unwrap_or_default());
+    let left_out = !finds_by_number(actor, areas) && query.leave_out_numbers();
+    let found = found(state, tx, record_type, &query, areas).await?;
+    if left_out && found.as_ref().is_some_and(Vec::is_empty) {
+        return Err(numbers_not_searched());
+    }
+    Ok(found)
+}
+
+/// Whether the actor may reveal in all that is searched; no areas are the whole city.
+fn finds_by_number(actor: &Actor, areas: Option<&[String]>) -> bool {
+    let may = |area: &AreaCode| actor.why(Permission::RevealSecrets, area).is_some();
+    match areas {
+        Some(areas) => areas
+            .iter()
+            .all(|area| area.parse::<AreaCode>().is_ok_and(|area| may(&area))),
+        None => actor
+            .areas(Permission::RevealSecrets)
+            .iter()
+            .any(|area| area.level() == AreaLevel::City),
+    }
+}
+
+async fn found(
+    state: &AppState,
+    tx: &mut Tx,
+    record_type: &'static str,
+    query: &Query,
+    areas: Option<&[String]>,
+) -> ApiResult<Option<Vec<Uuid>>> {
     let terms: Vec<(i32, i64)> = (0..)
         .zip(&query.terms)
         .flat_map(|(number, term)| {
@@ -74,6 +109,14 @@ pub(super) async fn typed(
         return Err(too_broad());
     }
     Ok(Some(found))
+}
+
+fn numbers_not_searched() -> ApiError {
+    ApiError::new(
+        Kind::Invalid,
+        "numbers_not_searched",
+        "没有找到。您的角色不能查看完整的证件号码和电话，所以不能按号码或尾号查找，请按姓名或住址查找",
+    )
 }
 
 fn too_broad() -> ApiError {

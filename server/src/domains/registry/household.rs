@@ -105,6 +105,7 @@ pub(super) async fn list(
     let mut tx = scoped_tx(&state.pool, actor, Permission::ReadRegister).await?;
     let ids = find::typed(
         state,
+        actor,
         &mut tx,
         "resident",
         query.text.as_deref(),

@@ -37,6 +37,7 @@ pub(super) async fn list(
     let mut tx = scoped_tx(&state.pool, actor, Permission::ReadRegister).await?;
     filter.ids = find::typed(
         state,
+        actor,
         &mut tx,
         record_type,
         query.text.as_deref(),
