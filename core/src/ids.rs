@@ -241,9 +241,9 @@ impl fmt::Debug for AreaCode {
 pub enum ScopeId {
     /// Everything that belongs to an area (a village, as a rule).
     Area(AreaCode),
-    /// What only one user reads: rights, tasks, messages.
+    /// What only one user reads: rights, messages, reminders.
     User(UserId),
-    /// What everyone reads: code tables, areas, definitions.
+    /// What everyone reads. Every device follows it, and nothing is put there yet.
     Common,
 }
 

@@ -1,8 +1,9 @@
 //! Doorstep's server: who may do what, the register, its merging, and what the console and phones call.
 //!
-//! Layers, downward only: `router` and `http` (HTTP, no rules) → `domains/*/routes` (extract, authorise, call
-//! once, map) → `service` (rules and transactions, no HTTP) → `store` (SQL, nothing else) → `database`.
-//! A domain calls another's service, never its store. It knows no device store and no client.
+//! Downward: `router` and `http` (HTTP, no rules but who is calling) → `domains/*/routes` (extract, authorise, call,
+//! map) → use cases (rules and transactions, no HTTP) → `store` (SQL, nothing else) → `database`. What changes records
+//! goes through `register`, beside the domains. A domain calls another's service, never its store. It knows no device
+//! store and no client.
 
 pub mod app;
 pub mod backup;

@@ -1,5 +1,5 @@
 //! The whole table of routes, and what all requests pass through. Every route says in its declaration
-//! (`x-access`) who may call it; one that doesn't fails the build of the router's test.
+//! (`x-access`) who may call it; one that doesn't is closed, and fails server/tests/walk.
 
 use std::sync::{Arc, OnceLock};
 

@@ -1,5 +1,7 @@
 //! Sync as state machines: frames in, frames out. `device` is one end of a connection, `server` the other;
-//! `edit` makes changes, `replay` mends a record after a refusal. Knows no socket, clock or randomness.
+//! On the device `edit` makes changes and `alike` looks whether the record is there already; `incoming` takes in what
+//! comes, `replay` mends a record after a refusal; `requeue`, `set_back` and `let_go` are for a lost outbox and for a
+//! server that was restored. Knows no socket, clock or randomness.
 
 pub mod alike;
 pub mod device;

@@ -1,5 +1,6 @@
 //! Backups: one consistent view of the database as a folder of tables, the photos' sealed objects beside it, and apart
-//! from both the keys of records, which alone make them readable. Knows no domain: tables are found in the catalogue.
+//! from both the keys of records, which alone make them readable. Tables are found in the catalogue; domains are asked
+//! only to carry the photos, to erase again and to write down what was done.
 //!
 //! An old backup must not bring an erased person back. So the keys never lie in it: they go into a folder of their own,
 //! of which only the newest is kept. Whoever restores the oldest backup with the newest keys gets every record but

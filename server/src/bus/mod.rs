@@ -1,7 +1,7 @@
 //! What the nodes of one system tell each other, so that phones and consoles at one hear at once what happened at
 //! another. Only hints travel: which scope's log grew, whose rights changed, who has which record open. A node reads in
 //! the database what a hint is about, so a lost one costs time, a false one costs a read, and nothing in clear leaves.
-//! Here is what is waiting to be said; `node` says and hears it over NATS. Knows no record.
+//! Here is what is waiting to be said; `node` says and hears it over NATS. Knows records by their ids alone.
 
 mod message;
 mod node;

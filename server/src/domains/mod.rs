@@ -1,5 +1,5 @@
-//! The business of the server, one folder a domain: routes, service, store, model and sql.
-//! A domain calls another's service, never its store.
+//! The business of the server, one folder a domain: routes, use cases, store, model and sql; `service` is what others
+//! may call. A domain calls another's service, never its store.
 
 pub mod addresses;
 pub mod alarms;

@@ -1,5 +1,5 @@
 //! HTTP itself: what requests are wrapped in, how bodies are read and answers are formed.
-//! Knows no domain.
+//! Knows no domain but those that its guard asks who is calling and has write it down: `auth` and `audit`.
 
 mod area;
 mod day;

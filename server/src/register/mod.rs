@@ -1,5 +1,6 @@
-//! The one way into the register: everything that writes records, events or conflict items goes through `apply`,
-//! whether a device sent it, a supervisor decided it or a file brought it.
+//! The one way into the register: every change of a record and every event goes through `apply`, whether a device sent
+//! it, a supervisor decided it or a file brought it. What is no change has a function beside it: making a record the
+//! alias of another, erasing, telling phones states, opening an item about two records that may be one.
 //!
 //! One transaction holds changes, projections, conflict items, log entries, digests and answers; the caller adds its
 //! own rows and the audit entry and commits. Rules are core's (`doorstep_core::accept`); this module loads what they

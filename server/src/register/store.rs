@@ -1,4 +1,5 @@
-//! The register's SQL, and nothing else. Many rows go in one statement by UNNEST.
+//! The SQL of loading and writing what changes touch, and nothing else. Many rows go in one statement by UNNEST. What
+//! only one neighbour asks stands with it.
 
 use doorstep_core::ids::{AreaCode, ChangeHash};
 use sqlx::types::chrono::{DateTime, Utc};

@@ -1,5 +1,5 @@
 //! One device's connection: the frames of `core::sync::server` against the register, the hub and the committer.
-//! Knows no websocket: `socket` gives it frames and takes frames.
+//! Knows no websocket but the form of its messages: `socket` gives it frames and takes frames.
 
 mod welcome;
 

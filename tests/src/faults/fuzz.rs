@@ -1,6 +1,6 @@
 //! The API fuzzed by its own description: schemathesis makes requests, right and wrong, of every route, as nobody and as
 //! each role, on a register that is lived in. None may be answered with a 5xx, with a status or a type of content that
-//! the description does not declare, or with a body that breaks its schema. Knows no route but the two streams.
+//! the description does not declare, or with a body that breaks its schema. Knows no route but the stream of notices.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

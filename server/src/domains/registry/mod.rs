@@ -1,8 +1,9 @@
 //! The register of people and houses as the console sees it: search, files with their histories, the view of a
 //! building, edits, main residences, away people, former residents, erasure, the ledger of changes.
 //!
-//! Everything that writes goes through `register::apply`; everything that reads opens sealed rows within the areas of
-//! the caller's right and masks them. Knows no socket and no conflict queue.
+//! What writes values goes through `register::apply`, an erasure through `register::erase`; everything that reads opens
+//! sealed rows within the areas of the caller's right and masks them. Knows no socket, and of the conflict queue only
+//! which items a file has.
 
 mod away;
 mod buildings;

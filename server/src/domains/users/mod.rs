@@ -1,5 +1,6 @@
 //! Users and what they were granted where: graded administration, and why a user may do something.
-//! Knows no passwords, sessions or devices (see `auth`, `devices`).
+//! Passwords, sessions and devices are not kept here: what a new account or a lost right means for them is asked of
+//! `auth` and `devices`.
 
 mod accounts;
 mod authority;
