@@ -36,7 +36,10 @@ impl Claimed {
         let resident = one.create_resident("叶海思", "310115197004275621");
         let here = one.create_residence(resident, "陕西中路12弄28号1702室", true);
         one.sync().await;
-        let there = two.create_residence(resident, "永嘉路5弄6号201室", false);
+        let there = server
+            .lives_at(resident, NEXT_VILLAGE, "永嘉路5弄6号201室")
+            .await
+            .unwrap();
         two.sync().await;
         two.claim_main(there);
         two.sync().await;

@@ -574,6 +574,9 @@ async fn a_claim_of_the_main_residence_is_confirmed_or_denied() {
             .residence(resident, "陕西中路12弄28号1702室", true)
             .unwrap();
         one.send(&server, vec![item, home]).await.unwrap();
+        let room = "厦门中路66弄1号1302室";
+        let lent = server.lives_at(resident, NEXT_VILLAGE, room).await;
+        lent.unwrap();
         let (claim, moved) = two
             .residence(resident, "厦门中路66弄1号1301室", true)
             .unwrap();
@@ -667,4 +670,62 @@ async fn what_was_refused_is_refused_again_in_another_envelope_and_kept_once() {
     let again = phone.send(&server, items).await.unwrap();
     assert_eq!(refused(&again), expected);
     assert_eq!(kept().await, before);
+}
+
+/// Whoever has heard of a file must not come to have it by saying that its resident lives here.
+#[tokio::test]
+async fn a_residence_of_someone_elsewhere_is_kept_for_the_supervisors_there() {
+    let server = TestServer::open_city().await.unwrap();
+    let there = server.person(Role::Supervisor, VILLAGE).await.unwrap();
+    let here = server.person(Role::Supervisor, NEXT_VILLAGE).await.unwrap();
+    let mut one = server.phone(VILLAGE).await.unwrap();
+    let mut two = server.phone(NEXT_VILLAGE).await.unwrap();
+    let (resident, item) = one.resident("王小二", "").unwrap();
+    one.send(&server, vec![item]).await.unwrap();
+
+    let (home, item) = two
+        .residence(resident, "厦门中路66弄1号1301室", false)
+        .unwrap();
+    let more = two.edit(home, &fields(&[("room", "北间")])).unwrap();
+    let outcomes = two.send(&server, vec![item, more]).await.unwrap();
+    let codes: Vec<&str> = outcomes
+        .iter()
+        .map(|outcome| match outcome {
+            Outcome::Refused(why) => why.code.as_str(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(codes, ["resident_elsewhere", "builds_on_refused"]);
+    assert!(server.value_of(home, "resident").await.is_err());
+    let members = async || {
+        let mut tx = doorstep_server::database::system_tx(&server.state.pool)
+            .await
+            .unwrap();
+        let area = NEXT_VILLAGE.parse().unwrap();
+        let members = doorstep_server::register::read::members(&mut tx, area).await;
+        let members = members.unwrap();
+        members.iter().any(|(id, _)| *id == resident)
+    };
+    assert!(!members().await, "the file stays where it was");
+    let id = server.conflict_of(home).await.unwrap();
+    let detail = server.conflict(&there, id).await.unwrap();
+    assert_eq!(detail["kind"], "quarantined", "{detail}");
+    assert_eq!(detail["refused"].as_array().unwrap().len(), 2, "{detail}");
+    let path = format!("/api/conflicts/{id}");
+    assert_eq!(get(&server, &here, &path).await.status, 404);
+
+    // Who is in both villages already may be given another home there; who is made there with it, too.
+    let room = "厦门中路66弄1号1302室";
+    server.lives_at(resident, NEXT_VILLAGE, room).await.unwrap();
+    assert!(members().await);
+    let (_, again) = two
+        .residence(resident, "厦门中路66弄1号1303室", false)
+        .unwrap();
+    let (new, made) = two.resident("李四", "").unwrap();
+    let (_, tied) = two.residence(new, "厦门中路66弄1号1304室", true).unwrap();
+    let outcomes = two.send(&server, vec![again, made, tied]).await.unwrap();
+    assert!(
+        outcomes.iter().all(|one| *one == Outcome::Accepted),
+        "{outcomes:?}"
+    );
 }

@@ -506,7 +506,9 @@ async fn write_events(
 /// The conflict kinds that a device's refusal falls under.
 pub(super) fn refused_kind(code: &str) -> ConflictKind {
     match code {
-        "old_epoch" | "out_of_scope" | "builds_on_refused" => ConflictKind::Quarantined,
+        "old_epoch" | "out_of_scope" | "resident_elsewhere" | "builds_on_refused" => {
+            ConflictKind::Quarantined
+        }
         _ => ConflictKind::RefusedChange,
     }
 }

@@ -277,6 +277,17 @@ impl Judgement {
             self.tombs.push((item.record.0, item.record_type, area));
             return self.too_late();
         }
+        if let Some(area) = self.claims_elsewhere(who, &item.record_type, &change)
+            && change.actor == actor::derive(&who.key, item.record, item.epoch)
+            && !locked.holds(&hash)
+        {
+            let refusal = refusal(
+                "resident_elsewhere",
+                "这位居民登记在其他区划，居住关系没有直接生效，已转给当地主管核对，不用重新填写。",
+            );
+            locked.refused.insert(hash, refusal.clone());
+            return self.refuse(who, area, hash.0.to_vec(), Item::Change(item), refusal);
+        }
         let author = Author {
             key: &who.key,
             grants: &who.grants,
@@ -302,6 +313,9 @@ impl Judgement {
                 self.conflicts
                     .extend(conflicts.into_iter().map(|draft| (record, draft)));
                 let (new, moved) = watch.end(&locked.hold);
+                if new {
+                    self.gone.areas.insert(record, locked.hold.areas.clone());
+                }
                 if let Some(history) = &mut locked.history {
                     history.insert(hash, change.clone());
                 }
@@ -464,6 +478,27 @@ impl Judgement {
             user: who.user,
         });
         Outcome::Accepted
+    }
+
+    /// Where a record lies, when that is in none of the author's areas. Of one that is not there nothing is said.
+    fn elsewhere(&self, who: &Submitter, record: RecordId) -> Option<AreaCode> {
+        let areas = self.gone.areas.get(&record)?;
+        let own = |area: &AreaCode| who.grants.iter().any(|(_, own)| own.contains(area));
+        areas.first().copied().filter(|_| !areas.iter().any(own))
+    }
+
+    /// Where the resident lies to whom a change ties a residence, when that is in none of the author's areas: by the
+    /// residence the resident's file would come into them, and whoever names a file could have it.
+    fn claims_elsewhere(
+        &self,
+        who: &Submitter,
+        record_type: &str,
+        change: &FlatChange,
+    ) -> Option<AreaCode> {
+        let puts = change.ops.iter().map(|op| (&op.key, &op.value));
+        references(record_type, puts)
+            .filter(|(key, _)| record_type == "residence" && key.as_str() == "resident")
+            .find_map(|(_, resident)| self.elsewhere(who, resident))
     }
 
     /// Whether a change ties a residence to a resident who was erased.

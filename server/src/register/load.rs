@@ -68,13 +68,15 @@ impl Locked {
     }
 }
 
-/// What became of records that others refer to.
+/// What is known of records that are named or referred to.
 #[derive(Debug, Default)]
 pub(super) struct Gone {
     /// The survivors of those that were merged away.
     pub(super) survivors: BTreeMap<RecordId, RecordId>,
     /// Those that were erased.
     pub(super) erased: BTreeSet<RecordId>,
+    /// Where those lie that are there.
+    pub(super) areas: BTreeMap<RecordId, Vec<AreaCode>>,
 }
 
 /// Locks and opens the records, in the order of their ids so that two groups never wait for each other. Those that are
@@ -92,6 +94,7 @@ pub(super) async fn lock(
     let mut gone = Gone::default();
     for row in store::lock_records(tx, &wanted).await? {
         let id = RecordId(row.id);
+        gone.areas.insert(id, row.areas()?);
         if row.erased {
             gone.erased.insert(id);
         }

@@ -101,6 +101,46 @@ impl TestServer {
         id.context("no open conflict item")
     }
 
+    /// The server ties a resident to an address of an area, as a file brought in or someone with rights in both would:
+    /// from then on phones there have the resident. Not the main residence.
+    ///
+    /// # Errors
+    /// When it is not accepted.
+    pub async fn lives_at(
+        &self,
+        resident: RecordId,
+        area: &str,
+        address: &str,
+    ) -> anyhow::Result<RecordId> {
+        let record = random::id(self.state.clock.timestamp(), RecordId::new)?;
+        let mut values = fields(&[
+            ("_type", "residence"),
+            ("_area", area),
+            ("kind", "living"),
+            ("address", address),
+        ]);
+        values.insert("_v".to_owned(), Value::Int(1));
+        values.insert("resident".to_owned(), resident.to_string().into());
+        values.insert("main".to_owned(), Value::Bool(false));
+        let user = UserId(self.administrator(Role::AreaAdministrator)?.id);
+        let submission = Submission {
+            who: Submitter::server(&self.state, user),
+            envelope: None,
+            items: vec![Prepared::Put {
+                record,
+                record_type: "residence".to_owned(),
+                fields: values,
+            }],
+        };
+        let mut applied = register::commit(&self.state, vec![submission], |_| Vec::new()).await?;
+        let outcome = applied
+            .receipts
+            .pop()
+            .and_then(|one| one.outcomes.into_iter().next());
+        anyhow::ensure!(outcome == Some(Outcome::Accepted), "{outcome:?}");
+        Ok(record)
+    }
+
     /// The register's present value of a field.
     ///
     /// # Errors
