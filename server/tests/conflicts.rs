@@ -2,11 +2,11 @@
 //! be decided twice.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
-use doorstep_core::ids::RecordId;
+use doorstep_core::ids::{RecordId, UserId};
 use doorstep_core::protocol::frames::Outcome;
 use doorstep_core::rights::Role;
 use doorstep_core::value::Value;
-use doorstep_server::testing::city::{DISTRICT, NEXT_VILLAGE, OTHER_DISTRICT, VILLAGE};
+use doorstep_server::testing::city::{DISTRICT, NEXT_VILLAGE, OTHER_DISTRICT, STREET, VILLAGE};
 use doorstep_server::testing::phone::fields;
 use doorstep_server::testing::{Person, Reply, TestServer};
 use serde_json::{Value as Json, json};
@@ -714,10 +714,15 @@ async fn a_residence_of_someone_elsewhere_is_kept_for_the_supervisors_there() {
     let path = format!("/api/conflicts/{id}");
     assert_eq!(get(&server, &here, &path).await.status, 404);
 
-    // Who is in both villages already may be given another home there; who is made there with it, too.
-    let room = "厦门中路66弄1号1302室";
-    server.lives_at(resident, NEXT_VILLAGE, room).await.unwrap();
+    // Whoever has rights in both places may take it after all; not who has them in one.
+    let accept = json!({ "action": "accept" });
+    let reply = server.decide(&there, id, accept.clone()).await.unwrap();
+    assert_eq!((reply.status, reply.code()), (403, "beyond_own_rights"));
+    let above = server.person(Role::Supervisor, STREET).await.unwrap();
+    let reply = server.decide(&above, id, accept).await.unwrap();
+    assert_eq!(reply.status, 200, "{}", reply.body);
     assert!(members().await);
+    // Who is in both villages already may be given another home there; who is made there with it, too.
     let (_, again) = two
         .residence(resident, "厦门中路66弄1号1303室", false)
         .unwrap();
@@ -728,4 +733,46 @@ async fn a_residence_of_someone_elsewhere_is_kept_for_the_supervisors_there() {
         outcomes.iter().all(|one| *one == Outcome::Accepted),
         "{outcomes:?}"
     );
+}
+
+/// Accepting is writing: that something came from someone else's phone gives nobody more than their own rights.
+#[tokio::test]
+async fn nobody_accepts_what_they_could_not_have_written_or_what_is_their_own() {
+    let server = TestServer::open_city().await.unwrap();
+    let here = server.person(Role::Supervisor, VILLAGE).await.unwrap();
+    let chief = server.person(Role::Supervisor, DISTRICT).await.unwrap();
+    let mut phone = server.phone(VILLAGE).await.unwrap();
+    let (resident, item) = phone.resident("王小二", "").unwrap();
+    phone.send(&server, vec![item]).await.unwrap();
+    let photo = phone
+        .edit(resident, &fields(&[("photo_file", "x.jpg")]))
+        .unwrap();
+    let (visit, event) = phone.visit(resident, NEXT_VILLAGE).unwrap();
+    phone.send(&server, vec![photo, event]).await.unwrap();
+    // The supervisor's own phone.
+    phone.who.user = UserId(here.id);
+    let (own, event) = phone.visit(resident, NEXT_VILLAGE).unwrap();
+    phone.send(&server, vec![event]).await.unwrap();
+
+    let accept = async |who: &Person, record: RecordId| {
+        let item = server.conflict_of(record).await.unwrap();
+        let reply = server.decide(who, item, json!({ "action": "accept" }));
+        reply.await.unwrap()
+    };
+    for who in [&here, &chief] {
+        let reply = accept(who, resident).await;
+        assert_eq!((reply.status, reply.code()), (403, "beyond_own_rights"));
+        let problem = &reply.body["error"]["fields"][0];
+        assert_eq!(problem["code"], "field_not_writable", "{problem}");
+        assert_eq!(problem["path"], "photo_file", "{problem}");
+    }
+    assert_eq!(server.value_of(resident, "photo_file").await.unwrap(), None);
+    let reply = accept(&here, visit.into()).await;
+    assert_eq!((reply.status, reply.code()), (403, "beyond_own_rights"));
+    let reply = accept(&here, own.into()).await;
+    assert_eq!((reply.status, reply.code()), (403, "own_refused_item"));
+    for record in [visit.into(), own.into()] {
+        let reply = accept(&chief, record).await;
+        assert_eq!(reply.status, 200, "{}", reply.body);
+    }
 }

@@ -100,7 +100,7 @@ pub async fn apply(
     let ids: BTreeSet<RecordId> = submissions
         .iter()
         .flat_map(|submission| &submission.items)
-        .filter(|item| !matches!(item, Prepared::Event(_)))
+        .filter(|item| !matches!(item, Prepared::Event(_) | Prepared::Taken(_)))
         .map(Prepared::record)
         .collect();
     let items = || submissions.iter().flat_map(|submission| &submission.items);
@@ -111,7 +111,7 @@ pub async fn apply(
     load::load_histories(tx, &mut records, &wanted).await?;
     let event_ids: Vec<Uuid> = items()
         .filter_map(|item| {
-            if let Prepared::Event(event) = item {
+            if let Prepared::Event(event) | Prepared::Taken(event) = item {
                 Some(event.id.0)
             } else {
                 None

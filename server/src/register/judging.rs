@@ -13,7 +13,6 @@ use doorstep_core::projection::AREA_KEY;
 use doorstep_core::protocol::codec;
 use doorstep_core::protocol::frames::{Outcome, Refusal};
 use doorstep_core::records::{self, FieldKind, Mode, RecordKind, Severity};
-use doorstep_core::rights::Role;
 use doorstep_core::time::Timestamp;
 use doorstep_core::value::{Fields, Value};
 use sqlx::types::Uuid;
@@ -103,7 +102,7 @@ pub(super) fn referred_to<'a>(items: impl Iterator<Item = &'a Prepared>) -> BTre
                 fields,
                 ..
             } => found.extend(references(record_type, fields.iter()).map(|(_, id)| id)),
-            Prepared::Event(item) => found.extend(event_subjects(item)),
+            Prepared::Event(item) | Prepared::Taken(item) => found.extend(event_subjects(item)),
             Prepared::Change { .. } => {}
         }
     }
@@ -180,7 +179,8 @@ impl Judgement {
                     record_type,
                     fields,
                 } => self.put(who, record, record_type, fields, records, now),
-                Prepared::Event(item) => self.event(who, item, events, now),
+                Prepared::Event(item) => self.event(who, item, events, false, now),
+                Prepared::Taken(item) => self.event(who, item, events, true, now),
             };
             outcomes.push(outcome);
         }
@@ -429,13 +429,13 @@ impl Judgement {
         who: &Submitter,
         item: EventItem,
         known: &KnownEvents,
+        decided: bool,
         now: Timestamp,
     ) -> Outcome {
         if known.taken.contains(&item.id) || self.seen_events.contains(&item.id) {
             return Outcome::Duplicate;
         }
-        // Only the supervisor's own decision, which the server submits, takes it after all.
-        let decided = who.grants.iter().any(|(role, _)| *role == Role::Server);
+        // Only the supervisor's own decision takes it after all.
         if let Some(before) = known.refused.get(&item.id).filter(|_| !decided) {
             return Outcome::Refused(before.clone());
         }

@@ -77,6 +77,8 @@ pub enum Prepared {
     },
     /// An event.
     Event(EventItem),
+    /// An event that was refused before, and that whoever decides of it takes after all.
+    Taken(EventItem),
 }
 
 impl Prepared {
@@ -98,7 +100,7 @@ impl Prepared {
         match self {
             Self::Change { item, .. } => Some(&item.record_type),
             Self::Put { record_type, .. } => Some(record_type),
-            Self::Event(_) => None,
+            Self::Event(_) | Self::Taken(_) => None,
         }
     }
 
@@ -108,7 +110,7 @@ impl Prepared {
         match self {
             Self::Change { item, .. } => item.record,
             Self::Put { record, .. } => *record,
-            Self::Event(item) => item.id.into(),
+            Self::Event(item) | Self::Taken(item) => item.id.into(),
         }
     }
 }

@@ -160,7 +160,7 @@ async fn plan_of(
         Action::Value { value } => plan::value(case, value),
         Action::Dismiss => Ok(plan::dismiss(case)),
         Action::Refuse => Ok(plan::refuse(case)),
-        Action::Accept { items } => plan::accept(case, state, items.as_deref()),
+        Action::Accept { items } => plan::accept(case, state, actor, items.as_deref()),
         Action::Confirm => residence::confirm(tx, case, state).await,
         Action::Deny => residence::deny(tx, case, state).await,
         Action::Merge {
@@ -189,7 +189,10 @@ pub(super) async fn carry_out(
     let now = state.clock.now();
     let writes = written(tx, state, &plan).await?;
     let mut applied = register::apply(tx, state, plan.submissions(state, by)).await?;
-    require_applied(&applied)?;
+    require_applied(&applied).map_err(|error| match &plan.judged_as {
+        Some(_) => beyond_rights(error),
+        None => error,
+    })?;
     if let Some((other, survivor)) = plan.merge {
         applied
             .slices
@@ -297,6 +300,22 @@ pub(super) fn require_applied(applied: &Applied) -> ApiResult<()> {
         }
     }
     Ok(())
+}
+
+/// What the decider could not have written there either is not the decider's to accept.
+fn beyond_rights(error: ApiError) -> ApiError {
+    const RIGHTS: [&str; 3] = ["out_of_scope", "field_not_writable", "resident_elsewhere"];
+    let lacks = |problem: &crate::error::FieldProblem| RIGHTS.contains(&problem.code.as_str());
+    if !error.fields.iter().any(lacks) {
+        return error;
+    }
+    let mut beyond = ApiError::new(
+        Kind::Forbidden,
+        "beyond_own_rights",
+        "其中有您自己也不能填写的项目或区划，不能由您采纳，请只选择其余内容，或转给有权限的上级主管",
+    );
+    beyond.fields = error.fields;
+    beyond
 }
 
 /// Ends the items that this decision answers too.

@@ -11,7 +11,8 @@ use doorstep_core::value::{Fields, Value};
 use sqlx::types::Uuid;
 
 use super::case::{Case, Refused};
-use crate::error::{ApiError, ApiResult, Problems};
+use crate::domains::auth::Actor;
+use crate::error::{ApiError, ApiResult, Kind, Problems};
 use crate::register::{Prepared, Submission, Submitter};
 use crate::state::AppState;
 
@@ -20,6 +21,8 @@ use crate::state::AppState;
 pub(super) struct Plan {
     /// Values to put, in order: record, type, values.
     pub(super) puts: Vec<(RecordId, String, Fields)>,
+    /// By whose rights the puts are judged, where that is not the server's: the decider's, of what was refused to others.
+    pub(super) judged_as: Option<Submitter>,
     /// Events to take, each as its maker's.
     pub(super) events: Vec<Submission>,
     /// The record that becomes an alias, and of which.
@@ -55,7 +58,10 @@ impl Plan {
                 fields: fields.clone(),
             });
         let own = Submission {
-            who: Submitter::server(state, by),
+            who: self
+                .judged_as
+                .clone()
+                .unwrap_or_else(|| Submitter::server(state, by)),
             envelope: None,
             items: items.collect(),
         };
@@ -198,8 +204,17 @@ pub(super) fn dismiss(case: &Case) -> Plan {
     }
 }
 
-/// What was refused is right after all: the server puts the same values, and takes the events.
-pub(super) fn accept(case: &Case, state: &AppState, only: Option<&[Uuid]>) -> ApiResult<Plan> {
+/// What was refused is right after all: the same values are put, and the events taken, as far as the decider could
+/// have written them there.
+///
+/// # Errors
+/// `own_refused_item`, `unknown_items`, `unreadable_item`, `record_missing`.
+pub(super) fn accept(
+    case: &Case,
+    state: &AppState,
+    actor: &Actor,
+    only: Option<&[Uuid]>,
+) -> ApiResult<Plan> {
     let chosen: Vec<&Refused> = case
         .refused
         .iter()
@@ -219,7 +234,21 @@ pub(super) fn accept(case: &Case, state: &AppState, only: Option<&[Uuid]>) -> Ap
             "有一条内容的数据已损坏，不能采纳，请只选择能读出的内容或不采纳",
         ));
     }
-    let mut plan = Plan::default();
+    if chosen
+        .iter()
+        .any(|refused| UserId(refused.row.user_id) == actor.user)
+    {
+        return Err(ApiError::new(
+            Kind::Forbidden,
+            "own_refused_item",
+            "这里有您自己提交的内容，不能由您自己采纳，请转给其他主管裁决",
+        ));
+    }
+    let decider = Submitter::user(state, actor);
+    let mut plan = Plan {
+        judged_as: Some(decider.clone()),
+        ..Plan::default()
+    };
     plan.detail.insert("items".into(), chosen.len().into());
     let mut fields = Fields::new();
     for refused in &chosen {
@@ -229,10 +258,10 @@ pub(super) fn accept(case: &Case, state: &AppState, only: Option<&[Uuid]>) -> Ap
                 who: Submitter {
                     user: UserId(refused.row.user_id),
                     device: doorstep_core::ids::DeviceId(refused.row.device_id),
-                    ..Submitter::server(state, UserId(refused.row.user_id))
+                    ..decider.clone()
                 },
                 envelope: None,
-                items: vec![Prepared::Event(event.clone())],
+                items: vec![Prepared::Taken(event.clone())],
             }),
             _ => {}
         }
