@@ -452,6 +452,10 @@ impl Judgement {
                 "out_of_scope",
                 "这个地点已不在您的负责区域，记录已转给主管处理。",
             )),
+            Some(_) if self.any_elsewhere(who, &subjects) => Some(refusal(
+                "out_of_scope",
+                "所涉及的居民或房屋登记在其他区划，记录已转给主管处理。",
+            )),
             Some(declared) => records::validate(declared, &item.fields, Mode::Partial)
                 .into_iter()
                 .find(|problem| problem.severity == Severity::Error && problem.is_shape())
@@ -485,6 +489,11 @@ impl Judgement {
         let areas = self.gone.areas.get(&record)?;
         let own = |area: &AreaCode| who.grants.iter().any(|(_, own)| own.contains(area));
         areas.first().copied().filter(|_| !areas.iter().any(own))
+    }
+
+    /// Whether any of these lies in none of the author's areas.
+    fn any_elsewhere(&self, who: &Submitter, records: &[RecordId]) -> bool {
+        records.iter().any(|id| self.elsewhere(who, *id).is_some())
     }
 
     /// Where the resident lies to whom a change ties a residence, when that is in none of the author's areas: by the

@@ -1,10 +1,11 @@
 //! Visits: found, counted, due, and what they move.
 
+use doorstep_core::protocol::frames::Outcome;
 use doorstep_core::time::Timestamp;
 use doorstep_server::testing::city::{NEXT_VILLAGE, STREET, VILLAGE};
 use serde_json::{Value, json};
 
-use crate::kit::Kit;
+use crate::kit::{Kit, record};
 
 const DAY: i64 = 24 * 3_600 * 1_000;
 
@@ -241,4 +242,30 @@ async fn a_visit_tells_whether_it_was_made_at_the_house_within_the_area_or_elsew
         .map(|(_, expected)| (*expected, *expected == "at_house"))
         .collect();
     assert_eq!(shown, expected);
+}
+
+/// A visit of one's own area says nothing of people registered elsewhere, and by no clock is anyone verified for a year
+/// to come.
+#[tokio::test]
+async fn a_visit_verifies_those_of_its_makers_areas_and_until_the_day_after_it_came() {
+    let kit = Kit::new().await;
+    let here = kit.resident("叶海思", "1970-04-27", json!({})).await;
+    let (here, now) = (record(&here), kit.server.state.clock.timestamp());
+    let mut there = kit.server.phone(NEXT_VILLAGE).await.unwrap();
+    let (_, event) = there.visit(here, NEXT_VILLAGE).unwrap();
+    let outcomes = there.send(&kit.server, vec![event]).await.unwrap();
+    assert!(
+        matches!(&outcomes[0], Outcome::Refused(why) if why.code == "out_of_scope"),
+        "{outcomes:?}"
+    );
+    let device = kit.server.device(&kit.collector).await.unwrap();
+    let ahead = Timestamp(now.0 + 330 * DAY);
+    let about = [("resident", here.to_string().as_str().into())];
+    kit.visit(&device, &kit.collector, ahead, &about).await;
+    let path = format!("/api/residents/{here}");
+    let shown = kit.get(&kit.collector, &path).await;
+    assert_eq!(
+        shown["resident"]["last_verified"], "2026-11-25",
+        "tomorrow, not in eleven months"
+    );
 }

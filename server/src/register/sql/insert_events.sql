@@ -12,6 +12,7 @@ WITH new AS (
         body, $12
     FROM new
 )
+-- By a phone's clock that is ahead nobody is verified until then.
 INSERT INTO event_subjects (subject, happened_at, event_id, event_type, verifies)
-SELECT DISTINCT subject, happened_at, id, event_type, verifies
+SELECT DISTINCT subject, least(happened_at, $12::timestamptz + interval '1 day'), id, event_type, verifies
 FROM new, unnest(subjects) AS subject
