@@ -776,3 +776,59 @@ async fn nobody_accepts_what_they_could_not_have_written_or_what_is_their_own() 
         assert_eq!(reply.status, 200, "{}", reply.body);
     }
 }
+
+/// Areas that a phone makes up get no key, and what names them lies where its user works.
+#[tokio::test]
+async fn an_area_that_a_phone_made_up_is_none() {
+    const NOWHERE: &str = "310101002999";
+    const FAR: &str = "999999999999";
+    let server = TestServer::open_city().await.unwrap();
+    let chief = server.person(Role::Supervisor, STREET).await.unwrap();
+    let mut phone = server.phone(VILLAGE).await.unwrap();
+    let (resident, item) = phone.resident("王小二", "").unwrap();
+    phone.send(&server, vec![item]).await.unwrap();
+    let mut sent = Vec::new();
+    let mut records = Vec::new();
+    for (area, grant) in [(FAR, VILLAGE), (NOWHERE, STREET)] {
+        phone.who.grants = vec![(Role::Supervisor, grant.parse().unwrap())];
+        let mut values = fields(&[("name", "李四"), ("sex", "1"), ("population_kind", "01")]);
+        values.insert("_area".to_owned(), area.into());
+        let (record, item) = phone.create("resident", &values).unwrap();
+        let (visit, event) = phone.visit(resident, area).unwrap();
+        records.extend([record, visit.into()]);
+        for outcome in phone.send(&server, vec![item, event]).await.unwrap() {
+            match outcome {
+                Outcome::Refused(why) => sent.push(why.code),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    let expected = [
+        "out_of_scope",
+        "out_of_scope",
+        "unknown_area",
+        "unknown_area",
+    ];
+    assert_eq!(sent, expected);
+    for record in &records {
+        let item = server.conflict_of(*record).await.unwrap();
+        server.conflict(&chief, item).await.unwrap();
+    }
+    // Nor does a supervisor's word bring such an area about.
+    let item = server.conflict_of(records[2]).await.unwrap();
+    let reply = server
+        .decide(&chief, item, json!({ "action": "accept" }))
+        .await
+        .unwrap();
+    assert_eq!((reply.status, reply.code()), (409, "not_applicable"));
+    let mut tx = doorstep_server::database::system_tx(&server.state.pool)
+        .await
+        .unwrap();
+    let keys = "SELECT count(*) FROM area_keys WHERE area_code = ANY($1)";
+    let keys: i64 = sqlx::query_scalar(keys)
+        .bind([NOWHERE, FAR].map(str::to_owned).to_vec())
+        .fetch_one(&mut *tx)
+        .await
+        .unwrap();
+    assert_eq!(keys, 0);
+}

@@ -120,7 +120,8 @@ pub async fn apply(
         .collect();
     let known_events = known_events(tx, &event_ids).await?;
 
-    let mut judgement = Judgement::knowing(gone);
+    let tree = store::areas_among(tx, &judging::areas_named(&submissions)).await?;
+    let mut judgement = Judgement::knowing(gone, tree);
     let mut applied = Applied::default();
     let mut answers = Vec::new();
     let mut answered = answered;

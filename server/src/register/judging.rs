@@ -13,13 +13,14 @@ use doorstep_core::projection::AREA_KEY;
 use doorstep_core::protocol::codec;
 use doorstep_core::protocol::frames::{Outcome, Refusal};
 use doorstep_core::records::{self, FieldKind, Mode, RecordKind, Severity};
+use doorstep_core::rights::Role;
 use doorstep_core::time::Timestamp;
 use doorstep_core::value::{Fields, Value};
 use sqlx::types::Uuid;
 
 use super::ledger::{Moved, Watch};
 use super::load::{Gone, Locked};
-use super::model::{Prepared, SERVER_DEVICE, Submitter};
+use super::model::{Prepared, SERVER_DEVICE, Submission, Submitter};
 use crate::clock;
 use crate::domains::alarms;
 
@@ -36,6 +37,8 @@ pub(super) struct Judgement {
     /// Records that would have begun with such an item: id, type, area.
     pub(super) tombs: Vec<(Uuid, String, AreaCode)>,
     gone: Gone,
+    /// Of the areas that were named, those that there are.
+    tree: BTreeSet<AreaCode>,
     seen_events: BTreeSet<EventId>,
 }
 
@@ -109,6 +112,43 @@ pub(super) fn referred_to<'a>(items: impl Iterator<Item = &'a Prepared>) -> BTre
     found
 }
 
+/// The areas that are named beside their authors' own: phones can make them up.
+pub(super) fn areas_named(submissions: &[Submission]) -> BTreeSet<AreaCode> {
+    let mut named = BTreeSet::new();
+    for submission in submissions {
+        for item in &submission.items {
+            let area = match item {
+                Prepared::Change {
+                    decoded: Ok((change, _)),
+                    ..
+                } => made_in(change),
+                Prepared::Change { .. } => None,
+                Prepared::Put { fields, .. } => fields.get(AREA_KEY).and_then(as_area),
+                Prepared::Event(item) | Prepared::Taken(item) => Some(item.area),
+            };
+            named.extend(area.filter(|area| !is_own(&submission.who, area)));
+        }
+    }
+    named
+}
+
+/// Whether an area is one in which the author was given a role, so that there is such an area. What the server makes is
+/// checked where it is made.
+fn is_own(who: &Submitter, area: &AreaCode) -> bool {
+    let mut grants = who.grants.iter();
+    grants.any(|(role, own)| *role == Role::Server || own == area)
+}
+
+/// Where a change says that its record was made.
+fn made_in(change: &FlatChange) -> Option<AreaCode> {
+    let put = change.ops.iter().find(|op| op.key == AREA_KEY)?;
+    as_area(&put.value)
+}
+
+fn as_area(value: &Value) -> Option<AreaCode> {
+    value.as_text()?.parse().ok()
+}
+
 /// The references among values of a type, by key.
 fn references<'a>(
     record_type: &str,
@@ -153,10 +193,11 @@ pub(super) fn wants_history<'a>(
 }
 
 impl Judgement {
-    /// One that knows what became of the records that are referred to.
-    pub(super) fn knowing(gone: Gone) -> Self {
+    /// One that knows what is known of the records that are referred to, and which of the areas named there are.
+    pub(super) fn knowing(gone: Gone, tree: BTreeSet<AreaCode>) -> Self {
         Self {
             gone,
+            tree,
             ..Self::default()
         }
     }
@@ -211,7 +252,7 @@ impl Judgement {
                     return Outcome::Refused(before.clone());
                 }
                 locked.refused.insert(hash, refusal.clone());
-                let area = area_of(locked, None, who);
+                let area = self.area_of(locked, None, who);
                 return self.refuse(who, area, hash.0.to_vec(), Item::Change(item), refusal);
             }
         };
@@ -249,19 +290,14 @@ impl Judgement {
                 "它前面的一条修改没有被接受，这条修改已完整保留，一并转给主管处理。",
             );
             locked.refused.insert(hash, refusal.clone());
-            return self.refuse(
-                who,
-                area_of(locked, Some(&change), who),
-                hash.0.to_vec(),
-                Item::Change(item),
-                refusal,
-            );
+            let area = self.area_of(locked, Some(&change), who);
+            return self.refuse(who, area, hash.0.to_vec(), Item::Change(item), refusal);
         }
         if self.tells_of_erased(&item.record_type, &change)
             && change.actor == actor::derive(&who.key, item.record, item.epoch)
             && !locked.holds(&hash)
         {
-            let area = area_of(locked, Some(&change), who);
+            let area = self.area_of(locked, Some(&change), who);
             if locked.stored.is_some() || !locked.hold.registers.is_empty() {
                 // What stands there tells of someone else, and whoever wrote this may have meant that person.
                 let refusal = refusal(
@@ -286,6 +322,15 @@ impl Judgement {
                 "这位居民登记在其他区划，居住关系没有直接生效，已转给当地主管核对，不用重新填写。",
             );
             locked.refused.insert(hash, refusal.clone());
+            return self.refuse(who, area, hash.0.to_vec(), Item::Change(item), refusal);
+        }
+        if locked.hold.registers.is_empty()
+            && made_in(&change).is_some_and(|area| self.is_made_up(who, &area))
+            && change.actor == actor::derive(&who.key, item.record, item.epoch)
+        {
+            let refusal = unknown_area();
+            locked.refused.insert(hash, refusal.clone());
+            let area = self.area_of(locked, Some(&change), who);
             return self.refuse(who, area, hash.0.to_vec(), Item::Change(item), refusal);
         }
         let author = Author {
@@ -342,7 +387,7 @@ impl Judgement {
                     self.alarms.note_record(kind, who.device, who.user, about);
                 }
                 locked.refused.insert(hash, refusal.clone());
-                let area = area_of(locked, Some(&change), who);
+                let area = self.area_of(locked, Some(&change), who);
                 self.refuse(who, area, hash.0.to_vec(), Item::Change(item), refusal)
             }
             Judged::Forged(_) => {
@@ -452,6 +497,7 @@ impl Judgement {
                 "out_of_scope",
                 "这个地点已不在您的负责区域，记录已转给主管处理。",
             )),
+            Some(_) if self.is_made_up(who, &item.area) => Some(unknown_area()),
             Some(_) if self.any_elsewhere(who, &subjects) => Some(refusal(
                 "out_of_scope",
                 "所涉及的居民或房屋登记在其他区划，记录已转给主管处理。",
@@ -467,7 +513,9 @@ impl Judgement {
         };
         if let Some(refusal) = refusal {
             let hash = sm3::digest(&[&codec::to_bytes(&item)]).to_vec();
-            let area = who.grants.first().map_or(item.area, |(_, area)| *area);
+            let works_in = who.grants.first().map(|(_, area)| *area);
+            let named = Some(item.area).filter(|area| self.tree.contains(area));
+            let area = works_in.or(named).unwrap_or_else(AreaCode::city);
             return self.refuse(who, area, hash, Item::Event(item), refusal);
         }
         if !decided && who.device != SERVER_DEVICE && clock::is_off(event_time(&item, now), now) {
@@ -489,6 +537,22 @@ impl Judgement {
         let areas = self.gone.areas.get(&record)?;
         let own = |area: &AreaCode| who.grants.iter().any(|(_, own)| own.contains(area));
         areas.first().copied().filter(|_| !areas.iter().any(own))
+    }
+
+    /// Whether an area within those of the author's is none that there is.
+    fn is_made_up(&self, who: &Submitter, area: &AreaCode) -> bool {
+        let covered = who.grants.iter().any(|(_, own)| own.contains(area));
+        covered && !is_own(who, area) && !self.tree.contains(area)
+    }
+
+    /// Whose supervisor decides: the record's area, else where it says it was made, else where the user works.
+    fn area_of(&self, locked: &Locked, change: Option<&FlatChange>, who: &Submitter) -> AreaCode {
+        let made_in = change
+            .and_then(made_in)
+            .filter(|area| is_own(who, area) || self.tree.contains(area));
+        let held = locked.hold.areas.first().copied();
+        let works_in = who.grants.first().map(|(_, area)| *area);
+        held.or(made_in).or(works_in).unwrap_or_else(AreaCode::city)
     }
 
     /// Whether any of these lies in none of the author's areas.
@@ -555,15 +619,11 @@ impl Judgement {
     }
 }
 
-/// Whose supervisor decides: the record's area, else where it says it was made, else where the user works.
-fn area_of(locked: &Locked, change: Option<&FlatChange>, who: &Submitter) -> AreaCode {
-    let made_in = change
-        .and_then(|change| change.ops.iter().find(|op| op.key == AREA_KEY))
-        .and_then(|op| op.value.as_text())
-        .and_then(|text| text.parse().ok());
-    let held = locked.hold.areas.first().copied();
-    let works_in = who.grants.first().map(|(_, area)| *area);
-    held.or(made_in).or(works_in).unwrap_or_else(AreaCode::city)
+fn unknown_area() -> Refusal {
+    refusal(
+        "unknown_area",
+        "所填的区划不在区划表中，已转给主管核对；请更新应用，重新选择区划后再填。",
+    )
 }
 
 fn refusal(code: &str, message: &str) -> Refusal {

@@ -1,6 +1,8 @@
 //! The SQL of loading and writing what changes touch, and nothing else. Many rows go in one statement by UNNEST. What
 //! only one neighbour asks stands with it.
 
+use std::collections::BTreeSet;
+
 use doorstep_core::ids::{AreaCode, ChangeHash};
 use sqlx::types::chrono::{DateTime, Utc};
 use sqlx::{PgConnection, types::Uuid};
@@ -19,6 +21,7 @@ const PUT_TOKENS: &str = include_str!("sql/put_tokens.sql");
 const INSERT_CHANGES: &str = include_str!("sql/insert_changes.sql");
 const DROP_LINKS: &str = "DELETE FROM links WHERE record_id = ANY($1)";
 const INSERT_LINKS: &str = "INSERT INTO links (record_id, field, target) SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[])";
+const AREAS_AMONG: &str = "SELECT code::text FROM areas WHERE code = ANY($1)";
 const KNOWN_EVENTS: &str = "SELECT id FROM events WHERE id = ANY($1)";
 const INSERT_EVENTS: &str = include_str!("sql/insert_events.sql");
 const ENVELOPES: &str = include_str!("sql/envelopes.sql");
@@ -68,6 +71,25 @@ impl RecordRow {
 
 pub(super) async fn lock_records(tx: &mut PgConnection, ids: &[Uuid]) -> ApiResult<Vec<RecordRow>> {
     Ok(sqlx::query_as(LOCK_RECORDS).bind(ids).fetch_all(tx).await?)
+}
+
+/// Those of these areas that there are or were.
+pub(super) async fn areas_among(
+    tx: &mut PgConnection,
+    named: &BTreeSet<AreaCode>,
+) -> ApiResult<BTreeSet<AreaCode>> {
+    if named.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let codes: Vec<String> = named.iter().map(ToString::to_string).collect();
+    let found: Vec<String> = sqlx::query_scalar(AREAS_AMONG)
+        .bind(&codes)
+        .fetch_all(tx)
+        .await?;
+    let parsed = found
+        .iter()
+        .map(|code| code.parse::<AreaCode>().map_err(ApiError::internal));
+    parsed.collect()
 }
 
 /// Something that was refused before.

@@ -153,6 +153,7 @@ export const conflicts = {
   reasons: {
     out_of_scope: '不在负责的区划',
     resident_elsewhere: '居民登记在其他区划',
+    unknown_area: '区划不在区划表中',
     field_not_writable: '没有权限修改这一项',
     builds_on_refused: '它前面的更改没有被接受',
     old_epoch: '档案已彻底删除，修改基于旧版本',
