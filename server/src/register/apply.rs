@@ -109,6 +109,8 @@ pub async fn apply(
     let (mut records, gone) = load::lock(tx, &state.keys, &ids, &referred_to).await?;
     let wanted = judging::wants_history(&records, items());
     load::load_histories(tx, &mut records, &wanted).await?;
+    let heavy = judging::to_weigh(&records, items());
+    load::weigh(tx, &mut records, &heavy).await?;
     let event_ids: Vec<Uuid> = items()
         .filter_map(|item| {
             if let Prepared::Event(event) | Prepared::Taken(event) = item {

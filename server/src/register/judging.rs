@@ -24,6 +24,17 @@ use super::model::{Prepared, SERVER_DEVICE, Submission, Submitter};
 use crate::clock;
 use crate::domains::alarms;
 
+/// The most elements of one set or list in an event, or in a change.
+const MOST_ELEMENTS: usize = 200;
+/// The longest event, in bytes.
+const EVENT_BYTES: usize = 64 * 1024;
+/// The most that devices bring into one record, in bytes of changes: a record can't be divided among frames.
+const RECORD_BYTES: usize = 512 * 1024;
+/// A record is weighed once it was written so often, or when devices send so many bytes for it at once: until then it
+/// holds no more than half of what it may.
+const OFTEN: i32 = 64;
+const AT_ONCE: usize = 4 * 1024;
+
 /// What a group of submissions comes to.
 #[derive(Debug, Default)]
 pub(super) struct Judgement {
@@ -192,6 +203,43 @@ pub(super) fn wants_history<'a>(
     wanted
 }
 
+/// The records that must be weighed before the group can be judged.
+pub(super) fn to_weigh<'a>(
+    records: &BTreeMap<RecordId, Locked>,
+    items: impl Iterator<Item = &'a Prepared>,
+) -> BTreeSet<RecordId> {
+    let mut sent: BTreeMap<RecordId, usize> = BTreeMap::new();
+    for item in items {
+        if let Prepared::Change { item, .. } = item {
+            *sent.entry(item.record).or_default() += item.bytes.len();
+        }
+    }
+    sent.retain(|id, bytes| {
+        let stored = records.get(id).and_then(|locked| locked.stored.as_ref());
+        stored.is_some_and(|stored| *bytes > AT_ONCE || stored.version >= OFTEN)
+    });
+    sent.into_keys().collect()
+}
+
+/// The refusal of more elements of one set than anyone chooses, by these keys.
+fn too_many<'a>(keys: impl Iterator<Item = &'a String>) -> Option<Refusal> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for (name, element) in keys.map(|key| records::split_key(key)) {
+        if element.is_some() {
+            *counts.entry(name).or_default() += 1;
+        }
+    }
+    let (name, _) = counts.iter().find(|(_, count)| **count > MOST_ELEMENTS)?;
+    Some(Refusal {
+        // A key that nobody declared may hold anything, and is shown.
+        field: Some(name.chars().filter(|c| !c.is_control()).collect()),
+        ..refusal(
+            "too_many_elements",
+            "同一项目一次填写的内容太多，没有直接生效，已转给主管核对；请分几次填写。",
+        )
+    })
+}
+
 impl Judgement {
     /// One that knows what is known of the records that are referred to, and which of the areas named there are.
     pub(super) fn knowing(gone: Gone, tree: BTreeSet<AreaCode>) -> Self {
@@ -333,6 +381,15 @@ impl Judgement {
             let area = self.area_of(locked, Some(&change), who);
             return self.refuse(who, area, hash.0.to_vec(), Item::Change(item), refusal);
         }
+        let authentic = change.actor == actor::derive(&who.key, item.record, item.epoch);
+        if authentic
+            && !locked.holds(&hash)
+            && let Some(refusal) = too_large(who, locked, &change, item.bytes.len())
+        {
+            locked.refused.insert(hash, refusal.clone());
+            let area = self.area_of(locked, Some(&change), who);
+            return self.refuse(who, area, hash.0.to_vec(), Item::Change(item), refusal);
+        }
         let author = Author {
             key: &who.key,
             grants: &who.grants,
@@ -358,6 +415,7 @@ impl Judgement {
                 self.conflicts
                     .extend(conflicts.into_iter().map(|draft| (record, draft)));
                 let (new, moved) = watch.end(&locked.hold);
+                locked.weight = locked.weight.saturating_add(item.bytes.len());
                 if new {
                     self.gone.areas.insert(record, locked.hold.areas.clone());
                 }
@@ -502,14 +560,20 @@ impl Judgement {
                 "out_of_scope",
                 "所涉及的居民或房屋登记在其他区划，记录已转给主管处理。",
             )),
-            Some(declared) => records::validate(declared, &item.fields, Mode::Partial)
-                .into_iter()
-                .find(|problem| problem.severity == Severity::Error && problem.is_shape())
-                .map(|problem| Refusal {
-                    code: problem.code.into_owned(),
-                    field: Some(problem.path),
-                    message: problem.message,
-                }),
+            Some(_) if codec::to_bytes(&item).len() > EVENT_BYTES => Some(refusal(
+                "event_too_large",
+                "这条记录的内容太长，已转给主管核对；请把内容写短，或分成几条记录。",
+            )),
+            Some(declared) => too_many(item.fields.keys()).or_else(|| {
+                records::validate(declared, &item.fields, Mode::Partial)
+                    .into_iter()
+                    .find(|problem| problem.severity == Severity::Error && problem.is_shape())
+                    .map(|problem| Refusal {
+                        code: problem.code.into_owned(),
+                        field: Some(problem.path),
+                        message: problem.message,
+                    })
+            }),
         };
         if let Some(refusal) = refusal {
             let hash = sm3::digest(&[&codec::to_bytes(&item)]).to_vec();
@@ -617,6 +681,27 @@ impl Judgement {
         });
         Outcome::Refused(refusal)
     }
+}
+
+/// The refusal of a change by which a record would hold more than is sent to a device at once.
+fn too_large(
+    who: &Submitter,
+    locked: &Locked,
+    change: &FlatChange,
+    bytes: usize,
+) -> Option<Refusal> {
+    if who.grants.iter().any(|(role, _)| *role == Role::Server) {
+        return None;
+    }
+    let full = who.device != SERVER_DEVICE && locked.weight.saturating_add(bytes) > RECORD_BYTES;
+    too_many(change.ops.iter().map(|op| &op.key)).or_else(|| {
+        full.then(|| {
+            refusal(
+                "record_full",
+                "这份档案的修改太多，这条修改没有直接生效，已完整保留并转给主管核对，不用重新填写。",
+            )
+        })
+    })
 }
 
 fn unknown_area() -> Refusal {

@@ -29,6 +29,8 @@ pub(super) struct Locked {
     pub(super) erased: bool,
     /// The record that stands for this one, since the two were merged, and its area.
     pub(super) survivor: Option<(RecordId, AreaCode)>,
+    /// How many bytes of changes it holds, as far as they were weighed.
+    pub(super) weight: usize,
 }
 
 /// What the database held of a record.
@@ -64,6 +66,7 @@ impl Locked {
             refused: BTreeMap::new(),
             erased: false,
             survivor: None,
+            weight: 0,
         }
     }
 }
@@ -159,6 +162,7 @@ async fn open(keys: &KeyRing, row: RecordRow) -> ApiResult<Locked> {
         refused: BTreeMap::new(),
         erased: false,
         survivor: None,
+        weight: 0,
     })
 }
 
@@ -182,6 +186,24 @@ pub(super) fn heads(bytes: &[u8]) -> Vec<ChangeHash> {
         .chunks_exact(32)
         .filter_map(|hash| hash.try_into().ok().map(ChangeHash))
         .collect()
+}
+
+/// Weighs the changes that these records hold.
+pub(super) async fn weigh(
+    tx: &mut PgConnection,
+    records: &mut BTreeMap<RecordId, Locked>,
+    heavy: &BTreeSet<RecordId>,
+) -> ApiResult<()> {
+    let ids: Vec<_> = heavy.iter().map(|id| id.0).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    for (id, bytes) in store::change_bytes(tx, &ids).await? {
+        if let Some(locked) = records.get_mut(&RecordId(id)) {
+            locked.weight = usize::try_from(bytes).unwrap_or(usize::MAX);
+        }
+    }
+    Ok(())
 }
 
 /// Loads the whole histories of records, for changes that are not simply the next one.

@@ -15,6 +15,8 @@ const REFUSED_BEFORE: &str =
     "SELECT record_id, hash, code, field FROM refused_items WHERE record_id = ANY($1)";
 const CHANGES_OF: &str =
     "SELECT record_id, hash, body FROM changes WHERE record_id = ANY($1) ORDER BY record_id, ord";
+const CHANGE_BYTES: &str = "SELECT record_id, sum(octet_length(body))::bigint FROM changes \
+    WHERE record_id = ANY($1) GROUP BY record_id";
 const INSERT_RECORDS: &str = include_str!("sql/insert_records.sql");
 const UPDATE_RECORDS: &str = include_str!("sql/update_records.sql");
 const PUT_TOKENS: &str = include_str!("sql/put_tokens.sql");
@@ -71,6 +73,14 @@ impl RecordRow {
 
 pub(super) async fn lock_records(tx: &mut PgConnection, ids: &[Uuid]) -> ApiResult<Vec<RecordRow>> {
     Ok(sqlx::query_as(LOCK_RECORDS).bind(ids).fetch_all(tx).await?)
+}
+
+/// How many bytes of changes these records hold.
+pub(super) async fn change_bytes(
+    tx: &mut PgConnection,
+    ids: &[Uuid],
+) -> ApiResult<Vec<(Uuid, i64)>> {
+    Ok(sqlx::query_as(CHANGE_BYTES).bind(ids).fetch_all(tx).await?)
 }
 
 /// Those of these areas that there are or were.

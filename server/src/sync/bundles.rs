@@ -11,9 +11,10 @@ use bytes::Bytes;
 use doorstep_core::crypto::sm3;
 use doorstep_core::ids::{RecordId, ScopeId};
 use doorstep_core::protocol::BATCH_TARGET;
-use doorstep_core::protocol::frames::{Batch, BundleOffer, Cursor, Down, Entry};
+use doorstep_core::protocol::frames::{BundleOffer, Cursor, Entry};
 use doorstep_core::sync::server::BUNDLE_BEHIND;
 
+use super::packing;
 use crate::database::{Tx, system_tx};
 use crate::error::{ApiError, ApiResult};
 use crate::register::read;
@@ -158,12 +159,9 @@ async fn make(state: &AppState, scope: ScopeId) -> ApiResult<Bundle> {
     let ids: Vec<RecordId> = members.iter().map(|(id, _)| *id).collect();
     for step in ids.chunks(STEP) {
         for whole in read::wholes(&mut tx, &state.keys, scope, step).await? {
-            size += whole
-                .changes
-                .iter()
-                .map(|change| change.len() + 32)
-                .sum::<usize>();
-            pending.push(Entry::Whole(whole));
+            let entry = Entry::Whole(whole);
+            size += packing::weight(&entry);
+            pending.push(entry);
             if size >= BATCH_TARGET {
                 append(&mut file, scope, std::mem::take(&mut pending))?;
                 size = 0;
@@ -172,8 +170,10 @@ async fn make(state: &AppState, scope: ScopeId) -> ApiResult<Bundle> {
     }
     let since = state.clock.now() - EVENTS_SINCE;
     pending.extend(read::states_and_events(&mut tx, &state.keys, scope, since).await?);
-    for chunk in pending.chunks(STEP) {
-        append(&mut file, scope, chunk.to_vec())?;
+    for part in packing::parts(pending) {
+        if !part.is_empty() {
+            append(&mut file, scope, part)?;
+        }
     }
     let offer = BundleOffer {
         digest: sm3::digest(&[&file]).to_vec(),
@@ -200,10 +200,10 @@ async fn snapshot(state: &AppState) -> ApiResult<Tx> {
 }
 
 fn append(file: &mut Vec<u8>, scope: ScopeId, entries: Vec<Entry>) -> ApiResult<()> {
-    let batch = Batch::pack(scope, 0, 0, &entries).map_err(ApiError::internal)?;
-    let frame = Down::Batch(batch).encode();
-    let length = u32::try_from(frame.len()).map_err(ApiError::internal)?;
-    file.extend_from_slice(&length.to_be_bytes());
-    file.extend_from_slice(&frame);
+    for frame in packing::frames(scope, 0, 0, entries)? {
+        let length = u32::try_from(frame.len()).map_err(ApiError::internal)?;
+        file.extend_from_slice(&length.to_be_bytes());
+        file.extend_from_slice(&frame);
+    }
     Ok(())
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use doorstep_core::ids::{DeviceId, RecordId, ScopeId, UserId};
+use doorstep_core::protocol::MAX_FRAME_DOWN;
 use doorstep_core::protocol::frames::{Batch, Down, Entry};
 use sqlx::types::Uuid;
 use tokio::sync::Notify;
@@ -59,7 +60,8 @@ impl Parcel {
             &entries,
         )
         .ok()?;
-        Some(Down::Batch(batch).encode().into())
+        let frame = Down::Batch(batch).encode();
+        (frame.len() <= MAX_FRAME_DOWN).then(|| frame.into())
     }
 }
 

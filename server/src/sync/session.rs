@@ -10,14 +10,14 @@ use axum::extract::ws::Message;
 use bytes::Bytes;
 use doorstep_core::crypto::sm2::PublicKey;
 use doorstep_core::ids::{AreaCode, DeviceId, RecordId, ScopeId};
-use doorstep_core::protocol::BATCH_TARGET;
 use doorstep_core::protocol::frames::{
-    Batch, Bye, Cursor, Down, Entry, Heads, Hello, Present, Purged, Pushed, Unsent,
+    Bye, Cursor, Down, Entry, Heads, Hello, Present, Purged, Pushed, Unsent,
 };
 use doorstep_core::rights::{Permission, Role};
 use doorstep_core::sync::server::{Demand, ServerSession};
 
 use super::committer::Awaited;
+use super::packing;
 use super::quotas::Over;
 use super::socket::Outbox;
 use super::{Delivery, Seat, SyncState};
@@ -330,23 +330,13 @@ impl Session {
         to: u64,
         entries: Vec<Entry>,
     ) -> Result<(), End> {
-        let mut pending = Vec::new();
-        let mut size = 0;
-        let mut batches = Vec::new();
-        for entry in entries {
-            size += weight(&entry);
-            pending.push(entry);
-            if size >= BATCH_TARGET {
-                batches.push(std::mem::take(&mut pending));
-                size = 0;
-            }
-        }
-        batches.push(pending);
-        let last = batches.len() - 1;
-        for (at, entries) in batches.into_iter().enumerate() {
+        let parts = packing::parts(entries);
+        let last = parts.len() - 1;
+        for (at, entries) in parts.into_iter().enumerate() {
             let (from, to) = if at == last { (from, to) } else { (from, from) };
-            let batch = Batch::pack(scope, from, to, &entries).map_err(ApiError::internal)?;
-            self.send(Down::Batch(batch).encode().into()).await?;
+            for frame in packing::frames(scope, from, to, entries)? {
+                self.send(frame.into()).await?;
+            }
         }
         Ok(())
     }
@@ -621,16 +611,6 @@ impl Session {
 
     async fn send(&mut self, frame: Bytes) -> Result<(), End> {
         self.out.say(Message::Binary(frame)).await
-    }
-}
-
-fn weight(entry: &Entry) -> usize {
-    match entry {
-        Entry::Put(put) => put.bytes.len() + 64,
-        Entry::Whole(whole) => whole.changes.iter().map(|change| change.len() + 32).sum(),
-        Entry::State(state) => state.json.len() + 32,
-        Entry::Event(_) => 512,
-        Entry::Own(..) | Entry::Leave(_) | Entry::Erase(_) => 64,
     }
 }
 

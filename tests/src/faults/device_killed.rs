@@ -20,6 +20,8 @@ use crate::town::phone;
 pub const CHILD: &str = "DOORSTEP_FAULTS_CHILD";
 /// So many edits and it stops by itself: the kill comes long before.
 const EDITS: u32 = 5_000;
+/// Edits of one record, which takes 512 KiB of them at most.
+const EDITS_OF_A_RECORD: u32 = 500;
 
 /// The row `device-killed`.
 pub(super) async fn play(options: &Options, ground: &mut Ground) -> anyhow::Result<Figures> {
@@ -151,9 +153,12 @@ pub async fn live_until_killed(task: &str) -> anyhow::Result<()> {
     let device = home.device(task.user, phone::options())?;
     let running = device.clone();
     let syncing = tokio::spawn(async move { running.run(std::future::pending()).await });
-    let record = device.create("resident", task.area, resident())?;
+    let mut record = device.create("resident", task.area, resident())?;
     let mut out = std::io::stdout();
     for number in 0..EDITS {
+        if number > 0 && number.is_multiple_of(EDITS_OF_A_RECORD) {
+            record = device.create("resident", task.area, resident())?;
+        }
         let mark = format!("k{}-{number}", task.life);
         // While a scope is coming from its beginning the device says so, and an edit waits.
         while let Err(error) = device.update(record, &marking(&mark)) {
