@@ -53,7 +53,6 @@ pub(super) struct Written {
     fields: Vec<Written>,
     #[serde(default)]
     required: bool,
-    #[serde(default)]
     sensitivity: Sensitivity,
     mask: Option<Mask>,
     #[serde(default)]
@@ -309,6 +308,10 @@ mod tests {
     use super::*;
 
     fn declared(field: &str) -> Result<RecordType, DeclarationError> {
+        written(&format!("sensitivity = \"open\"\n{field}"))
+    }
+
+    fn written(field: &str) -> Result<RecordType, DeclarationError> {
         parse(&format!(
             "name = \"thing\"\nlabel = \"物\"\nversion = 1\nkind = \"record\"\ngroups = [\"\"]\n[purposes]\np = \"测试\"\n[[fields]]\n{field}"
         ))
@@ -359,6 +362,15 @@ mod tests {
             declared("name = \"a\"\nlabel = \"甲\"\ntype = \"text\"\npurpose = \"p\"\ncolour = 1"),
             Err(DeclarationError::Syntax(_))
         ));
+    }
+
+    #[test]
+    fn a_field_says_how_closely_it_is_kept() {
+        let field = "name = \"a\"\nlabel = \"甲\"\ntype = \"text\"\npurpose = \"p\"";
+        let error = written(field).unwrap_err();
+        assert!(matches!(error, DeclarationError::Syntax(_)), "{error}");
+        assert!(error.to_string().contains("sensitivity"), "{error}");
+        assert!(written(&format!("{field}\nsensitivity = \"personal\"")).is_ok());
     }
 
     #[test]

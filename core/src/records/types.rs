@@ -141,13 +141,10 @@ pub enum SetOf {
 }
 
 /// How closely a field is kept.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sensitivity {
     /// Says nothing about a person.
-    #[default]
     Open,
     /// Personal information.
     Personal,
