@@ -2,7 +2,6 @@
 //! The server and every device derive the same. Knows no storage and no reader's rights.
 
 use std::collections::BTreeSet;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -66,16 +65,9 @@ pub fn project_without_tokens(record_type: &str, registers: &Registers) -> Proje
         .filter(|(key, _)| !key.starts_with('_'))
         .collect();
     let cancelled = fields.get("status").and_then(Value::as_text) == Some("cancelled");
-    let mut links = Vec::new();
-    for (key, value) in &fields {
-        if feeds_links(record_type, key)
-            && let Some(id) = value
-                .as_text()
-                .and_then(|text| RecordId::from_str(text).ok())
-        {
-            links.push((key.clone(), id));
-        }
-    }
+    let links = references(record_type, &fields)
+        .map(|(key, id)| (key.clone(), id))
+        .collect();
     Projection {
         fields,
         cancelled,
@@ -111,9 +103,33 @@ pub fn feeds_tokens(record_type: &str, key: &str) -> bool {
 /// Whether the links of a record may differ after a change of this key.
 #[must_use]
 pub fn feeds_links(record_type: &str, key: &str) -> bool {
-    records::record_type(record_type)
-        .and_then(|declared| declared.field(key))
-        .is_some_and(|field| matches!(field.kind, FieldKind::Reference(_)))
+    refers(record_type, key) == Some(true)
+}
+
+/// The records that values of a record refer to, by field.
+pub fn references<'a>(
+    record_type: &str,
+    values: impl IntoIterator<Item = (&'a String, &'a Value)>,
+) -> impl Iterator<Item = (&'a String, RecordId)> {
+    let values = values.into_iter();
+    values
+        .filter(move |(key, _)| feeds_links(record_type, key))
+        .filter_map(|(key, value)| Some((key, value.as_text()?.parse().ok()?)))
+}
+
+/// The records that an event is about, and with which it is erased: those its references name. What is not declared
+/// here, as a newer phone may send it, may be a reference too: it must not outlive whom it tells of.
+pub fn subjects(event_type: &str, fields: &Fields) -> impl Iterator<Item = RecordId> {
+    let values = fields.iter();
+    values
+        .filter(move |(key, _)| refers(event_type, key).unwrap_or(true))
+        .filter_map(|(_, value)| value.as_text()?.parse().ok())
+}
+
+/// Whether a key holds a reference; `None` where it is not declared.
+fn refers(record_type: &str, key: &str) -> Option<bool> {
+    let field = records::record_type(record_type)?.field(key)?;
+    Some(matches!(field.kind, FieldKind::Reference(_)))
 }
 
 /// What may stand in clear in a database: the open fields, and what is derived from others without telling them.

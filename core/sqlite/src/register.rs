@@ -7,7 +7,6 @@ use doorstep_core::protocol::codec;
 use doorstep_core::protocol::digest::ScopeDigest;
 use doorstep_core::protocol::frames::{Cursor, EventEntry, StateEntry};
 use doorstep_core::store::{RecordWrite, StoredChange, StoredRecord, WriteBatch};
-use doorstep_core::value::Value;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -328,18 +327,11 @@ fn write_event(to: &Connection, event: &EventEntry) -> Result<(), StoreError> {
         .execute([id])?;
     to.prepare_cached("INSERT OR REPLACE INTO event (id, area, event) VALUES (?1, ?2, ?3)")?
         .execute(params![id, event.area.as_str(), codec::to_bytes(event)])?;
-    for record in event.fields.values().filter_map(reference) {
+    for record in projection::subjects(&event.event_type, &event.fields) {
         to.prepare_cached("INSERT OR IGNORE INTO event_about (record, event) VALUES (?1, ?2)")?
             .execute(params![record.as_bytes(), id])?;
     }
     Ok(())
-}
-
-/// The record a value refers to: an id in its normal form.
-fn reference(value: &Value) -> Option<RecordId> {
-    let text = value.as_text()?;
-    let id: RecordId = text.parse().ok()?;
-    (id.to_string() == text).then_some(id)
 }
 
 fn drop_scope(to: &Connection, scope: ScopeId) -> Result<(), StoreError> {

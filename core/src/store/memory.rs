@@ -8,10 +8,9 @@ use super::{
     StoredRecord, WriteBatch,
 };
 use crate::ids::{ChangeHash, EventId, RecordId, ScopeId};
-use crate::projection::Projection;
+use crate::projection::{self, Projection};
 use crate::protocol::frames::{Cursor, EventEntry, StateEntry, Unsent};
 use crate::search;
-use crate::value::Value;
 
 #[derive(Clone, Debug)]
 struct Row {
@@ -99,12 +98,10 @@ impl DeviceStore for MemoryStore {
     }
 
     fn events_about(&self, record: RecordId) -> Result<Vec<EventEntry>, Infallible> {
-        let id = Value::Text(record.to_string());
-        let found = self
-            .events
-            .values()
-            .rev()
-            .filter(|event| event.fields.values().any(|value| *value == id));
+        let found = self.events.values().rev().filter(|event| {
+            let mut subjects = projection::subjects(&event.event_type, &event.fields);
+            subjects.any(|subject| subject == record)
+        });
         Ok(found.cloned().collect())
     }
 

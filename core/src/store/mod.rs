@@ -210,7 +210,7 @@ pub trait DeviceStore {
     /// # Errors
     /// The storage's.
     fn event(&self, id: EventId) -> Result<Option<EventEntry>, Self::Error>;
-    /// The events whose fields refer to a record, newest first.
+    /// The events about a record (`projection::subjects`), newest first.
     ///
     /// # Errors
     /// The storage's.

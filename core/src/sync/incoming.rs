@@ -10,7 +10,7 @@ use crate::protocol::digest::{ScopeDigest, heads_after};
 use crate::protocol::frames::{Batch, Cursor, Entry, PutEntry, StateEntry, WholeEntry};
 use crate::store::{DeviceStore, OutboxItem, RecordWrite, StoredChange, StoredRecord, WriteBatch};
 use crate::sync::{DeviceError, given_back_key, hole_key, loading_key};
-use crate::value::{Fields, Value};
+use crate::value::Fields;
 
 /// What a batch did.
 pub(super) struct Done {
@@ -228,18 +228,17 @@ fn forget_traces<S: DeviceStore>(
         let about = store.events_about(*id)?.into_iter();
         write.purge_events.extend(about.map(|event| event.id));
     }
-    let tells = |event: &EventId, fields: &Fields| {
-        let mut texts = fields.values().filter_map(Value::as_text);
-        erased.contains(&RecordId::from(*event))
-            || texts.any(|text| text.parse().is_ok_and(|id| erased.contains(&id)))
+    let tells = |event: EventId, event_type: &str, fields: &Fields| {
+        let mut subjects = projection::subjects(event_type, fields);
+        erased.contains(&RecordId::from(event)) || subjects.any(|id| erased.contains(&id))
     };
     write
         .events
-        .retain(|event| !tells(&event.id, &event.fields));
+        .retain(|event| !tells(event.id, &event.event_type, &event.fields));
     let refused = store.refused()?.into_iter();
     let refused = refused.filter(|refused| match &refused.item {
         Item::Change(item) => erased.contains(&item.record),
-        Item::Event(item) => tells(&item.id, &item.fields),
+        Item::Event(item) => tells(item.id, &item.event_type, &item.fields),
     });
     write.dismiss.extend(refused.map(|refused| refused.id));
     Ok(())

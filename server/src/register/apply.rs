@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Duration, Utc};
 use doorstep_core::accept::ConflictKind;
 use doorstep_core::ids::{AreaCode, EventId, RecordId, ScopeId};
-use doorstep_core::projection::Projection;
+use doorstep_core::projection::{self, Projection};
 use doorstep_core::protocol::codec;
 use doorstep_core::protocol::frames::{Entry, EventEntry, PutEntry, Refusal};
 use doorstep_core::time::Timestamp;
@@ -18,7 +18,7 @@ use super::load::{self, Locked};
 use super::log::{self, Draft, LogKind, LogSlice, ScopeWrites};
 use super::model::{Prepared, Receipt, Sealed, Submission, Submitter};
 use super::store::{self, ChangeColumns, EnvelopeRow, EventColumns};
-use super::{conflicts, ledger, neighbours, record_rows, relations, rescope, sealing};
+use super::{conflicts, ledger, neighbours, record_rows, refused, relations, rescope, sealing};
 use crate::clock;
 use crate::database::system_tx;
 use crate::domains::{alarms, audit};
@@ -463,10 +463,7 @@ async fn write_events(
     for event in &judgement.events {
         let item = &event.item;
         let (key, wrapped) = state.keys.new_record_key(item.id.into(), item.area).await?;
-        let subjects: Vec<String> = judging::event_subjects(item)
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+        let subjects: Vec<_> = projection::subjects(&item.event_type, &item.fields).collect();
         rows.id.push(item.id.0);
         rows.event_type.push(item.event_type.clone());
         rows.area_code.push(item.area.to_string());
@@ -474,8 +471,9 @@ async fn write_events(
         rows.device_id.push(event.device.0);
         let at = judging::event_time(item, stamp);
         rows.happened_at.push(clock::storable(at).unwrap_or(now));
-        rows.subjects.push(format!("{{{}}}", subjects.join(",")));
-        rows.facets.push(judging::event_facets(item));
+        rows.subjects.push(refused::literal(&subjects));
+        let facets = projection::facets(&item.event_type, &item.fields);
+        rows.facets.push(facets.into());
         rows.verifies.push(judging::event_verifies(item));
         rows.wrapped_key.push(wrapped.sealed);
         rows.key_version.push(wrapped.version);

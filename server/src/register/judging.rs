@@ -9,10 +9,10 @@ use doorstep_core::crypto::actor;
 use doorstep_core::crypto::sm3;
 use doorstep_core::envelope::{ChangeItem, EventItem, Item};
 use doorstep_core::ids::{AreaCode, ChangeHash, DeviceId, EventId, RecordId, UserId};
-use doorstep_core::projection::AREA_KEY;
+use doorstep_core::projection::{AREA_KEY, references, subjects};
 use doorstep_core::protocol::codec;
 use doorstep_core::protocol::frames::{Outcome, Refusal};
-use doorstep_core::records::{self, FieldKind, Mode, RecordKind, Severity};
+use doorstep_core::records::{self, Mode, RecordKind, Severity};
 use doorstep_core::rights::Role;
 use doorstep_core::time::Timestamp;
 use doorstep_core::value::{Fields, Value};
@@ -115,8 +115,10 @@ pub(super) fn referred_to<'a>(items: impl Iterator<Item = &'a Prepared>) -> BTre
                 record_type,
                 fields,
                 ..
-            } => found.extend(references(record_type, fields.iter()).map(|(_, id)| id)),
-            Prepared::Event(item) | Prepared::Taken(item) => found.extend(event_subjects(item)),
+            } => found.extend(references(record_type, fields).map(|(_, id)| id)),
+            Prepared::Event(item) | Prepared::Taken(item) => {
+                found.extend(subjects(&item.event_type, &item.fields));
+            }
             Prepared::Change { .. } => {}
         }
     }
@@ -158,19 +160,6 @@ fn made_in(change: &FlatChange) -> Option<AreaCode> {
 
 fn as_area(value: &Value) -> Option<AreaCode> {
     value.as_text()?.parse().ok()
-}
-
-/// The references among values of a type, by key.
-fn references<'a>(
-    record_type: &str,
-    values: impl Iterator<Item = (&'a String, &'a Value)>,
-) -> impl Iterator<Item = (&'a String, RecordId)> {
-    let declared = records::record_type(record_type);
-    values.filter_map(move |(key, value)| {
-        let field = declared?.field(key)?;
-        let refers = matches!(field.kind, FieldKind::Reference(_));
-        Some((key, value.as_text().filter(|_| refers)?.parse().ok()?))
-    })
 }
 
 /// The records whose histories must be loaded before the group can be judged: a first look at each change.
@@ -542,8 +531,8 @@ impl Judgement {
         if let Some(before) = known.refused.get(&item.id).filter(|_| !decided) {
             return Outcome::Refused(before.clone());
         }
-        let subjects = event_subjects(&item);
-        if subjects.iter().any(|id| self.gone.erased.contains(id)) {
+        let about: Vec<RecordId> = subjects(&item.event_type, &item.fields).collect();
+        if about.iter().any(|id| self.gone.erased.contains(id)) {
             return self.too_late();
         }
         let covered = who.grants.iter().any(|(_, area)| area.contains(&item.area));
@@ -556,7 +545,7 @@ impl Judgement {
                 "这个地点已不在您的负责区域，记录已转给主管处理。",
             )),
             Some(_) if self.is_made_up(who, &item.area) => Some(unknown_area()),
-            Some(_) if self.any_elsewhere(who, &subjects) => Some(refusal(
+            Some(_) if self.any_elsewhere(who, &about) => Some(refusal(
                 "out_of_scope",
                 "所涉及的居民或房屋登记在其他区划，记录已转给主管处理。",
             )),
@@ -717,29 +706,6 @@ fn refusal(code: &str, message: &str) -> Refusal {
         field: None,
         message: message.to_owned(),
     }
-}
-
-/// The facets of an event: its open fields.
-pub(super) fn event_facets(item: &EventItem) -> serde_json::Value {
-    let declared = records::record_type(&item.event_type);
-    let open = |key: &String| {
-        declared
-            .and_then(|declared| declared.field(key))
-            .is_some_and(|field| field.sensitivity == records::Sensitivity::Open)
-    };
-    let facets = item.fields.iter().filter(|(key, _)| open(key));
-    facets
-        .map(|(key, value)| (key.clone(), serde_json::Value::from(value.clone())))
-        .collect()
-}
-
-/// The records that an event is about: the values of its references.
-pub(super) fn event_subjects(item: &EventItem) -> Vec<RecordId> {
-    item.fields
-        .values()
-        .filter_map(Value::as_text)
-        .filter_map(|text| text.parse().ok())
-        .collect()
 }
 
 /// The results of a visit by which what is registered was found true, or corrected: 已见面核实, 信息有变化.

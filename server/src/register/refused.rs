@@ -4,10 +4,10 @@
 use doorstep_core::crdt::chunk;
 use doorstep_core::envelope::Item;
 use doorstep_core::ids::RecordId;
+use doorstep_core::projection;
 use doorstep_core::protocol::codec;
 use sqlx::types::Uuid;
 
-use super::judging::event_subjects;
 use super::sealing;
 use crate::database::system_tx;
 use crate::error::{ApiError, ApiResult};
@@ -23,7 +23,7 @@ const STEP: i64 = 500;
 /// The records that an item tells of: those an event refers to, the resident of a residence.
 pub(super) fn subjects(item: &Item) -> Vec<RecordId> {
     match item {
-        Item::Event(event) => event_subjects(event),
+        Item::Event(event) => projection::subjects(&event.event_type, &event.fields).collect(),
         Item::Change(change) if change.record_type == "residence" => {
             let ops = chunk::decode(&change.bytes).map(|(change, _)| change.ops);
             let ops = ops.unwrap_or_default().into_iter();

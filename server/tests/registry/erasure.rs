@@ -29,6 +29,12 @@ async fn an_erased_person_is_gone_from_every_table_and_every_phone_is_told() {
             &[("resident", person.as_str().into())],
         )
         .await;
+    // A visit to the house, in whose text the person's number happens to stand.
+    let noted = [
+        ("house", house.as_str().into()),
+        ("note", person.as_str().into()),
+    ];
+    let noted = kit.visit(&device, &kit.collector, now, &noted).await;
     // Another file with the same number: an item whose body holds the number.
     let twin = kit.resident("叶海思", "1970-04-27", json!({})).await;
 
@@ -129,6 +135,11 @@ async fn an_erased_person_is_gone_from_every_table_and_every_phone_is_told() {
             "a phone that comes now gets nothing of it"
         );
     }
+    let visits = entries.iter().filter_map(|entry| match entry {
+        Entry::Event(event) => Some(event.id.to_string()),
+        _ => None,
+    });
+    assert_eq!(visits.collect::<Vec<_>>(), [noted]);
     let members = read::members(&mut tx, VILLAGE.parse().unwrap())
         .await
         .unwrap();

@@ -332,16 +332,21 @@ fn an_erased_record_goes_from_every_scope() {
     assert_eq!(phone.record(1).epoch, 1);
 }
 
-/// Visits tell of the person; so does what was refused. A visit in the same batch is not kept either.
+/// Visits tell of the person; so does what was refused. A visit in the same batch is not kept either. A text that happens
+/// to hold the person's id tells of nobody.
 #[test]
 fn an_erased_record_takes_every_trace_with_it() {
     let mut phone = Phone::welcomed(1);
+    let values = |about: u8| {
+        let (about, noted) = (record_id(about).to_string(), record_id(1).to_string());
+        super::values(&[("resident", &about), ("note", &noted)])
+    };
     let visit = |n: u8, about: u8| EventEntry {
         id: EventId::from_bytes([n; 16]),
         event_type: "visit".to_owned(),
         area: super::area(),
         user: identity(2).user,
-        fields: super::values(&[("resident", &record_id(about).to_string())]),
+        fields: values(about),
     };
     phone.batch(
         scope(),
@@ -359,7 +364,7 @@ fn an_erased_record_takes_every_trace_with_it() {
             id: EventId::from_bytes([of + 50; 16]),
             event_type: "visit".to_owned(),
             area: super::area(),
-            fields: super::values(&[("resident", &record_id(of).to_string())]),
+            fields: values(of),
         });
         let refusal = crate::protocol::frames::Refusal {
             code: "out_of_scope".to_owned(),
