@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::records::{Field, FieldKind, Mask, RecordType, SetOf, split_key};
+use crate::records::{Field, FieldKind, Mask, RecordType, split_key};
 use crate::value::{Fields, Value};
 
 /// Stands for a value that is hidden whole; its length tells nothing.
@@ -33,40 +33,58 @@ pub fn mask(field: &Field, value: &str) -> String {
     }
 }
 
-/// A record's values with every declared mask on; undeclared keys are left out, reserved ones kept.
-///
-/// Elements of a masked set stand in its keys, so such a set comes back as one hidden element. Numbers
-/// and yes or no are hidden only by [`Mask::All`].
+/// As [`mask`], of any value: numbers and yes or no are hidden only by [`Mask::All`]. What a set holds stands in its
+/// keys, and is hidden there ([`mask_key`]).
+#[must_use]
+pub fn mask_value(field: &Field, value: &Value) -> Value {
+    match value {
+        Value::Text(text) => mask(field, text).into(),
+        Value::Null => Value::Null,
+        _ if field.mask == Mask::All && !is_set(field) => HIDDEN.into(),
+        other => other.clone(),
+    }
+}
+
+/// A key as it may be shown with its value masked: the element of a set that is hidden whole is hidden.
+#[must_use]
+pub fn mask_key(field: &Field, key: &str) -> String {
+    match split_key(key) {
+        (name, Some(_)) if field.mask == Mask::All && is_set(field) => format!("{name}/{HIDDEN}"),
+        _ => key.to_owned(),
+    }
+}
+
+fn is_set(field: &Field) -> bool {
+    matches!(field.kind, FieldKind::Set(_))
+}
+
+/// A record's values with every declared mask on; undeclared keys are left out, reserved ones kept. A hidden set
+/// comes back as one element.
 #[must_use]
 pub fn mask_fields(rt: &RecordType, fields: &Fields) -> Fields {
     let mut masked = Fields::new();
     for (key, value) in fields {
         if crate::records::RESERVED.contains(&key.as_str()) {
             masked.insert(key.clone(), value.clone());
-            continue;
+        } else if let Some(field) = rt.field(key) {
+            let held = masked.entry(mask_key(field, key)).or_default();
+            if held.is_null() {
+                *held = mask_value(field, value);
+            }
         }
-        let Some(field) = rt.field(key) else { continue };
-        let hidden_set = matches!(&field.kind, FieldKind::Set(SetOf::Free | SetOf::Blob))
-            && field.mask == Mask::All;
-        match value {
-            Value::Null => {}
-            _ if hidden_set => {
-                masked.insert(format!("{}/{HIDDEN}", split_key(key).0), value.clone());
-                continue;
-            }
-            Value::Text(text) => {
-                masked.insert(key.clone(), Value::from(mask(field, text)));
-                continue;
-            }
-            _ if field.mask == Mask::All => {
-                masked.insert(key.clone(), Value::from(HIDDEN));
-                continue;
-            }
-            _ => {}
-        }
-        masked.insert(key.clone(), value.clone());
     }
     masked
+}
+
+/// What names a record to a person, masked; empty where nothing of that is written.
+#[must_use]
+pub fn title(rt: &RecordType, fields: &Fields) -> String {
+    let parts = rt
+        .title
+        .iter()
+        .filter_map(|name| Some(mask(rt.named(name)?, fields.get(name)?.as_text()?)));
+    let parts: Vec<String> = parts.filter(|part| !part.is_empty()).collect();
+    parts.join(" ")
 }
 
 fn item(inner: &[Field], json: &str) -> String {
@@ -161,7 +179,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::records::{Sensitivity, all, record_type};
+    use crate::records::{Sensitivity, all, parse, record_type};
 
     fn masked(record: &str, field: &str, value: &str) -> String {
         mask(record_type(record).unwrap().named(field).unwrap(), value)
@@ -235,13 +253,54 @@ mod tests {
         assert!(text.contains("tags/elderly") && text.contains("resident"));
     }
 
+    #[test]
+    fn the_codes_of_a_secret_set_are_hidden_with_their_keys() {
+        let declared = r#"
+            name = "thing"
+            label = "物"
+            version = 1
+            kind = "record"
+            groups = [""]
+            [purposes]
+            p = "测试"
+            [[fields]]
+            name = "items"
+            label = "项目"
+            type = "set"
+            table = "checked_item"
+            merge = "union"
+            sensitivity = "secret"
+            purpose = "p"
+        "#;
+        let declared = parse(declared).unwrap();
+        let set = |held: &[(&str, Value)]| -> Fields {
+            let held = held.iter();
+            held.map(|(element, value)| (format!("items/{element}"), value.clone()))
+                .collect()
+        };
+        let (held, gone) = (Value::Bool(true), Value::Null);
+        let hidden = set(&[(HIDDEN, held.clone())]);
+        for values in [[held.clone(), gone.clone()], [gone, held]] {
+            let [one, other] = values;
+            let fields = set(&[("01", one), ("02", other)]);
+            assert_eq!(mask_fields(&declared, &fields), hidden);
+        }
+    }
+
     proptest! {
         #[test]
-        fn no_closed_text_is_shown_whole(text in "[\u{4e00}-\u{9fff}a-z0-9]{1,30}") {
-            for field in all().iter().flat_map(|t| &t.fields) {
-                let shown = mask(field, &text);
-                if field.sensitivity == Sensitivity::Secret || field.mask != Mask::None {
-                    prop_assert_ne!(shown, text.clone(), "{}", field.name);
+        fn nothing_closed_is_shown_whole(text in "[\u{4e00}-\u{9fff}a-z0-9]{1,30}") {
+            for declared in all() {
+                for field in &declared.fields {
+                    let (key, value) = match &field.kind {
+                        FieldKind::Set(_) => (format!("{}/{text}", field.name), true.into()),
+                        FieldKind::Items(_) => (format!("{}/1", field.name), text.as_str().into()),
+                        _ => (field.name.clone(), text.as_str().into()),
+                    };
+                    let fields = Fields::from([(key, value)]);
+                    if field.sensitivity == Sensitivity::Secret || field.mask != Mask::None {
+                        prop_assert_ne!(mask_fields(declared, &fields), fields, "{}", field.name);
+                    }
                 }
             }
         }

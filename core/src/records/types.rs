@@ -347,6 +347,12 @@ impl Field {
         matches!(self.kind, FieldKind::Set(_) | FieldKind::Items(_))
     }
 
+    /// Whether its values name photos or files.
+    #[must_use]
+    pub fn holds_photos(&self) -> bool {
+        matches!(self.kind, FieldKind::Blob | FieldKind::Set(SetOf::Blob))
+    }
+
     /// Whether a role may write it.
     #[must_use]
     pub fn may_write(&self, role: Role) -> bool {

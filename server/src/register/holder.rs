@@ -4,7 +4,7 @@
 use doorstep_core::crdt::Registers;
 use doorstep_core::crypto::seal::SealKey;
 use doorstep_core::ids::{AreaCode, RecordId, UserId};
-use doorstep_core::records::{self, Field, FieldKind, RecordType, SetOf, split_key};
+use doorstep_core::records::{self, Field, RecordType, split_key};
 use doorstep_core::value::{Fields, Value};
 use sqlx::PgConnection;
 use sqlx::types::Uuid;
@@ -154,7 +154,7 @@ impl Holder {
     pub fn photo_field(&self, name: &str) -> Option<&'static Field> {
         self.declared
             .named(name)
-            .filter(|field| holds_photos(field))
+            .filter(|field| field.holds_photos())
     }
 
     /// The photos it names: field and digest. A value in dispute counts: whoever decides must see both.
@@ -162,7 +162,11 @@ impl Holder {
     pub fn photos(&self) -> Vec<(&'static Field, String)> {
         let mut photos = Vec::new();
         let mut note = |key: &str, value: &Value| {
-            let Some(field) = self.declared.field(key).filter(|field| holds_photos(field)) else {
+            let Some(field) = self
+                .declared
+                .field(key)
+                .filter(|field| field.holds_photos())
+            else {
                 return;
             };
             let digest = match (split_key(key).1, value) {
@@ -185,8 +189,4 @@ impl Holder {
         photos.dedup();
         photos
     }
-}
-
-fn holds_photos(field: &Field) -> bool {
-    matches!(field.kind, FieldKind::Blob | FieldKind::Set(SetOf::Blob))
 }

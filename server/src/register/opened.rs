@@ -9,7 +9,6 @@ use doorstep_core::ids::{AreaCode, ChangeHash, DeviceId, EventId, RecordId, User
 use doorstep_core::mask;
 use doorstep_core::projection::{self, Projection};
 use doorstep_core::records;
-use doorstep_core::value::Value;
 use sqlx::PgConnection;
 use sqlx::types::Uuid;
 
@@ -63,13 +62,10 @@ impl Opened {
     /// What names it to a person, masked; empty where nothing of that is written.
     #[must_use]
     pub fn masked_title(&self) -> String {
-        let Some(declared) = records::record_type(&self.record_type) else {
-            return String::new();
-        };
-        let masked = mask::mask_fields(declared, &self.registers.fields());
-        let parts = declared.title.iter().filter_map(|key| masked.get(key));
-        let parts: Vec<&str> = parts.filter_map(Value::as_text).collect();
-        parts.join(" ")
+        let declared = records::record_type(&self.record_type);
+        declared.map_or_else(String::new, |declared| {
+            mask::title(declared, &self.registers.fields())
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use doorstep_core::codes;
 use doorstep_core::mask;
-use doorstep_core::records::{self, Field, FieldKind, RecordType, Sensitivity, SetOf, split_key};
+use doorstep_core::records::{self, Field, FieldKind, RecordType, Sensitivity, split_key};
 use doorstep_core::time::Timestamp;
 use doorstep_core::value::{Fields, Value};
 
@@ -52,12 +52,7 @@ pub(super) fn shown(field: Option<&Field>, value: &Value, sight: Sight) -> Shown
             masked: false,
         };
     }
-    let hidden = match value {
-        Value::Null => Value::Null,
-        Value::Text(text) => mask::mask(field, text).into(),
-        _ if field.mask == records::Mask::All => mask::HIDDEN.into(),
-        other => other.clone(),
-    };
+    let hidden = mask::mask_value(field, value);
     let masked = hidden != *value;
     Shown {
         value: hidden,
@@ -106,15 +101,9 @@ pub(super) fn fields(record_type: &str, fields: &Fields, sight: Sight) -> Vec<Fi
 /// As [`fields`]; photos are shown by themselves.
 pub(super) fn without_photos(record_type: &str, values: &Fields, sight: Sight) -> Vec<FieldView> {
     let declared = records::record_type(record_type);
-    let is_photo = |key: &str| {
-        declared
-            .and_then(|declared| declared.field(key))
-            .is_some_and(|field| {
-                matches!(field.kind, FieldKind::Blob | FieldKind::Set(SetOf::Blob))
-            })
-    };
+    let is_photo = |key: &str| declared?.field(key).map(Field::holds_photos);
     let mut values = values.clone();
-    values.retain(|key, _| !is_photo(key));
+    values.retain(|key, _| is_photo(key) != Some(true));
     fields(record_type, &values, sight)
 }
 
@@ -133,13 +122,9 @@ pub(super) fn puts(record_type: &str, fields: &Fields, sight: Sight) -> Vec<Fiel
 
 /// A key as it is shown: the element of a set stands in its key, and is hidden with it.
 pub(super) fn shown_key(key: &str, field: Option<&Field>, sight: Sight) -> String {
-    match (field, split_key(key)) {
-        (Some(field), (name, Some(_)))
-            if sight.hides(field) && field.mask == records::Mask::All =>
-        {
-            format!("{name}/{}", mask::HIDDEN)
-        }
-        _ => key.to_owned(),
+    match field.filter(|field| sight.hides(field)) {
+        Some(field) => mask::mask_key(field, key),
+        None => key.to_owned(),
     }
 }
 

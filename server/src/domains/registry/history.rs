@@ -8,7 +8,7 @@ use doorstep_core::accept::ConflictKind;
 use doorstep_core::crdt::Registers;
 use doorstep_core::ids::{DeviceId, RecordId, UserId};
 use doorstep_core::mask;
-use doorstep_core::records::{FieldKind, Mask, RecordType, SetOf};
+use doorstep_core::records::RecordType;
 use doorstep_core::rights::Permission;
 use doorstep_core::value::Value;
 use serde::{Deserialize, Serialize};
@@ -254,32 +254,21 @@ impl ChangeView {
     fn mask(&mut self, declared: &RecordType) {
         for moved in &mut self.fields {
             for value in [&mut moved.before, &mut moved.put, &mut moved.after] {
-                *value = masked(declared, &moved.field, std::mem::take(value));
+                *value = masked(declared, &moved.field, value);
             }
-            moved.field = masked_key(declared, &moved.field);
+            if let Some(field) = declared.field(&moved.field) {
+                moved.field = mask::mask_key(field, &moved.field);
+            }
         }
     }
 }
 
 /// A value under the mask of its field.
-pub(super) fn masked(declared: &RecordType, key: &str, value: Value) -> Value {
-    match (declared.field(key), value) {
-        (_, Value::Null) => Value::Null,
-        (Some(field), Value::Text(text)) => mask::mask(field, &text).into(),
-        (Some(field), _) if field.mask == Mask::All => mask::HIDDEN.into(),
-        (Some(_), value) => value,
-        (None, _) => mask::HIDDEN.into(),
-    }
-}
-
-/// The elements of a masked set stand in its keys.
-fn masked_key(declared: &RecordType, key: &str) -> String {
-    let hidden = declared.field(key).is_some_and(|field| {
-        field.mask == Mask::All && matches!(field.kind, FieldKind::Set(SetOf::Free | SetOf::Blob))
-    });
-    match key.split_once('/') {
-        Some((name, _)) if hidden => format!("{name}/{}", mask::HIDDEN),
-        _ => key.to_owned(),
+pub(super) fn masked(declared: &RecordType, key: &str, value: &Value) -> Value {
+    match declared.field(key) {
+        Some(field) => mask::mask_value(field, value),
+        None if value.is_null() => Value::Null,
+        None => mask::HIDDEN.into(),
     }
 }
 

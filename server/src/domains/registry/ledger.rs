@@ -173,8 +173,8 @@ pub(super) async fn fields(
             label: declared
                 .field(&row.field)
                 .map_or_else(|| row.field.clone(), |field| field.label.clone()),
-            before: history::masked(declared, &row.field, values.0),
-            after: history::masked(declared, &row.field, values.1),
+            before: history::masked(declared, &row.field, &values.0),
+            after: history::masked(declared, &row.field, &values.1),
             field: row.field,
             user: row.user_id,
             device: device(row.device_id),

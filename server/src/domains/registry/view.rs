@@ -82,14 +82,13 @@ impl Open {
     pub(super) fn view(&self, residences: Vec<TieView>) -> ApiResult<RecordView> {
         let sealed = &self.row.sealed;
         let declared = declared(&sealed.record_type)?;
-        let title: Vec<String> = declared.title.iter().map(|key| self.masked(key)).collect();
         let registered: Option<NaiveDate> = self
             .text("last_verified")
             .and_then(|text| text.parse().ok());
         Ok(RecordView {
             id: sealed.id,
             record_type: sealed.record_type.clone(),
-            title: title.join(" ").trim().to_owned(),
+            title: mask::title(declared, &self.fields),
             area: sealed.area_code.clone(),
             areas: sealed.areas.clone(),
             cancelled: sealed.cancelled,
