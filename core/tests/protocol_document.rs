@@ -72,14 +72,14 @@ fn examples() -> BTreeMap<&'static str, Vec<u8>> {
         ("name", "林朝霞".into()),
     ]);
     let (change, first, first_hash) = registers.change(author, TIME.0, &beginning);
-    registers.apply(&change, first_hash, |_, _| true).unwrap();
+    registers.apply(&change, first_hash).unwrap();
     let edit = fields([
         ("name", "林朝晖".into()),
         ("remark", Value::Null),
         ("tags/01", true.into()),
     ]);
     let (change, second, second_hash) = registers.change(author, TIME.0 + 60_000, &edit);
-    registers.apply(&change, second_hash, |_, _| true).unwrap();
+    registers.apply(&change, second_hash).unwrap();
     out.insert("change-1", first.clone());
     out.insert("change-1-hash", first_hash.0.to_vec());
     out.insert("change-2", second.clone());

@@ -46,7 +46,7 @@ impl Phone {
     }
 
     fn take(&mut self, change: FlatChange, hash: ChangeHash, bytes: Vec<u8>) {
-        self.registers.apply(&change, hash, |_, _| true).unwrap();
+        self.registers.apply(&change, hash).unwrap();
         self.changes.push((change, hash, bytes));
     }
 

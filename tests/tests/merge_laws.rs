@@ -49,10 +49,11 @@ impl Replica {
     }
 
     fn take(&mut self, made: &Made) -> Result<(), ApplyError> {
-        let mut registers = std::mem::take(&mut self.registers);
-        let applied = registers.apply(&made.change, made.hash, |op, key| self.has_put(op, key));
-        self.registers = registers;
-        let reported = applied?.into_iter().filter(|found| found.differ);
+        let applied = self.registers.apply(&made.change, made.hash)?;
+        for put in &made.change.ops {
+            assert!(put.pred.iter().all(|op| self.has_put(*op, &put.key)));
+        }
+        let reported = applied.into_iter().filter(|found| found.differ);
         self.reported.extend(reported.map(|found| found.key));
         self.changes.push(made.clone());
         Ok(())

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::accept::conflict::{ConflictDraft, ConflictKind};
-use crate::accept::history::History;
+use crate::accept::history::{self, History};
 use crate::crdt::registers::Held;
 use crate::crdt::{ApplyError, FlatChange, Registers};
 use crate::crypto::actor;
@@ -42,13 +42,8 @@ pub struct Author<'a> {
 /// What comes out for one change.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Judged {
-    /// Merged into the hold; these must be decided, and these keys were written concurrently and merged by rule.
-    Accepted {
-        /// To decide.
-        conflicts: Vec<ConflictDraft>,
-        /// Merged by rule 'latest', noted in the history.
-        noted: Vec<String>,
-    },
+    /// Merged into the hold; these must be decided.
+    Accepted(Vec<ConflictDraft>),
     /// The record has it already.
     Duplicate,
     /// It builds on changes that are not here yet.
@@ -58,10 +53,11 @@ pub enum Judged {
     /// Kept for a supervisor, not merged.
     Refused(Refusal),
     /// Not made by whom it says: dropped, counted, an alarm. Nothing of it is kept.
-    Forged(&'static str),
+    Forged,
 }
 
-/// Judges a change and, when it is accepted, merges it into the hold; otherwise the hold stays as it is.
+/// Judges a change and, when it is accepted, merges it into the hold; otherwise the hold stays as it is. Without the
+/// record's history it says when it needs one.
 pub fn judge(
     hold: &mut Hold,
     record_type: &str,
@@ -69,12 +65,16 @@ pub fn judge(
     change: &FlatChange,
     hash: ChangeHash,
     author: &Author<'_>,
-    history: &impl History,
+    history: Option<&History>,
 ) -> Judged {
     if change.actor != actor::derive(author.key, hold.id, epoch) {
-        return Judged::Forged("actor");
+        return Judged::Forged;
     }
-    if hold.registers.heads().contains(&hash) || history.knows(&hash) {
+    let heads = hold.registers.heads();
+    let knows = |change: &ChangeHash| {
+        heads.contains(change) || history.is_some_and(|history| history.contains_key(change))
+    };
+    if knows(&hash) {
         return Judged::Duplicate;
     }
     // Before its dependencies: what an old epoch builds on never comes again.
@@ -85,38 +85,37 @@ pub fn judge(
             "这份档案已被重建，您的修改已转给主管核对。",
         );
     }
-    let linear = change.deps == hold.registers.heads();
-    if !linear && !history.is_loaded() {
-        return Judged::NeedsHistory;
-    }
-    let known = |dep: &ChangeHash| hold.registers.heads().contains(dep) || history.knows(dep);
-    if !change.deps.iter().all(known) {
+    // A change on top of everything sees everything, and needs none.
+    let history = match history {
+        _ if change.deps == heads => None,
+        Some(history) => Some(history),
+        None => return Judged::NeedsHistory,
+    };
+    if !change.deps.iter().all(knows) {
         return Judged::Waiting;
     }
     let areas = match check_shape(hold, record_type, change, author) {
         Ok(areas) => areas,
         Err(refusal) => return Judged::Refused(refusal),
     };
-    if !linear && let Err(error) = history.follows(change) {
-        return Judged::Refused(not_following(error));
-    }
-    let before = (!linear).then(|| hold.registers.clone());
-    // A change on top of everything sees everything; of another, `follows` has said that it saw what it replaces.
-    match hold.registers.apply(change, hash, |_, _| !linear) {
-        Ok(concurrent) => {
-            record_type.clone_into(&mut hold.record_type);
-            hold.areas = areas;
-            let Some(before) = before else {
-                return Judged::Accepted {
-                    conflicts: vec![],
-                    noted: vec![],
-                };
-            };
-            let (conflicts, noted) = sort_out(hold, &before, change, hash, concurrent, history);
-            Judged::Accepted { conflicts, noted }
+    let before = history.map(|_| hold.registers.clone());
+    let applied = match history {
+        // That it saw what it replaces is said by `follows`.
+        Some(history) => {
+            history::follows(history, change).and_then(|()| hold.registers.apply(change, hash))
         }
-        Err(error) => Judged::Refused(not_following(error)),
-    }
+        None => hold.registers.apply_on_top(change, hash),
+    };
+    let concurrent = match applied {
+        Ok(concurrent) => concurrent,
+        Err(error) => return Judged::Refused(not_following(error)),
+    };
+    record_type.clone_into(&mut hold.record_type);
+    hold.areas = areas;
+    Judged::Accepted(match history.zip(before) {
+        Some((history, before)) => to_decide(hold, &before, change, hash, concurrent, history),
+        None => Vec::new(),
+    })
 }
 
 /// The refusal of a change that does not follow from the record's history.
@@ -249,18 +248,17 @@ fn check_fields(
     shape.map(|problem| refusal(&problem.code, Some(&problem.path), &problem.message))
 }
 
-/// Sorts what a concurrent change left: reviewed fields to decide, the others noted.
-fn sort_out(
+/// Of what a concurrent change left, what a person must decide.
+fn to_decide(
     hold: &Hold,
     before: &Registers,
     change: &FlatChange,
     hash: ChangeHash,
     concurrent: Vec<crate::crdt::Concurrent>,
-    history: &impl History,
-) -> (Vec<ConflictDraft>, Vec<String>) {
+    history: &History,
+) -> Vec<ConflictDraft> {
     let declared = records::record_type(&hold.record_type);
     let mut conflicts = Vec::new();
-    let mut noted = Vec::new();
     for found in concurrent.into_iter().filter(|found| found.differ) {
         let merge = declared
             .and_then(|declared| declared.field(&found.key))
@@ -273,30 +271,21 @@ fn sort_out(
                 values: found.values,
                 base,
             });
-        } else {
-            noted.push(found.key);
         }
     }
-    if let Some(draft) = update_against_cancel(hold, before, change, hash, history) {
-        conflicts.push(draft);
-    }
-    (conflicts, noted)
+    conflicts.extend(update_against_cancel(hold, before, change, hash, history));
+    conflicts
 }
 
 /// What the key held before either wrote it: the first predecessor the change names.
-fn base_of(
-    change: &FlatChange,
-    key: &str,
-    history: &impl History,
-    before: &Registers,
-) -> Option<Value> {
+fn base_of(change: &FlatChange, key: &str, history: &History, before: &Registers) -> Option<Value> {
     let pred = change.ops.iter().find(|op| op.key == key)?.pred.first()?;
     let held = before
         .all(key)
         .into_iter()
         .find(|held| held.op == *pred)
         .map(|held| held.value.clone());
-    held.or_else(|| history.value_of(*pred, key))
+    held.or_else(|| history::value_of(history, *pred, key))
 }
 
 /// Someone cancelled the record without knowing of an edit, or edited it without knowing of the cancellation.
@@ -305,7 +294,7 @@ fn update_against_cancel(
     before: &Registers,
     change: &FlatChange,
     hash: ChangeHash,
-    history: &impl History,
+    history: &History,
 ) -> Option<ConflictDraft> {
     let is_cancel = |value: &Value| value.as_text() == Some("cancelled");
     let cancels = change
@@ -318,7 +307,7 @@ fn update_against_cancel(
         .find(|held| is_cancel(&held.value))
         .cloned();
     let conflict = match &held_cancel {
-        Some(held) => !cancels && !history.builds_on(&change.deps, &held.change),
+        Some(held) => !cancels && !history::builds_on(history, &change.deps, &held.change),
         None => cancels && change.deps != before.heads(),
     };
     if !conflict {
@@ -332,7 +321,7 @@ fn update_against_cancel(
         .cloned();
     // What stands against the cancellation: this edit, or the newest of those that the canceller did not know.
     let rival = |held: &&Held| match cancels {
-        true => held.change != hash && !history.builds_on(&change.deps, &held.change),
+        true => held.change != hash && !history::builds_on(history, &change.deps, &held.change),
         false => held.change == hash,
     };
     let edited = hold

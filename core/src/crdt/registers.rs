@@ -142,8 +142,8 @@ impl Registers {
         winners.filter(|(_, value)| !value.is_null()).collect()
     }
 
-    /// Applies a change whose dependencies the record has. `known_pred` is asked for a predecessor that is no longer
-    /// held: whether that operation did once put this key (it was replaced concurrently). Changes nothing on error.
+    /// Applies a change whose dependencies the record has. A predecessor that is no longer held is taken for one that
+    /// was replaced concurrently. Changes nothing on error.
     ///
     /// # Errors
     /// See `ApplyError`.
@@ -151,9 +151,27 @@ impl Registers {
         &mut self,
         change: &FlatChange,
         hash: ChangeHash,
-        known_pred: impl Fn(OpId, &str) -> bool,
     ) -> Result<Vec<Concurrent>, ApplyError> {
-        self.check(change, known_pred)?;
+        self.check_numbers(change)?;
+        Ok(self.put(change, hash))
+    }
+
+    /// As `apply`, of a change that was made on top of everything held: it may replace nothing else. Changes nothing on
+    /// error.
+    ///
+    /// # Errors
+    /// See `ApplyError`.
+    pub fn apply_on_top(
+        &mut self,
+        change: &FlatChange,
+        hash: ChangeHash,
+    ) -> Result<Vec<Concurrent>, ApplyError> {
+        self.check_numbers(change)?;
+        self.check_predecessors(change)?;
+        Ok(self.put(change, hash))
+    }
+
+    fn put(&mut self, change: &FlatChange, hash: ChangeHash) -> Vec<Concurrent> {
         let linear = change.deps == self.heads;
         for (index, put) in change.ops.iter().enumerate() {
             let held = self.held.entry(put.key.clone()).or_default();
@@ -176,20 +194,13 @@ impl Registers {
         self.max_op = self.max_op.max(change.max_op());
         self.seqs.insert(change.actor, change.seq);
         if linear {
-            return Ok(Vec::new());
+            return Vec::new();
         }
-        Ok(change
-            .ops
-            .iter()
-            .filter_map(|put| self.concurrent(&put.key))
-            .collect())
+        let keys = change.ops.iter().map(|put| &put.key);
+        keys.filter_map(|key| self.concurrent(key)).collect()
     }
 
-    fn check(
-        &self,
-        change: &FlatChange,
-        known_pred: impl Fn(OpId, &str) -> bool,
-    ) -> Result<(), ApplyError> {
+    fn check_numbers(&self, change: &FlatChange) -> Result<(), ApplyError> {
         match change.seq.cmp(&(self.seq_of(change.actor) + 1)) {
             std::cmp::Ordering::Less => return Err(ApplyError::SequenceReused),
             std::cmp::Ordering::Greater => return Err(ApplyError::SequenceGap),
@@ -199,6 +210,10 @@ impl Registers {
         if change.start_op > self.max_op + 1 || (linear && change.start_op != self.max_op + 1) {
             return Err(ApplyError::CounterOutOfOrder);
         }
+        Ok(())
+    }
+
+    fn check_predecessors(&self, change: &FlatChange) -> Result<(), ApplyError> {
         for (index, put) in change.ops.iter().enumerate() {
             let earlier = |pred: &OpId| {
                 change.ops[..index]
@@ -210,11 +225,7 @@ impl Registers {
             let holds = |pred: &OpId| {
                 held.is_some_and(|values| values.iter().any(|value| value.op == *pred))
             };
-            if put
-                .pred
-                .iter()
-                .any(|pred| !holds(pred) && !earlier(pred) && !known_pred(*pred, &put.key))
-            {
+            if !put.pred.iter().all(|pred| holds(pred) || earlier(pred)) {
                 return Err(ApplyError::UnknownPredecessor);
             }
         }

@@ -157,7 +157,7 @@ pub enum Sensitivity {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Merge {
-    /// Automerge's winner stands and the other value is noted.
+    /// Automerge's winner stands.
     #[default]
     Latest,
     /// Both are kept and a person decides.

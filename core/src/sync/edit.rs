@@ -215,7 +215,7 @@ fn change_of(
     let actor = actor::derive(&who.key.public(), record.id, record.epoch);
     let (change, bytes, hash) = record.registers.change(actor, now.0, fields);
     // A change made on top of everything held always applies.
-    let applied = record.registers.apply(&change, hash, |_, _| true);
+    let applied = record.registers.apply(&change, hash);
     debug_assert!(applied.is_ok());
     let same_tokens = keeps_tokens(&record.record_type, &change);
     let write = RecordWrite {
@@ -333,7 +333,7 @@ fn recover_change<S: DeviceStore>(
         }
         (None, _) => return Ok(false),
     };
-    if record.registers.apply(&change, hash, |_, _| true).is_err() {
+    if record.registers.apply(&change, hash).is_err() {
         return Ok(false); // it goes up as it is
     }
     // One that is held may have moved: it is in the scopes that the log put it into.

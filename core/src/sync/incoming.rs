@@ -330,7 +330,7 @@ fn take_put<S: DeviceStore>(
         chunk::decode(&put.bytes).map_err(|_| DeviceError::Protocol("change can't be read"))?;
     let made = || {
         let mut registers = Registers::default();
-        registers.apply(&change, hash, |_, _| true).ok()?;
+        registers.apply(&change, hash).ok()?;
         Some(StoredRecord {
             id: put.record,
             record_type: put.record_type.clone(),
@@ -374,7 +374,7 @@ fn take_whole<S: DeviceStore>(
     for bytes in whole.changes {
         let (change, hash) =
             chunk::decode(&bytes).map_err(|_| DeviceError::Protocol("change can't be read"))?;
-        if registers.apply(&change, hash, |_, _| true).is_err() {
+        if registers.apply(&change, hash).is_err() {
             return Ok(()); // it does not add up; the checkpoint will say so again
         }
         changes.push(StoredChange {
@@ -420,8 +420,7 @@ impl Open {
         if !self.knows(&hash) {
             let registers = &mut self.record.registers;
             let known = |dep: &ChangeHash| self.known.iter().any(|known| known.hash == *dep);
-            if !change.deps.iter().all(known) || registers.apply(change, hash, |_, _| true).is_err()
-            {
+            if !change.deps.iter().all(known) || registers.apply(change, hash).is_err() {
                 self.hole = true;
                 return;
             }
@@ -474,8 +473,7 @@ impl Open {
             };
             let registers = &mut self.record.registers;
             let known = |dep: &ChangeHash| self.known.iter().any(|known| known.hash == *dep);
-            if change.deps.iter().all(known) && registers.apply(&change, hash, |_, _| true).is_ok()
-            {
+            if change.deps.iter().all(known) && registers.apply(&change, hash).is_ok() {
                 let stored = StoredChange {
                     hash,
                     bytes: item.bytes.clone(),
@@ -502,11 +500,7 @@ impl Open {
             // What no longer applies (of an epoch that is over, say) still goes up, and is kept until it is answered.
             if let Ok((change, hash)) = chunk::decode(&other.bytes)
                 && change.deps.iter().all(|dep| self.knows(dep))
-                && self
-                    .record
-                    .registers
-                    .apply(&change, hash, |_, _| true)
-                    .is_ok()
+                && self.record.registers.apply(&change, hash).is_ok()
             {
                 if other.confirmed {
                     self.record.confirmed = heads_after(&self.record.confirmed, &change.deps, hash);

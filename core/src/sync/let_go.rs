@@ -158,7 +158,7 @@ impl<'a> Rest<'a> {
             if self.known.contains(&queued.hash) || number_is_free {
                 let registers = &mut self.record.registers;
                 // What does not apply goes up all the same, and the server keeps it: as it is, it would wait for ever.
-                if gone || registers.apply(&change, hash, |_, _| true).is_ok() {
+                if gone || registers.apply(&change, hash).is_ok() {
                     made.own.push((hash, old.seq));
                     add.push(StoredChange {
                         hash,

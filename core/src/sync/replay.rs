@@ -179,7 +179,7 @@ impl Mend<'_> {
                 continue;
             };
             let (made, bytes, hash) = self.again(&record, change, &kept, &again);
-            if record.registers.apply(&made, hash, |_, _| true).is_err() {
+            if record.registers.apply(&made, hash).is_err() {
                 continue; // goes up as it is, and the server keeps it
             }
             again.insert(old, hash);
@@ -256,7 +256,7 @@ pub(super) fn registers_of(
 ) -> Registers {
     let mut registers = Registers::default();
     for (hash, change) in changes.iter().filter(|(hash, _)| wanted(hash)) {
-        let _ = registers.apply(change, *hash, |_, _| true);
+        let _ = registers.apply(change, *hash);
     }
     registers
 }

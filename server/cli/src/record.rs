@@ -172,9 +172,7 @@ fn json_from_device(dir: &DirArgs, id: RecordId) -> Result<Value, Failure> {
         let held = change.ops.iter().map(|op| registers.get(&op.key).cloned());
         let before: Vec<_> = held.collect();
         // It was taken once, so what it replaces was known.
-        registers
-            .apply(&change, hash, |_, _| true)
-            .map_err(|_| unreadable())?;
+        registers.apply(&change, hash).map_err(|_| unreadable())?;
         let moves = change.ops.iter().zip(before);
         let fields: Vec<Value> = moves
             .filter(|(op, _)| !op.key.starts_with('_'))

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use doorstep_core::accept::{self, Author, ConflictDraft, Judged, NoHistory};
+use doorstep_core::accept::{self, Author, ConflictDraft, Judged};
 use doorstep_core::crdt::FlatChange;
 use doorstep_core::crdt::chunk::ChunkError;
 use doorstep_core::crypto::actor;
@@ -386,15 +386,9 @@ impl Judgement {
         let hold = &mut locked.hold;
         let watch = Watch::begin(hold, &change);
         let (kind, epoch) = (item.record_type.as_str(), item.epoch);
-        let judged = match &locked.history {
-            Some(history) => accept::judge(hold, kind, epoch, &change, hash, &author, history),
-            None => accept::judge(hold, kind, epoch, &change, hash, &author, &NoHistory),
-        };
-        match judged {
-            Judged::Accepted {
-                conflicts,
-                noted: _,
-            } => {
+        let history = locked.history.as_ref();
+        match accept::judge(hold, kind, epoch, &change, hash, &author, history) {
+            Judged::Accepted(conflicts) => {
                 let record = item.record;
                 if clock::is_off(Timestamp(change.time), now) {
                     let kind = alarms::Kind::ClockOff;
@@ -437,7 +431,7 @@ impl Judgement {
                 let area = self.area_of(locked, Some(&change), who);
                 self.refuse(who, area, hash.0.to_vec(), Item::Change(item), refusal)
             }
-            Judged::Forged(_) => {
+            Judged::Forged => {
                 let about = (item.record, kind);
                 let kind = alarms::Kind::ForgedActor;
                 self.alarms.note_record(kind, who.device, who.user, about);

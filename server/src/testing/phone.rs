@@ -248,7 +248,7 @@ impl Phone {
         let (record_type, registers) = self.held.get_mut(&record).context("not held")?;
         let actor = actor::derive(&self.who.key, record, 0);
         let (change, bytes, hash) = registers.change(actor, now, fields);
-        registers.apply(&change, hash, |_, _| false)?;
+        registers.apply(&change, hash)?;
         let item = ChangeItem {
             record,
             record_type: record_type.clone(),

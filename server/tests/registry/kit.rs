@@ -236,7 +236,7 @@ impl Kit {
         let mut registers = Registers::default();
         for bytes in &wholes[0].changes {
             let (change, hash) = chunk::decode(bytes).unwrap();
-            registers.apply(&change, hash, |_, _| true).unwrap();
+            registers.apply(&change, hash).unwrap();
         }
         let puts = Fields::from([("remark".to_owned(), "离线修改".into())]);
         let (_, bytes, _) = registers.change(actor::derive(&device.key.public(), id, 0), 0, &puts);

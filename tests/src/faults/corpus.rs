@@ -180,7 +180,7 @@ impl Corpus {
     pub(super) fn hold(&self) -> anyhow::Result<Hold> {
         let mut registers = Registers::default();
         for (_, change, hash) in &self.changes[..self.changes.len() - 1] {
-            registers.apply(change, *hash, |_, _| true)?;
+            registers.apply(change, *hash)?;
         }
         Ok(Hold {
             id: self.record,
@@ -236,7 +236,7 @@ pub(super) fn history(key: &KeyPair, record: RecordId) -> anyhow::Result<(Vec<Sa
     beginning.insert("_v".to_owned(), Value::Int(1));
     let mut make = |registers: &mut Registers, actor, time, fields: &Fields| {
         let (change, bytes, hash) = registers.change(actor, time, fields);
-        registers.apply(&change, hash, |_, _| true)?;
+        registers.apply(&change, hash)?;
         changes.push((bytes, change, hash));
         anyhow::Ok(())
     };
@@ -253,13 +253,13 @@ pub(super) fn history(key: &KeyPair, record: RecordId) -> anyhow::Result<(Vec<Sa
     )?;
     let (change, bytes, hash) =
         before.change(other, 5, &texts(&[("name", "叶海斯"), ("remark", "三楼")]));
-    registers.apply(&change, hash, |_, _| true)?;
+    registers.apply(&change, hash)?;
     changes.push((bytes, change, hash));
     // Builds on both sides, and replaces values of both.
     let (change, bytes, hash) =
         registers.change(mine, -1, &texts(&[("name", "叶海思"), ("remark", "")]));
     changes.push((bytes, change.clone(), hash));
     let mut all = registers;
-    all.apply(&change, hash, |_, _| true)?;
+    all.apply(&change, hash)?;
     Ok((changes, all))
 }

@@ -193,7 +193,7 @@ fn sound(
                 marking(&format!("f{edit}"))
             };
             let (change, bytes, hash) = registers.change(actor, now, &fields);
-            registers.apply(&change, hash, |_, _| true)?;
+            registers.apply(&change, hash)?;
             items.push(item(record, bytes));
         }
     }

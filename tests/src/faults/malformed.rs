@@ -155,8 +155,16 @@ fn change(corpus: &Corpus, hold: &Hold, bytes: &[u8]) -> Result<bool, String> {
         .iter()
         .map(|(_, change, hash)| (*hash, change.clone()))
         .collect::<std::collections::BTreeMap<_, _>>();
-    let judged = judge(&mut after, "resident", 0, &change, hash, &author, &history);
-    if !matches!(judged, Judged::Accepted { .. }) {
+    let judged = judge(
+        &mut after,
+        "resident",
+        0,
+        &change,
+        hash,
+        &author,
+        Some(&history),
+    );
+    if !matches!(judged, Judged::Accepted(_)) {
         return if after == *hold {
             Ok(false)
         } else {

@@ -4,25 +4,21 @@ use super::{Device, Server, accepted, begun, puts};
 use crate::accept::{ConflictDraft, ConflictKind, Judged};
 use crate::value::Value;
 
-fn drafts(judged: Judged) -> (Vec<ConflictDraft>, Vec<String>) {
+fn drafts(judged: Judged) -> Vec<ConflictDraft> {
     match judged {
-        Judged::Accepted { conflicts, noted } => (conflicts, noted),
+        Judged::Accepted(conflicts) => conflicts,
         other => panic!("not accepted: {other:?}"),
     }
 }
 
 /// Both edit offline; the second's change is judged after the first's.
-fn concurrently(
-    key: &str,
-    first: &str,
-    second: &str,
-) -> (Vec<ConflictDraft>, Vec<String>, Server, [Device; 2]) {
+fn concurrently(key: &str, first: &str, second: &str) -> (Vec<ConflictDraft>, Server, [Device; 2]) {
     let (mut server, mut one) = begun();
     let mut two = one.beside(2);
     let edits = [one.set(key, first), two.set(key, second)];
     server.plain(&one, &edits[0]);
-    let (conflicts, noted) = drafts(server.judge(&two, &edits[1]));
-    (conflicts, noted, server, [one, two])
+    let conflicts = drafts(server.judge(&two, &edits[1]));
+    (conflicts, server, [one, two])
 }
 
 fn texts(draft: &ConflictDraft) -> Vec<&str> {
@@ -32,14 +28,13 @@ fn texts(draft: &ConflictDraft) -> Vec<&str> {
 
 #[test]
 fn two_values_of_a_reviewed_field_are_a_conflict_with_base_and_authors() {
-    let (conflicts, noted, server, [one, two]) = concurrently("name", "王晓明", "王小鸣");
+    let (conflicts, server, [one, two]) = concurrently("name", "王晓明", "王小鸣");
     let [draft] = &conflicts[..] else {
         panic!("{conflicts:?}")
     };
     assert_eq!(draft.kind, ConflictKind::Field);
     assert_eq!(draft.key, "name");
     assert_eq!(draft.base, Some("王小明".into()));
-    assert_eq!(noted, Vec::<String>::new());
     let mut found = texts(draft);
     found.sort_unstable();
     assert_eq!(found, ["王小鸣", "王晓明"]);
@@ -69,8 +64,8 @@ fn clearing_against_changing_is_a_conflict_too() {
 
 #[test]
 fn equal_values_are_no_conflict() {
-    let (conflicts, noted, server, _) = concurrently("name", "王晓明", "王晓明");
-    assert_eq!((conflicts, noted), (vec![], vec![]));
+    let (conflicts, server, _) = concurrently("name", "王晓明", "王晓明");
+    assert_eq!(conflicts, []);
     assert_eq!(server.hold.registers.get("name"), Some(&"王晓明".into()));
 }
 
@@ -87,10 +82,12 @@ fn different_fields_merge_without_a_word() {
 }
 
 #[test]
-fn rule_latest_takes_the_winner_and_notes_the_key() {
-    let (conflicts, noted, ..) = concurrently("phone", "13800000002", "13800000003");
+fn rule_latest_takes_the_winner() {
+    let (conflicts, server, [one, two]) = concurrently("phone", "13800000002", "13800000003");
     assert_eq!(conflicts, []);
-    assert_eq!(noted, ["phone"]);
+    let phones = [&one.held, &two.held].map(|held| held.winner("phone").unwrap());
+    let winner = phones.into_iter().max_by_key(|held| held.op);
+    assert_eq!(server.hold.registers.winner("phone"), winner);
 }
 
 #[test]
@@ -108,7 +105,7 @@ fn elements_of_a_set_merge_one_by_one() {
 
 #[test]
 fn a_third_value_reopens_what_was_decided() {
-    let (_, _, mut server, [mut one, two]) = concurrently("name", "王晓明", "王小鸣");
+    let (_, mut server, [mut one, two]) = concurrently("name", "王晓明", "王小鸣");
     let mut late = Device::collector(3);
     late.held = begun().1.held;
     // A supervisor decides, having both.
@@ -118,7 +115,7 @@ fn a_third_value_reopens_what_was_decided() {
     server.plain(&one, &decision);
     // Who edited offline before that is heard, not silently undone or undoing.
     let edit = late.set("name", "汪小明");
-    let (conflicts, _) = drafts(server.judge(&late, &edit));
+    let conflicts = drafts(server.judge(&late, &edit));
     assert_eq!(conflicts.len(), 1);
     let mut found = texts(&conflicts[0]);
     found.sort_unstable();
@@ -133,12 +130,11 @@ fn an_edit_that_does_not_know_of_the_cancellation_is_a_conflict() {
     let cancel = one.edit(&puts(&[("status", "cancelled"), ("cancel_reason", "1")]));
     let edit = two.set("phone", "13800000002");
     server.plain(&one, &cancel);
-    let (conflicts, noted) = drafts(server.judge(&two, &edit));
+    let conflicts = drafts(server.judge(&two, &edit));
     check_cancel(&conflicts, cancel.1, edit.1);
-    assert_eq!(noted, Vec::<String>::new());
     // Said once: what the same collector adds before hearing of it is part of the same matter, and is said again.
     let more = two.set("occupation", "教师");
-    let (conflicts, _) = drafts(server.judge(&two, &more));
+    let conflicts = drafts(server.judge(&two, &more));
     check_cancel(&conflicts, cancel.1, more.1);
 }
 
@@ -149,7 +145,7 @@ fn a_cancellation_that_does_not_know_of_an_edit_is_a_conflict() {
     let cancel = one.edit(&puts(&[("status", "cancelled"), ("cancel_reason", "1")]));
     let edit = two.set("phone", "13800000002");
     server.plain(&two, &edit);
-    let (conflicts, _) = drafts(server.judge(&one, &cancel));
+    let conflicts = drafts(server.judge(&one, &cancel));
     check_cancel(&conflicts, cancel.1, edit.1);
 }
 
@@ -167,7 +163,7 @@ fn the_rival_of_a_cancellation_is_an_edit_it_did_not_know() {
     let edit = two.set("latin_name", "Wang");
     server.plain(&two, &edit);
     server.judge(&one, &known);
-    let (conflicts, _) = drafts(server.judge(&one, &cancel));
+    let conflicts = drafts(server.judge(&one, &cancel));
     check_cancel(&conflicts, cancel.1, edit.1);
 }
 
@@ -207,6 +203,6 @@ fn an_edit_that_knows_of_the_cancellation_is_no_conflict() {
     server.plain(&two, &restore);
     // And one that is concurrent with something else alone.
     let note = one.set("occupation", "教师");
-    let (conflicts, _) = drafts(server.judge(&one, &note));
+    let conflicts = drafts(server.judge(&one, &note));
     assert_eq!(conflicts, []);
 }

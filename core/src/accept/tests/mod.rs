@@ -94,7 +94,7 @@ impl Device {
     }
 
     fn take(&mut self, change: &FlatChange, hash: ChangeHash) {
-        self.held.apply(change, hash, |_, _| true).unwrap();
+        self.held.apply(change, hash).unwrap();
     }
 }
 
@@ -142,9 +142,9 @@ impl Server {
             change,
             hash,
             &author,
-            &self.history,
+            Some(&self.history),
         );
-        if matches!(judged, Judged::Accepted { .. }) {
+        if matches!(judged, Judged::Accepted(_)) {
             self.history.insert(hash, change.clone());
         } else {
             assert_eq!(before, self.hold, "only what is accepted leaves a trace");
@@ -152,7 +152,7 @@ impl Server {
         judged
     }
 
-    /// Takes a change that must bring neither conflict nor note.
+    /// Takes a change that must bring no conflict.
     fn plain(&mut self, device: &Device, change: &(FlatChange, ChangeHash)) {
         let judged = self.judge(device, change);
         assert_eq!(judged, accepted());
@@ -164,10 +164,7 @@ impl Server {
 }
 
 fn accepted() -> Judged {
-    Judged::Accepted {
-        conflicts: vec![],
-        noted: vec![],
-    }
+    Judged::Accepted(vec![])
 }
 
 fn code(judged: Judged) -> String {

@@ -3,7 +3,7 @@
 use super::{
     Device, Server, accepted, altered, area, beginning, begun, code, puts, record, village,
 };
-use crate::accept::{Author, Judged, NoHistory, judge};
+use crate::accept::{Author, Judged, judge};
 use crate::crdt::change::{OpId, Put};
 use crate::crypto::actor;
 use crate::rights::Role;
@@ -14,13 +14,13 @@ fn a_change_under_another_devices_name_is_forged() {
     let (mut server, mut device) = begun();
     let other = device.beside(2);
     let edit = device.set("phone", "13800000002");
-    assert_eq!(server.judge(&other, &edit), Judged::Forged("actor"));
+    assert_eq!(server.judge(&other, &edit), Judged::Forged);
     // The honest one is not blocked by the attempt.
     server.plain(&device, &edit);
     // Nor does an actor of another epoch or record pass.
     let edit = device.set("phone", "13800000003");
     let judged = server.judge_as(&device, "resident", 1, &edit.0, edit.1);
-    assert_eq!(judged, Judged::Forged("actor"));
+    assert_eq!(judged, Judged::Forged);
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn a_change_sent_again_is_a_duplicate_with_and_without_history() {
             change,
             *hash,
             &author,
-            &NoHistory,
+            None,
         )
     };
     assert_eq!(look(&edit), Judged::Duplicate);
@@ -69,7 +69,7 @@ fn a_concurrent_change_needs_history() {
         &change,
         hash,
         &author,
-        &NoHistory,
+        None,
     );
     assert_eq!(judged, Judged::NeedsHistory);
     assert_eq!(server.hold, before);
@@ -193,7 +193,7 @@ fn rights_go_by_area_and_field() {
                 refusal.code
             }
             // The next attempt starts from the same record.
-            Judged::Accepted { .. } => {
+            Judged::Accepted(_) => {
                 let (fresh, _) = begun();
                 server = fresh;
                 "accepted".to_owned()
@@ -342,7 +342,7 @@ fn numbers_counters_and_predecessors_follow_from_the_dependencies() {
     assert_eq!(server.refusal(&other, &blind), "unknown_predecessor");
     let edit = other.set("phone", "13800000004");
     let judged = server.judge(&other, &edit);
-    assert!(matches!(judged, Judged::Accepted { .. }), "{judged:?}");
+    assert!(matches!(judged, Judged::Accepted(_)), "{judged:?}");
 }
 
 #[test]

@@ -130,11 +130,12 @@ proptest! {
             let mut seen: Vec<FlatChange> = Vec::new();
             for change in &log {
                 let (flat, hash) = decode(change.raw_bytes()).unwrap();
-                let known = |pred: crate::crdt::OpId, key: &str| seen.iter().any(|earlier| {
-                    earlier.ops.iter().enumerate().any(|(at, op)| op.key == key && earlier.op_id(at) == pred)
+                registers.apply(&flat, hash).unwrap();
+                seen.push(flat.clone());
+                let known = |pred: &crate::crdt::OpId, key: &str| seen.iter().any(|earlier| {
+                    earlier.ops.iter().enumerate().any(|(at, op)| op.key == key && earlier.op_id(at) == *pred)
                 });
-                registers.apply(&flat, hash, known).unwrap();
-                seen.push(flat);
+                prop_assert!(flat.ops.iter().all(|op| op.pred.iter().all(|pred| known(pred, &op.key))));
             }
             let mut doc = doc;
             let mut heads: Vec<ChangeHash> = doc.get_heads().iter().map(|hash| ChangeHash(hash.0)).collect();
@@ -158,7 +159,7 @@ proptest! {
             let mut registers = Registers::default();
             for change in &log {
                 let (flat, hash) = decode(change.raw_bytes()).unwrap();
-                registers.apply(&flat, hash, |_, _| true).unwrap();
+                registers.apply(&flat, hash).unwrap();
             }
             let actor = Actor([9; 16]);
             let (_, bytes, hash) = registers.change(actor, 77, &puts);

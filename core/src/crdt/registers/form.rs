@@ -160,17 +160,17 @@ mod tests {
             ("away", true.into()),
         ]);
         let (change, _, hash) = registers.change(Actor([1; 16]), 5, &first);
-        registers.apply(&change, hash, |_, _| false).unwrap();
+        registers.apply(&change, hash).unwrap();
         let other = registers.clone();
         let (change, _, hash) =
             registers.change(Actor([1; 16]), 6, &puts(&[("name", "叶海诗".into())]));
-        registers.apply(&change, hash, |_, _| false).unwrap();
+        registers.apply(&change, hash).unwrap();
         let (change, _, hash) = other.change(
             Actor([2; 16]),
             7,
             &puts(&[("name", Value::Null), ("rooms", Value::Int(3))]),
         );
-        registers.apply(&change, hash, |_, _| true).unwrap();
+        registers.apply(&change, hash).unwrap();
         registers
     }
 

@@ -84,7 +84,7 @@ fn new_record(n: u8, values: &[(&str, &str)]) -> RecordWrite {
 fn edited(mut record: StoredRecord, values: &[(&str, &str)]) -> RecordWrite {
     let actor = Actor([record.id.as_bytes()[5]; 16]);
     let (change, bytes, hash) = record.registers.change(actor, 1, &fields(values));
-    record.registers.apply(&change, hash, |_, _| true).unwrap();
+    record.registers.apply(&change, hash).unwrap();
     RecordWrite {
         projection: Projection {
             // Found by exactly its own words, however search makes tokens of real fields.

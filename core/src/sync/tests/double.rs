@@ -239,10 +239,10 @@ impl Server {
             &change,
             hash,
             &author,
-            &kept.history,
+            Some(&kept.history),
         );
         match judged {
-            Judged::Accepted { .. } => {
+            Judged::Accepted(_) => {
                 kept.history.insert(hash, change);
                 self.log.push((item.record, kept.chunks.len()));
                 kept.chunks.push((device, hash, item.bytes));

@@ -193,7 +193,7 @@ impl Writer {
         let actor = actor::derive(&self.who.key, record, 0);
         let (change, bytes, hash) = held.change(actor, self.clock, fields);
         let mut after = held.clone();
-        after.apply(&change, hash, |_, _| false)?;
+        after.apply(&change, hash)?;
         let item = ChangeItem {
             record,
             record_type: record_type.to_owned(),

@@ -244,7 +244,7 @@ impl Liar<'_> {
     fn change(&self, own: &mut Own, fields: &Fields) -> anyhow::Result<Item> {
         let by = actor::derive(&self.device.who().key.public(), own.id, 0);
         let (change, bytes, hash) = own.registers.change(by, self.device.now().0, fields);
-        own.registers.apply(&change, hash, |_, _| false)?;
+        own.registers.apply(&change, hash)?;
         Ok(Item::Change(ChangeItem {
             record: own.id,
             record_type: own.record_type.name.clone(),

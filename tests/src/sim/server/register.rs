@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use doorstep_core::accept::{Author, ConflictDraft, ConflictKind, Hold, Judged, NoHistory, judge};
+use doorstep_core::accept::{Author, ConflictDraft, ConflictKind, Hold, Judged, judge};
 use doorstep_core::crdt::{FlatChange, Registers, chunk};
 use doorstep_core::crypto::actor;
 use doorstep_core::crypto::sm2::PublicKey;
@@ -235,7 +235,7 @@ impl Register {
         let before = record.hold.registers.heads().to_vec();
         let judged = record.judge(who, &item, &change, hash);
         let outcome = match judged {
-            Judged::Accepted { conflicts, .. } => {
+            Judged::Accepted(conflicts) => {
                 touched.heads.entry(id).or_insert(before);
                 touched.changes.push((id, hash, who.device));
                 let drafts = conflicts.into_iter().map(|draft| (id, draft));
@@ -258,8 +258,8 @@ impl Register {
                 self.refused_changes.insert((id, hash), why.clone());
                 touched.refuse(Item::Change(item), why)
             }
-            Judged::Forged(what) => {
-                self.alarms.push((format!("forged {what}"), who.device));
+            Judged::Forged => {
+                self.alarms.push(("forged".to_owned(), who.device));
                 Outcome::Refused(refusal("forged_actor"))
             }
         };
@@ -636,8 +636,11 @@ impl Record {
         };
         let (kind, epoch) = (item.record_type.as_str(), item.epoch);
         let hold = &mut self.hold;
-        match judge(hold, kind, epoch, change, hash, &author, &NoHistory) {
-            Judged::NeedsHistory => judge(hold, kind, epoch, change, hash, &author, &self.history),
+        match judge(hold, kind, epoch, change, hash, &author, None) {
+            Judged::NeedsHistory => {
+                let history = Some(&self.history);
+                judge(hold, kind, epoch, change, hash, &author, history)
+            }
             judged => judged,
         }
     }
