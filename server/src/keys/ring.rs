@@ -67,14 +67,17 @@ impl AreaKey {
     }
 }
 
-/// A record's key under its area's key, as it is stored.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// A record's key under its area's key, as it is stored: in every row that such a key seals (`area_code::text`).
+#[derive(Clone, Debug, Eq, PartialEq, sqlx::FromRow)]
 pub struct WrappedKey {
     /// The area whose key wraps it.
+    #[sqlx(rename = "area_code", try_from = "String")]
     pub area: AreaCode,
     /// Version of the area's key.
+    #[sqlx(rename = "key_version")]
     pub version: i32,
     /// The sealed key.
+    #[sqlx(rename = "wrapped_key")]
     pub sealed: Vec<u8>,
 }
 

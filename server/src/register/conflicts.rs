@@ -24,8 +24,7 @@ use super::message::{About, message};
 use super::refused;
 use super::sealing::{self, ConflictBody, ConflictValue};
 use super::store::{self, NewConflict, NewRefused};
-use crate::error::{ApiError, ApiResult};
-use crate::keys::WrappedKey;
+use crate::error::ApiResult;
 use crate::random;
 use crate::state::AppState;
 
@@ -361,16 +360,11 @@ impl<'a> Drafts<'a> {
         for ((record, kind, subject), mut item) in self.items {
             name_makers(tx, record, &mut item).await?;
             if let Some(row) = open.remove(&(record.0, kind.to_owned(), subject.clone())) {
-                let area = row.area_code.parse().map_err(ApiError::internal)?;
-                areas.insert(area);
-                let wrapped = WrappedKey {
-                    area,
-                    version: row.key_version,
-                    sealed: row.wrapped_key,
-                };
+                areas.insert(row.wrapped.area);
                 let id = ConflictId(row.id);
-                let key = state.keys.record_key(RecordId(row.id), &wrapped).await?;
-                let mut body = sealing::open_conflict(&state.keys, id, &wrapped, &row.body).await?;
+                let wrapped = &row.wrapped;
+                let key = state.keys.record_key(RecordId(row.id), wrapped).await?;
+                let mut body = sealing::open_conflict(&state.keys, id, wrapped, &row.body).await?;
                 let before = body.clone();
                 if kind == ConflictKind::MainResidence.code() {
                     // A claim stands once, whoever puts it again.

@@ -12,6 +12,7 @@ use sqlx::types::Uuid;
 
 use super::load::heads;
 use super::log::{Draft, LogKind, LogSlice, ScopeWrites};
+use super::model::Areas;
 use super::sealing::{self, ConflictBody};
 use crate::error::{ApiError, ApiResult};
 use crate::state::AppState;
@@ -28,7 +29,8 @@ const EMPTY_CONFLICT: &str = include_str!("sql/empty_conflict.sql");
 #[derive(Debug, sqlx::FromRow)]
 struct Row {
     id: Uuid,
-    areas: Vec<String>,
+    #[sqlx(try_from = "Vec<String>")]
+    areas: Areas,
     heads: Vec<u8>,
     merged: bool,
 }
@@ -58,8 +60,8 @@ pub async fn erase(
     for row in rows {
         let record = RecordId(row.id);
         let held = heads(&row.heads);
-        for area in row.areas {
-            let scope = ScopeId::Area(area.parse().map_err(ApiError::internal)?);
+        for area in row.areas.0 {
+            let scope = ScopeId::Area(area);
             writes.push(scope, draft(record));
             // What was merged into another left the scope then.
             if !row.merged {

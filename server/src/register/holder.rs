@@ -9,6 +9,7 @@ use doorstep_core::value::{Fields, Value};
 use sqlx::PgConnection;
 use sqlx::types::Uuid;
 
+use super::model::Areas;
 use super::read::EventRow;
 use super::sealing;
 use crate::error::{ApiError, ApiResult};
@@ -48,13 +49,13 @@ enum Says {
 struct Row {
     id: Uuid,
     record_type: String,
-    area_code: String,
-    areas: Vec<String>,
+    #[sqlx(flatten)]
+    wrapped: WrappedKey,
+    #[sqlx(try_from = "Vec<String>")]
+    areas: Areas,
     erased: bool,
     state: Vec<u8>,
     version: i32,
-    wrapped_key: Vec<u8>,
-    key_version: i32,
 }
 
 /// A record or event within the transaction's areas. Of an erased record there is a holder without a key.
@@ -92,28 +93,18 @@ pub async fn holder(
 
 async fn of_record(keys: &KeyRing, row: Row) -> ApiResult<Holder> {
     let id = RecordId(row.id);
-    let area: AreaCode = row.area_code.parse().map_err(ApiError::internal)?;
-    let areas = row
-        .areas
-        .iter()
-        .map(|area| area.parse().map_err(ApiError::internal));
     let (key, registers) = if row.erased {
         (None, Registers::default())
     } else {
-        let wrapped = WrappedKey {
-            area,
-            version: row.key_version,
-            sealed: row.wrapped_key,
-        };
-        let key = keys.record_key(id, &wrapped).await?;
+        let key = keys.record_key(id, &row.wrapped).await?;
         let registers = sealing::open_state(&key, id, row.version, &row.state)?;
         (Some(key), registers)
     };
     Ok(Holder {
         id,
         declared: declared(&row.record_type)?,
-        area,
-        areas: areas.collect::<ApiResult<_>>()?,
+        area: row.wrapped.area,
+        areas: row.areas.0,
         maker: None,
         key,
         says: Says::Record(Box::new(registers)),

@@ -139,25 +139,23 @@ pub(super) fn again(row: store::RefusedRow) -> Refusal {
 async fn open(keys: &KeyRing, row: RecordRow) -> ApiResult<Locked> {
     let id = RecordId(row.id);
     if row.erased {
-        return erased(id, row);
+        return Ok(erased(id, row));
     }
-    let wrapped = row.wrapped()?;
-    let key = keys.record_key(id, &wrapped).await?;
+    let key = keys.record_key(id, &row.wrapped).await?;
     let registers = sealing::open_state(&key, id, row.version, &row.state)?;
-    let areas = row.areas()?;
     Ok(Locked {
         hold: Hold {
             id,
             record_type: row.record_type,
             epoch: row.epoch.unsigned_abs(),
-            areas,
+            areas: row.areas.0,
             registers,
         },
         stored: Some(Stored {
             version: row.version,
             heads: heads(&row.heads),
         }),
-        key: Some((key, wrapped)),
+        key: Some((key, row.wrapped)),
         history: None,
         refused: BTreeMap::new(),
         erased: false,
@@ -167,10 +165,10 @@ async fn open(keys: &KeyRing, row: RecordRow) -> ApiResult<Locked> {
 }
 
 /// What is left of an erased record: whatever is still sent for it is of an epoch that is over.
-fn erased(id: RecordId, row: RecordRow) -> ApiResult<Locked> {
+fn erased(id: RecordId, row: RecordRow) -> Locked {
     let mut locked = Locked::new(id);
     locked.erased = true;
-    locked.hold.areas = row.areas()?;
+    locked.hold.areas = row.areas.0;
     locked.hold.record_type = row.record_type;
     locked.hold.epoch = row.epoch.unsigned_abs();
     locked.stored = Some(Stored {

@@ -5,7 +5,7 @@ use doorstep_core::crdt::chunk::{self, ChunkError};
 use doorstep_core::crypto::sm2::PublicKey;
 use doorstep_core::crypto::sm3;
 use doorstep_core::envelope::{ChangeItem, Envelope, EventItem, Item};
-use doorstep_core::ids::{AreaCode, ChangeHash, DeviceId, RecordId, UserId};
+use doorstep_core::ids::{AreaCode, ChangeHash, DeviceId, IdError, RecordId, UserId};
 use doorstep_core::protocol::frames::{Outcome, Refusal};
 use doorstep_core::rights::{Permission, Role};
 use doorstep_core::time::Timestamp;
@@ -17,6 +17,19 @@ use crate::state::AppState;
 
 /// What stands for a device where the server itself made a change.
 pub const SERVER_DEVICE: DeviceId = DeviceId(Uuid::nil());
+
+/// The areas whose devices hold a record, as a column has them.
+#[derive(Clone, Debug)]
+pub struct Areas(pub Vec<AreaCode>);
+
+impl TryFrom<Vec<String>> for Areas {
+    type Error = IdError;
+
+    fn try_from(codes: Vec<String>) -> Result<Self, IdError> {
+        let codes = codes.into_iter().map(AreaCode::try_from);
+        codes.collect::<Result<_, _>>().map(Self)
+    }
+}
 
 /// Who submits, as authenticated.
 #[derive(Clone, Debug)]

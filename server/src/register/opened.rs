@@ -12,8 +12,9 @@ use doorstep_core::records;
 use sqlx::PgConnection;
 use sqlx::types::Uuid;
 
+use super::model::Areas;
 use super::sealing;
-use crate::error::{ApiError, ApiResult};
+use crate::error::ApiResult;
 use crate::keys::{KeyRing, WrappedKey};
 
 /// A change's hash, its user and device, when it was made and when accepted.
@@ -107,13 +108,13 @@ pub struct EventAbout {
 struct Row {
     id: Uuid,
     record_type: String,
-    area_code: String,
-    areas: Vec<String>,
+    #[sqlx(flatten)]
+    wrapped: WrappedKey,
+    #[sqlx(try_from = "Vec<String>")]
+    areas: Areas,
     merged_into: Option<Uuid>,
     state: Vec<u8>,
     version: i32,
-    wrapped_key: Vec<u8>,
-    key_version: i32,
 }
 
 /// Opens records; those that are not there, or not in the transaction's areas, are left out.
@@ -155,23 +156,13 @@ async fn read(
     let mut opened = BTreeMap::new();
     for row in rows {
         let id = RecordId(row.id);
-        let area: AreaCode = row.area_code.parse().map_err(ApiError::internal)?;
-        let wrapped = WrappedKey {
-            area,
-            version: row.key_version,
-            sealed: row.wrapped_key,
-        };
-        let key = keys.record_key(id, &wrapped).await?;
+        let key = keys.record_key(id, &row.wrapped).await?;
         let registers = sealing::open_state(&key, id, row.version, &row.state)?;
-        let areas = row
-            .areas
-            .iter()
-            .map(|area| area.parse().map_err(ApiError::internal));
         let record = Opened {
             id,
             record_type: row.record_type,
-            area,
-            areas: areas.collect::<ApiResult<_>>()?,
+            area: row.wrapped.area,
+            areas: row.areas.0,
             merged_into: row.merged_into.map(RecordId),
             registers,
         };

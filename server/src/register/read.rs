@@ -16,6 +16,7 @@ use sqlx::types::Uuid;
 
 use super::load::heads;
 use super::log::LogKind;
+use super::model::Areas;
 use super::{sealing, store};
 use crate::database::system_tx;
 use crate::error::{ApiError, ApiResult};
@@ -179,6 +180,15 @@ pub async fn log_after(
     Ok((to, entries))
 }
 
+#[derive(Debug, sqlx::FromRow)]
+struct KeyRow {
+    id: Uuid,
+    record_type: String,
+    epoch: i32,
+    #[sqlx(flatten)]
+    wrapped: WrappedKey,
+}
+
 struct OpenRecord {
     record_type: String,
     epoch: u32,
@@ -199,33 +209,20 @@ async fn open_records(
         return Ok(BTreeMap::new());
     }
     let ids: Vec<Uuid> = ids.into_iter().collect();
-    let rows: Vec<(Uuid, String, i32, String, i32, Vec<u8>)> = sqlx::query_as(RECORD_KEYS)
+    let rows: Vec<KeyRow> = sqlx::query_as(RECORD_KEYS)
         .bind(&ids)
         .bind(area.as_str())
         .fetch_all(tx)
         .await?;
     let mut open = BTreeMap::new();
-    for (id, record_type, epoch, area, version, sealed) in rows {
-        let area: AreaCode = area.parse().map_err(ApiError::internal)?;
-        let id = RecordId(id);
-        let key = keys
-            .record_key(
-                id,
-                &WrappedKey {
-                    area,
-                    version,
-                    sealed,
-                },
-            )
-            .await?;
-        open.insert(
-            id,
-            OpenRecord {
-                record_type,
-                epoch: epoch.unsigned_abs(),
-                key,
-            },
-        );
+    for row in rows {
+        let id = RecordId(row.id);
+        let record = OpenRecord {
+            record_type: row.record_type,
+            epoch: row.epoch.unsigned_abs(),
+            key: keys.record_key(id, &row.wrapped).await?,
+        };
+        open.insert(id, record);
     }
     Ok(open)
 }
@@ -300,29 +297,22 @@ async fn whole_entries(
 pub(super) struct EventRow {
     id: Uuid,
     event_type: String,
-    area_code: String,
     user_id: Uuid,
-    key_version: i32,
-    wrapped_key: Vec<u8>,
+    #[sqlx(flatten)]
+    wrapped: WrappedKey,
     body: Vec<u8>,
 }
 
 impl EventRow {
     /// The event, and the key that seals it.
     pub(super) async fn open(self, keys: &KeyRing) -> ApiResult<(EventEntry, SealKey)> {
-        let area: AreaCode = self.area_code.parse().map_err(ApiError::internal)?;
         let id = EventId(self.id);
-        let wrapped = WrappedKey {
-            area,
-            version: self.key_version,
-            sealed: self.wrapped_key,
-        };
-        let key = keys.record_key(id.into(), &wrapped).await?;
+        let key = keys.record_key(id.into(), &self.wrapped).await?;
         let plain = sealing::open_row(&key, "events", id.as_bytes(), &self.body)?;
         let event = EventEntry {
             id,
             event_type: self.event_type,
-            area,
+            area: self.wrapped.area,
             user: UserId(self.user_id),
             fields: codec::from_bytes(&plain).map_err(ApiError::internal)?,
         };
@@ -490,9 +480,6 @@ pub async fn areas_of(state: &AppState, record: RecordId) -> ApiResult<Vec<AreaC
         .bind(record.0)
         .fetch_optional(&mut *tx)
         .await?;
-    areas
-        .unwrap_or_default()
-        .iter()
-        .map(|area| area.parse().map_err(ApiError::internal))
-        .collect()
+    let areas = Areas::try_from(areas.unwrap_or_default());
+    Ok(areas.map_err(ApiError::internal)?.0)
 }

@@ -46,9 +46,8 @@ struct Row {
     id: Uuid,
     conflict_id: Uuid,
     body: Vec<u8>,
-    area_code: String,
-    wrapped_key: Vec<u8>,
-    key_version: i32,
+    #[sqlx(flatten)]
+    wrapped: WrappedKey,
 }
 
 /// Reads whom those items tell of that were refused before it was noted: before anything is erased. There are none
@@ -67,15 +66,8 @@ pub async fn read_refused(state: &AppState) -> ApiResult<()> {
             return Ok(());
         }
         for row in rows {
-            let wrapped = WrappedKey {
-                area: row.area_code.parse().map_err(ApiError::internal)?,
-                version: row.key_version,
-                sealed: row.wrapped_key,
-            };
-            let key = state
-                .keys
-                .record_key(RecordId(row.conflict_id), &wrapped)
-                .await?;
+            let conflict = RecordId(row.conflict_id);
+            let key = state.keys.record_key(conflict, &row.wrapped).await?;
             // The key of an item that an erasure emptied is another one: what was refused can't be opened any more.
             let found = sealing::open_row(&key, "refused_items", row.id.as_bytes(), &row.body)
                 .and_then(|plain| codec::from_bytes(&plain).map_err(ApiError::internal))

@@ -9,7 +9,8 @@ use sqlx::types::Uuid;
 
 use super::load::heads;
 use super::log::{Draft, LogKind, ScopeWrites};
-use crate::error::{ApiError, ApiResult};
+use super::model::Areas;
+use crate::error::ApiResult;
 
 const RESIDENCE_AREAS: &str = include_str!("sql/residence_areas.sql");
 const SET_AREAS: &str = include_str!("sql/set_areas.sql");
@@ -17,9 +18,11 @@ const SET_AREAS: &str = include_str!("sql/set_areas.sql");
 #[derive(Debug, sqlx::FromRow)]
 struct Row {
     id: Uuid,
-    areas: Vec<String>,
+    #[sqlx(try_from = "Vec<String>")]
+    areas: Areas,
     heads: Vec<u8>,
-    lives_in: Vec<String>,
+    #[sqlx(try_from = "Vec<String>")]
+    lives_in: Areas,
 }
 
 /// Moves these residents into the scopes of their residences, as they stand after this transaction's writes.
@@ -34,11 +37,11 @@ pub(super) async fn residents(
         .fetch_all(&mut *tx)
         .await?;
     for row in rows {
-        if row.lives_in.is_empty() {
+        if row.lives_in.0.is_empty() {
             continue; // nobody knows where: it stays with those who have it
         }
-        let before: BTreeSet<AreaCode> = parse(&row.areas)?;
-        let after: BTreeSet<AreaCode> = parse(&row.lives_in)?;
+        let before: BTreeSet<AreaCode> = row.areas.0.into_iter().collect();
+        let after: BTreeSet<AreaCode> = row.lives_in.0.into_iter().collect();
         if before == after {
             continue;
         }
@@ -92,11 +95,4 @@ fn draft(kind: LogKind, record: RecordId) -> Draft {
         state_key: None,
         entry,
     }
-}
-
-fn parse(areas: &[String]) -> ApiResult<BTreeSet<AreaCode>> {
-    areas
-        .iter()
-        .map(|area| area.parse().map_err(ApiError::internal))
-        .collect()
 }

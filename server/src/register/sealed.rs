@@ -10,6 +10,7 @@ use doorstep_core::value::{Fields, Value};
 use sqlx::PgConnection;
 use sqlx::types::Uuid;
 
+use super::model::Areas;
 use super::{sealing, store};
 use crate::error::{ApiError, ApiResult};
 use crate::keys::{KeyRing, WrappedKey};
@@ -23,10 +24,12 @@ pub struct SealedRecord {
     pub id: Uuid,
     /// Its declared type.
     pub record_type: String,
-    /// The area it was made in.
-    pub area_code: String,
+    /// Its key, wrapped by that of the area it was made in.
+    #[sqlx(flatten)]
+    pub wrapped: WrappedKey,
     /// The areas whose devices hold it.
-    pub areas: Vec<String>,
+    #[sqlx(try_from = "Vec<String>")]
+    pub areas: Areas,
     /// Whether it is cancelled.
     pub cancelled: bool,
     /// Counts its writes.
@@ -36,18 +39,11 @@ pub struct SealedRecord {
     /// By whom.
     pub updated_by: Option<Uuid>,
     state: Vec<u8>,
-    wrapped_key: Vec<u8>,
-    key_version: i32,
 }
 
 impl SealedRecord {
     async fn key(&self, keys: &KeyRing) -> ApiResult<SealKey> {
-        let wrapped = WrappedKey {
-            area: self.area()?,
-            version: self.key_version,
-            sealed: self.wrapped_key.clone(),
-        };
-        keys.record_key(RecordId(self.id), &wrapped).await
+        keys.record_key(RecordId(self.id), &self.wrapped).await
     }
 
     /// Opens what the record holds.
@@ -72,20 +68,17 @@ impl SealedRecord {
     /// The area it was made in.
     ///
     /// # Errors
-    /// When the column holds no area.
+    /// None: the row was read.
     pub fn area(&self) -> ApiResult<AreaCode> {
-        self.area_code.parse().map_err(ApiError::internal)
+        Ok(self.wrapped.area)
     }
 
     /// The areas whose devices hold it.
     ///
     /// # Errors
-    /// As [`area`](Self::area).
+    /// None: the row was read.
     pub fn areas(&self) -> ApiResult<Vec<AreaCode>> {
-        self.areas
-            .iter()
-            .map(|area| area.parse().map_err(ApiError::internal))
-            .collect()
+        Ok(self.areas.0.clone())
     }
 }
 

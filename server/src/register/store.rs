@@ -7,6 +7,7 @@ use doorstep_core::ids::{AreaCode, ChangeHash};
 use sqlx::types::chrono::{DateTime, Utc};
 use sqlx::{PgConnection, types::Uuid};
 
+use super::model::Areas;
 use crate::error::{ApiError, ApiResult};
 use crate::keys::WrappedKey;
 
@@ -41,34 +42,16 @@ const MAKERS: &str = "SELECT hash, user_id FROM changes WHERE record_id = $1 AND
 pub(super) struct RecordRow {
     pub(super) id: Uuid,
     pub(super) record_type: String,
-    pub(super) area_code: String,
-    pub(super) areas: Vec<String>,
+    #[sqlx(flatten)]
+    pub(super) wrapped: WrappedKey,
+    #[sqlx(try_from = "Vec<String>")]
+    pub(super) areas: Areas,
     pub(super) merged_into: Option<Uuid>,
     pub(super) epoch: i32,
     pub(super) heads: Vec<u8>,
     pub(super) state: Vec<u8>,
     pub(super) version: i32,
-    pub(super) wrapped_key: Vec<u8>,
-    pub(super) key_version: i32,
     pub(super) erased: bool,
-}
-
-impl RecordRow {
-    pub(super) fn wrapped(&self) -> ApiResult<WrappedKey> {
-        let area = self.area_code.parse().map_err(ApiError::internal)?;
-        Ok(WrappedKey {
-            area,
-            version: self.key_version,
-            sealed: self.wrapped_key.clone(),
-        })
-    }
-
-    pub(super) fn areas(&self) -> ApiResult<Vec<AreaCode>> {
-        self.areas
-            .iter()
-            .map(|area| area.parse().map_err(ApiError::internal))
-            .collect()
-    }
 }
 
 pub(super) async fn lock_records(tx: &mut PgConnection, ids: &[Uuid]) -> ApiResult<Vec<RecordRow>> {
@@ -419,9 +402,8 @@ pub(super) struct OpenConflictRow {
     pub(super) kind: String,
     pub(super) record_id: Uuid,
     pub(super) subject: String,
-    pub(super) area_code: String,
-    pub(super) wrapped_key: Vec<u8>,
-    pub(super) key_version: i32,
+    #[sqlx(flatten)]
+    pub(super) wrapped: WrappedKey,
     pub(super) body: Vec<u8>,
 }
 

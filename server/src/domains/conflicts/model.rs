@@ -9,7 +9,7 @@ use sqlx::types::Uuid;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::domains::registry::service::Purpose;
-use crate::error::{ApiError, ApiResult};
+use crate::error::ApiResult;
 use crate::keys::WrappedKey;
 
 /// An item's columns.
@@ -17,7 +17,8 @@ use crate::keys::WrappedKey;
 pub(super) struct ConflictRow {
     pub(super) id: Uuid,
     pub(super) kind: String,
-    pub(super) area_code: String,
+    #[sqlx(flatten)]
+    pub(super) wrapped: WrappedKey,
     pub(super) record_id: Uuid,
     pub(super) other_id: Option<Uuid>,
     pub(super) subject: String,
@@ -29,8 +30,6 @@ pub(super) struct ConflictRow {
     pub(super) decided_by: Option<Uuid>,
     pub(super) decision: Option<String>,
     pub(super) version: i32,
-    pub(super) wrapped_key: Vec<u8>,
-    pub(super) key_version: i32,
     pub(super) body: Vec<u8>,
     pub(super) outcome: Option<Vec<u8>>,
 }
@@ -45,15 +44,11 @@ impl ConflictRow {
     }
 
     pub(super) fn area(&self) -> ApiResult<AreaCode> {
-        self.area_code.parse().map_err(ApiError::internal)
+        Ok(self.wrapped.area)
     }
 
     pub(super) fn wrapped(&self) -> ApiResult<WrappedKey> {
-        Ok(WrappedKey {
-            area: self.area()?,
-            version: self.key_version,
-            sealed: self.wrapped_key.clone(),
-        })
+        Ok(self.wrapped.clone())
     }
 
     /// The key in dispute, where the item is about one.

@@ -269,10 +269,10 @@ pub(super) async fn split(
     let area = moved
         .first()
         .and_then(|residence| residence.areas.first().copied())
-        .map_or_else(|| case.row.area_code.clone(), |area| area.to_string());
+        .unwrap_or(case.row.wrapped.area);
     new.insert(TYPE_KEY.to_owned(), RESIDENT.into());
     new.insert(VERSION_KEY.to_owned(), i64::from(declared.version).into());
-    new.insert(AREA_KEY.to_owned(), area.into());
+    new.insert(AREA_KEY.to_owned(), area.as_str().into());
     let mut plan = Plan::default();
     plan.detail.insert("keep".into(), keep.into());
     plan.detail.insert("created".into(), id.to_string().into());

@@ -292,7 +292,7 @@ fn put_accepted(case: &Case, mut fields: Fields, plan: &mut Plan) -> ApiResult<(
             .or_insert_with(|| i64::from(declared.version).into());
         fields
             .entry(AREA_KEY.to_owned())
-            .or_insert_with(|| case.row.area_code.clone().into());
+            .or_insert_with(|| case.row.wrapped.area.as_str().into());
         plan.created.push(case.record);
     }
     plan.put(case.record, record_type, fields);

@@ -11,7 +11,7 @@ use sqlx::types::{Json, Uuid};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::domains::registry::service::Purpose;
-use crate::error::{ApiError, ApiResult};
+use crate::error::ApiResult;
 use crate::keys::WrappedKey;
 
 /// An import's columns.
@@ -19,7 +19,8 @@ use crate::keys::WrappedKey;
 pub(super) struct ImportRow {
     pub(super) id: Uuid,
     pub(super) record_type: String,
-    pub(super) area_code: String,
+    #[sqlx(flatten)]
+    pub(super) wrapped: WrappedKey,
     pub(super) status: String,
     pub(super) rows: i32,
     pub(super) at_row: i32,
@@ -31,8 +32,6 @@ pub(super) struct ImportRow {
     pub(super) created_at: DateTime<Utc>,
     pub(super) finished_at: Option<DateTime<Utc>>,
     pub(super) version: i32,
-    pub(super) wrapped_key: Vec<u8>,
-    pub(super) key_version: i32,
     pub(super) meta: Vec<u8>,
 }
 
@@ -42,15 +41,11 @@ impl ImportRow {
     }
 
     pub(super) fn area(&self) -> ApiResult<AreaCode> {
-        self.area_code.parse().map_err(ApiError::internal)
+        Ok(self.wrapped.area)
     }
 
     pub(super) fn wrapped(&self) -> ApiResult<WrappedKey> {
-        Ok(WrappedKey {
-            area: self.area()?,
-            version: self.key_version,
-            sealed: self.wrapped_key.clone(),
-        })
+        Ok(self.wrapped.clone())
     }
 
     /// The step that failed, by what [`Step::failure`] left.

@@ -172,7 +172,7 @@ pub(super) async fn same_file(
 ) -> sqlx::Result<Option<Uuid>> {
     sqlx::query_scalar(SAME_FILE)
         .bind(&row.digest)
-        .bind(&row.area_code)
+        .bind(row.wrapped.area.as_str())
         .bind(&row.record_type)
         .bind(row.id)
         .bind(row.created_at)

@@ -126,7 +126,7 @@ async fn other_house(tx: &mut PgConnection, from: &Open, house: Uuid) -> ApiResu
         row.sealed.record_type == "house"
             && !row.sealed.cancelled
             && row.sealed.id != from.id
-            && row.sealed.area_code == from.area_code
+            && row.sealed.wrapped.area == from.wrapped.area
     };
     if store::record(tx, house).await?.filter(fits).is_none() {
         return Err(ApiError::field(
