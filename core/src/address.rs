@@ -17,7 +17,7 @@ mod tests;
 
 use std::fmt;
 
-pub use rules::Rules;
+use rules::Rules;
 
 /// A place, taken apart. Elements that weren't written are `None`; numbers are in Arabic digits
 /// without leading zeros.
@@ -70,12 +70,7 @@ pub struct Address {
 /// [`Address::rest`].
 #[must_use]
 pub fn parse(text: &str) -> Address {
-    parse_with(text, Rules::built_in())
-}
-
-/// Reads an address by the rules given, such as a city's own table of road aliases.
-#[must_use]
-pub fn parse_with(text: &str, rules: &Rules) -> Address {
+    let rules = Rules::built_in();
     let cleaned = clean::clean(text, rules);
     let address = assemble::assemble(&cleaned, rules);
     // A form is canonical only if it reads back as itself; otherwise the text stays as it is.

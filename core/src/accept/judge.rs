@@ -345,9 +345,8 @@ fn refuse(code: &str, field: Option<&str>, message: &str) -> Judged {
 
 fn refusal(code: &str, field: Option<&str>, message: &str) -> Refusal {
     Refusal {
-        code: code.to_owned(),
         // A key that nobody declared may hold anything, and is shown.
         field: field.map(|key| key.chars().filter(|c| !c.is_control()).collect()),
-        message: message.to_owned(),
+        ..Refusal::new(code, message)
     }
 }

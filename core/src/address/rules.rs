@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 /// Districts, rooms with names, estate endings, other forms of characters, other names of roads.
-#[derive(Debug, Clone, Default, Deserialize)]
-pub struct Rules {
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Rules {
     /// Districts without their 区, in force and historic.
     pub(super) districts: Vec<String>,
     /// Rooms that go by a name.
@@ -25,23 +25,8 @@ static BUILT_IN: LazyLock<Rules> =
 
 impl Rules {
     /// The rules built in (`rules.toml`).
-    #[must_use]
-    pub fn built_in() -> &'static Self {
+    pub(super) fn built_in() -> &'static Self {
         &BUILT_IN
-    }
-
-    /// Adds road aliases, each alias with the name in force; a later one replaces an earlier one.
-    #[must_use]
-    pub fn with_roads<A: Into<String>, N: Into<String>>(
-        mut self,
-        aliases: impl IntoIterator<Item = (A, N)>,
-    ) -> Self {
-        self.roads.extend(
-            aliases
-                .into_iter()
-                .map(|(alias, name)| (alias.into(), name.into())),
-        );
-        self
     }
 
     /// The road's name in force; follows one alias only, so tables can't loop.

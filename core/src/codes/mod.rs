@@ -84,13 +84,6 @@ impl CodeTable {
         self.by_code.contains_key(code)
     }
 
-    /// The code of a label or of one of its synonyms; blanks and full-width forms don't matter.
-    #[must_use]
-    pub fn code_of_label(&self, label: &str) -> Option<&str> {
-        let i = self.by_label.get(&label_key(label))?;
-        self.entries.get(*i).map(|e| e.code.as_str())
-    }
-
     /// The code meant by what a register holds: a code, a label, a synonym, or a code that lost its
     /// leading zeros in a spreadsheet (`1` for `01`).
     #[must_use]
@@ -215,7 +208,7 @@ mod tests {
                 assert!(!entry.label.is_empty(), "{} {}", table.name, entry.code);
                 for label in std::iter::once(&entry.label).chain(&entry.synonyms) {
                     assert_eq!(
-                        table.code_of_label(label),
+                        table.resolve(label),
                         Some(entry.code.as_str()),
                         "{} {label}",
                         table.name

@@ -10,8 +10,6 @@ use aes_gcm::aead::{Aead, KeyInit, Payload};
 pub type SealKey = [u8; 16];
 /// Length of the nonce in front of a sealed value.
 pub const NONCE_LEN: usize = 12;
-/// What sealing adds: nonce and tag.
-pub const OVERHEAD: usize = NONCE_LEN + 16;
 
 /// A sealed value that does not open: another key, another place, or altered bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -102,7 +100,7 @@ mod tests {
     #[test]
     fn any_flipped_bit_or_moved_value_fails() {
         let sealed = seal(&[1; 16], PLACE, [2; 12], b"canary").unwrap();
-        assert_eq!(sealed.len(), 6 + OVERHEAD);
+        assert_eq!(sealed.len(), 6 + NONCE_LEN + 16);
         assert_eq!(open(&[1; 16], PLACE, &sealed).unwrap(), b"canary");
         for bit in 0..sealed.len() * 8 {
             let mut bad = sealed.clone();

@@ -24,10 +24,6 @@ const PASSPORT_SHAPE: Problem = Problem::new(
     "passport_shape",
     "护照号码应为 5 至 15 位字母和数字，请对照护照资料页右上角填写。",
 );
-const CHINESE_PASSPORT: Problem = Problem::new(
-    "passport_chinese_shape",
-    "国籍是中国，但号码不像中国护照（如 E12345678、EA1234567），请对照护照检查。",
-);
 const TAIWAN: Problem = Problem::new(
     "taiwan_permit_shape",
     "台湾居民来往大陆通行证号码应为 8 位数字，请对照证件填写。",
@@ -52,19 +48,6 @@ const OTHER: Problem = Problem::new(
     "certificate_shape",
     "证件号码应为 3 至 32 位字母、数字或汉字，请对照证件填写。",
 );
-
-/// Whose passport a number looks like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum PassportShape {
-    /// 中国普通、外交、公务护照: E/G and 8 digits, E and a letter and 7 digits, DE/SE/PE and 7 digits…
-    Chinese,
-    /// 香港特别行政区护照: K, KJ, H or HJ
-    HongKong,
-    /// 澳门特别行政区护照: MA, MB
-    Macao,
-    /// Any other, which may be any country's.
-    Foreign,
-}
 
 /// Normalises and checks a certificate number of the given kind.
 ///
@@ -92,46 +75,6 @@ pub fn check(kind_code: &str, number: &str) -> Result<String, Problem> {
                 Err(OTHER)
             }
         }
-    }
-}
-
-/// As [`check`] for a passport, and with the holder's nationality: letters of GB/T 2659 (`CHN`) or the
-/// digits (`156`). A Chinese passport must have a Chinese shape (Hong Kong's and Macao's are too).
-///
-/// # Errors
-/// `passport_shape`, `passport_chinese_shape`.
-pub fn check_passport(number: &str, nationality: &str) -> Result<String, Problem> {
-    let number = check(PASSPORT, number)?;
-    let chinese = matches!(nationality.trim(), "CHN" | "156");
-    if chinese && passport_shape(&number) == PassportShape::Foreign {
-        Err(CHINESE_PASSPORT)
-    } else {
-        Ok(number)
-    }
-}
-
-/// Whose passport a normalised number looks like; a foreign number can look Chinese by chance.
-#[must_use]
-pub fn passport_shape(number: &str) -> PassportShape {
-    let letters = number.bytes().take_while(u8::is_ascii_uppercase).count();
-    let digits = &number[letters..];
-    let only_digits = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-    match (&number[..letters], digits.len(), only_digits) {
-        ("E" | "G" | "D" | "S" | "P", 8, true) | ("D" | "S" | "P", 7, true) => {
-            PassportShape::Chinese
-        }
-        (pair, 7, true) if chinese_pair(pair) => PassportShape::Chinese,
-        ("K" | "KJ" | "H" | "HJ", 8, true) => PassportShape::HongKong,
-        ("MA" | "MB", 7, true) => PassportShape::Macao,
-        _ => PassportShape::Foreign,
-    }
-}
-
-/// EA to EZ without I and O (ordinary), DE diplomatic, SE service, PE public affairs.
-fn chinese_pair(pair: &str) -> bool {
-    match pair.as_bytes() {
-        [b'E', second] => !matches!(second, b'I' | b'O'),
-        _ => matches!(pair, "DE" | "SE" | "PE"),
     }
 }
 
@@ -213,29 +156,11 @@ mod tests {
     }
 
     #[test]
-    fn passports_chinese_and_foreign() {
+    fn passports() {
         assert_eq!(check("414", "ｅａ 1234567").unwrap(), "EA1234567");
         assert_eq!(check("414", "c01x00t47").unwrap(), "C01X00T47");
-        for (number, shape) in [
-            ("E12345678", PassportShape::Chinese),
-            ("G12345678", PassportShape::Chinese),
-            ("EJ1234567", PassportShape::Chinese),
-            ("EO1234567", PassportShape::Foreign),
-            ("DE1234567", PassportShape::Chinese),
-            ("K12345678", PassportShape::HongKong),
-            ("MA1234567", PassportShape::Macao),
-            ("TR1234567", PassportShape::Foreign),
-            ("123456789", PassportShape::Foreign),
-        ] {
-            assert_eq!(passport_shape(number), shape, "{number}");
-        }
         assert_eq!(code("414", "E123"), "passport_shape");
         assert_eq!(code("414", "PASSPORT"), "passport_shape");
-        assert_eq!(
-            check_passport("TR1234567", "CHN").unwrap_err().code,
-            "passport_chinese_shape"
-        );
-        assert!(check_passport("TR1234567", "JPN").is_ok());
     }
 
     #[test]
@@ -291,7 +216,6 @@ mod tests {
             kind in prop::sample::select(vec!["111", "414", "511", "516", "554", "990"]),
             text in prop_oneof![any::<String>(), "[A-Z0-9]{0,18}", "9[0-9]{16}[0-9X]", "[A-Z]{3}[0-9]{12}"],
         ) {
-            let _ = passport_shape(&plain(&text));
             if let Ok(normal) = check(kind, &text) {
                 prop_assert_eq!(check(kind, &normal), Ok(normal));
             }

@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use chrono::{Datelike, NaiveDate};
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::{Problem, Sex, plain};
@@ -38,14 +38,6 @@ const BIRTH: Problem = Problem::new(
     "id_birth_date",
     "身份证号码第 7 至 14 位不是真实的日期，请对照证件检查出生年月日。",
 );
-const FUTURE: Problem = Problem::new(
-    "id_birth_future",
-    "身份证号码里的出生日期还没有到，请对照证件检查年份。",
-);
-const TOO_OLD: Problem = Problem::new(
-    "id_birth_too_old",
-    "按身份证号码已超过 130 岁，请对照证件检查年份。",
-);
 const CHECK_DIGIT: Problem = Problem::new(
     "check_digit",
     "身份证号码的校验位对不上，通常是某一位看错或相邻两位写反了，请对照证件重填。",
@@ -60,8 +52,6 @@ const PROVINCES: [u8; 35] = [
     11, 12, 13, 14, 15, 21, 22, 23, 31, 32, 33, 34, 35, 36, 37, 41, 42, 43, 44, 45, 46, 50, 51, 52,
     53, 54, 61, 62, 63, 64, 65, 71, 81, 82, 83,
 ];
-/// The oldest age taken for possible, in years.
-const OLDEST: i32 = 130;
 
 /// A valid 18-character ID number. `Debug` and `Display` show it masked; use
 /// [`as_str`](Self::as_str) for the number itself.
@@ -145,21 +135,6 @@ impl IdNumber {
         })
     }
 
-    /// As [`parse`](Self::parse), and the date of birth must lie within the 130 years up to `today`.
-    ///
-    /// # Errors
-    /// Those of `parse`, `id_birth_future`, `id_birth_too_old`.
-    pub fn parse_on(text: &str, today: NaiveDate) -> Result<Parsed, IdNumberError> {
-        let parsed = Self::parse(text)?;
-        if parsed.birth > today {
-            return Err(FUTURE);
-        }
-        if today.year() - parsed.birth.year() > OLDEST {
-            return Err(TOO_OLD);
-        }
-        Ok(parsed)
-    }
-
     /// The whole number, 18 characters. Personal data: never log it.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -170,13 +145,6 @@ impl IdNumber {
     #[must_use]
     pub fn tail(&self, count: usize) -> &str {
         &self.0[18 - count.min(18)..]
-    }
-
-    /// The old form of 15 digits, if there is one (born 1900 to 1999, mainland).
-    #[must_use]
-    pub fn old_form(&self) -> Option<String> {
-        let century = &self.0[6..8] == "19" && origin(&self.0[..6]) == Some(Origin::Mainland);
-        century.then(|| format!("{}{}", &self.0[..6], &self.0[8..17]))
     }
 }
 
@@ -262,6 +230,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
     use super::*;
+    use chrono::Datelike as _;
     use proptest::prelude::*;
 
     fn code(text: &str) -> &'static str {
@@ -294,11 +263,10 @@ mod tests {
     }
 
     #[test]
-    fn upgrades_fifteen_digits_and_back() {
+    fn upgrades_fifteen_digits() {
         let parsed = IdNumber::parse("110105491231002").unwrap();
         assert!(parsed.upgraded_from_15);
         assert_eq!(parsed.number.as_str(), "11010519491231002X");
-        assert_eq!(parsed.number.old_form().unwrap(), "110105491231002");
     }
 
     #[test]
@@ -316,25 +284,6 @@ mod tests {
     }
 
     #[test]
-    fn birth_must_lie_in_the_past() {
-        let day = |y, m, d| NaiveDate::from_ymd_opt(y, m, d).unwrap();
-        let text = "11010519491231002X";
-        assert!(IdNumber::parse_on(text, day(1949, 12, 31)).is_ok());
-        assert_eq!(
-            IdNumber::parse_on(text, day(1949, 12, 30))
-                .unwrap_err()
-                .code,
-            "id_birth_future"
-        );
-        assert_eq!(
-            IdNumber::parse_on("440524188001010014", day(2026, 1, 1))
-                .unwrap_err()
-                .code,
-            "id_birth_too_old"
-        );
-    }
-
-    #[test]
     fn permits_are_numbers_too() {
         for (area, origin) in [
             ("810000", Origin::HongKong),
@@ -345,7 +294,6 @@ mod tests {
             let text = format!("{body}{}", check_digit(&body).unwrap());
             let parsed = IdNumber::parse(&text).unwrap();
             assert_eq!(parsed.origin, origin);
-            assert_eq!(parsed.number.old_form(), None);
         }
     }
 

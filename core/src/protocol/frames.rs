@@ -275,6 +275,16 @@ pub struct Refusal {
 impl Refusal {
     /// The code of what tells of someone who was erased. Neither side keeps any of it: the answer alone says that it was.
     pub const ERASED: &'static str = "erased";
+
+    /// One that is about no single field.
+    #[must_use]
+    pub fn new(code: &str, message: &str) -> Self {
+        Self {
+            code: code.to_owned(),
+            field: None,
+            message: message.to_owned(),
+        }
+    }
 }
 
 /// Someone who has a record open.

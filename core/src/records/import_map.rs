@@ -76,16 +76,6 @@ pub struct RowProblem {
     pub severity: Severity,
 }
 
-impl Row {
-    /// Whether the row can be imported.
-    #[must_use]
-    pub fn importable(&self) -> bool {
-        self.problems
-            .iter()
-            .all(|p| p.severity == Severity::Warning)
-    }
-}
-
 impl Mapping {
     /// Finds a field for each head: its label, or one of the heads declared for it; blanks, width and
     /// anything in brackets don't matter.

@@ -26,7 +26,7 @@ pub use types::{
     Authority, Field, FieldKind, Mask, Merge, RecordKind, RecordType, Rule, SearchIndex,
     Sensitivity, SetOf, Severity, split_key,
 };
-pub use validate::{FieldProblem, Mode, has_errors, validate, validate_on};
+pub use validate::{FieldProblem, Mode, validate, validate_on};
 
 const SOURCES: [(&str, &str); 5] = [
     ("resident", include_str!("resident.toml")),

@@ -69,10 +69,8 @@ fn the_review_fields_are_the_key_fields() {
     let review: BTreeMap<&str, BTreeSet<&str>> = all()
         .iter()
         .map(|t| {
-            (
-                t.name.as_str(),
-                t.review_fields().map(|f| f.name.as_str()).collect(),
-            )
+            let review = t.fields.iter().filter(|f| f.merge == Merge::Review);
+            (t.name.as_str(), review.map(|f| f.name.as_str()).collect())
         })
         .collect();
     let resident = [

@@ -333,11 +333,6 @@ impl RecordType {
     pub fn offered(&self) -> impl Iterator<Item = &Field> {
         self.fields.iter().filter(|f| !f.retired)
     }
-
-    /// The fields whose concurrent values a person must decide.
-    pub fn review_fields(&self) -> impl Iterator<Item = &Field> {
-        self.fields.iter().filter(|f| f.merge == Merge::Review)
-    }
 }
 
 impl Field {

@@ -127,12 +127,6 @@ pub fn validate_on(
     problems
 }
 
-/// Whether any of the problems keeps the record from being taken.
-#[must_use]
-pub fn has_errors(problems: &[FieldProblem]) -> bool {
-    problems.iter().any(|p| p.severity == Severity::Error)
-}
-
 struct Check<'a> {
     fields: &'a BTreeMap<String, Value>,
     mode: Mode,

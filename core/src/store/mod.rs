@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::crdt::Registers;
 use crate::envelope::{Item, SignedEnvelope};
 use crate::ids::{AreaCode, ChangeHash, EventId, RecordId, ScopeId};
-use crate::projection::Projection;
+use crate::projection::{Projection, project_anew};
 use crate::protocol::frames::{Cursor, EventEntry, Refusal, StateEntry, Unsent};
 use crate::time::Timestamp;
 use crate::value::Fields;
@@ -64,6 +64,23 @@ pub struct RecordWrite {
     /// The words that it is found by stay as they are: `projection` was made without them.
     #[serde(default)]
     pub same_tokens: bool,
+}
+
+impl RecordWrite {
+    /// Writes a record as it is now, with none of its changes and in the scopes it was in.
+    #[must_use]
+    pub fn of(record: StoredRecord, same_tokens: bool) -> Self {
+        Self {
+            projection: project_anew(&record.record_type, &record.registers, same_tokens),
+            record,
+            add: Vec::new(),
+            confirm: Vec::new(),
+            remove: Vec::new(),
+            join: Vec::new(),
+            leave: Vec::new(),
+            same_tokens,
+        }
+    }
 }
 
 /// Something to send.

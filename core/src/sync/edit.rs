@@ -4,7 +4,7 @@ use crate::crdt::Registers;
 use crate::crypto::actor;
 use crate::envelope::{ChangeItem, EventItem, Item};
 use crate::ids::{AreaCode, ChangeHash, EventId, RecordId, ScopeId};
-use crate::projection::{AREA_KEY, TYPE_KEY, VERSION_KEY, keeps_tokens, project_anew};
+use crate::projection::{AREA_KEY, TYPE_KEY, VERSION_KEY, keeps_tokens};
 use crate::protocol::frames::EventEntry;
 use crate::records::{self, FieldProblem, Mode, RecordKind, Severity};
 use crate::store::{DeviceStore, OutboxItem, RecordWrite, StoredChange, StoredRecord, WriteBatch};
@@ -219,18 +219,12 @@ fn change_of(
     debug_assert!(applied.is_ok());
     let same_tokens = keeps_tokens(&record.record_type, &change);
     let write = RecordWrite {
-        projection: project_anew(&record.record_type, &record.registers, same_tokens),
-        record: record.clone(),
         add: vec![StoredChange {
             hash,
             bytes: bytes.clone(),
             confirmed: false,
         }],
-        confirm: Vec::new(),
-        remove: Vec::new(),
-        join: Vec::new(),
-        leave: Vec::new(),
-        same_tokens,
+        ..RecordWrite::of(record.clone(), same_tokens)
     };
     let item = Item::Change(ChangeItem {
         record: record.id,
@@ -340,18 +334,13 @@ fn recover_change<S: DeviceStore>(
     let join = new.then_some(ScopeId::Area(record.area));
     let same_tokens = keeps_tokens(&record.record_type, &change);
     let write = RecordWrite {
-        projection: project_anew(&record.record_type, &record.registers, same_tokens),
-        record,
         add: vec![StoredChange {
             hash,
             bytes: item.bytes.clone(),
             confirmed: false,
         }],
-        confirm: Vec::new(),
-        remove: Vec::new(),
         join: join.into_iter().collect(),
-        leave: Vec::new(),
-        same_tokens,
+        ..RecordWrite::of(record, same_tokens)
     };
     store.commit(WriteBatch {
         records: vec![write],

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::crdt::{FlatChange, Registers, chunk};
 use crate::envelope::Item;
 use crate::ids::{ChangeHash, EventId, RecordId, ScopeId};
-use crate::projection::{self, keeps_tokens, project_anew, project_without_tokens};
+use crate::projection::{self, keeps_tokens};
 use crate::protocol::digest::{ScopeDigest, heads_after};
 use crate::protocol::frames::{Batch, Cursor, Entry, PutEntry, StateEntry, WholeEntry};
 use crate::store::{DeviceStore, OutboxItem, RecordWrite, StoredChange, StoredRecord, WriteBatch};
@@ -152,13 +152,6 @@ pub(super) fn apply<S: DeviceStore>(
             }
         }
         write.records.push(RecordWrite {
-            projection: project_anew(
-                &open.record.record_type,
-                &open.record.registers,
-                open.same_tokens,
-            ),
-            same_tokens: open.same_tokens,
-            record: open.record,
             add: open.add,
             confirm: open.confirm,
             remove: open.remove,
@@ -167,7 +160,7 @@ pub(super) fn apply<S: DeviceStore>(
             } else {
                 vec![scope]
             },
-            leave: Vec::new(),
+            ..RecordWrite::of(open.record, open.same_tokens)
         });
     }
     for id in gone {
@@ -273,14 +266,8 @@ fn part(id: RecordId, heads: &[ChangeHash]) -> ScopeDigest {
 /// The write that takes a record out of a scope and keeps it for the others.
 pub(super) fn leave(record: StoredRecord, scope: ScopeId) -> RecordWrite {
     RecordWrite {
-        projection: project_without_tokens(&record.record_type, &record.registers),
-        record,
-        add: Vec::new(),
-        confirm: Vec::new(),
-        remove: Vec::new(),
-        join: Vec::new(),
         leave: vec![scope],
-        same_tokens: true,
+        ..RecordWrite::of(record, true)
     }
 }
 

@@ -8,7 +8,6 @@ use crate::crdt::{FlatChange, Registers, chunk};
 use crate::crypto::actor;
 use crate::envelope::{ChangeItem, Item};
 use crate::ids::{Actor, ChangeHash, RecordId, ScopeId};
-use crate::projection::project;
 use crate::protocol::frames::StateEntry;
 use crate::store::{DeviceStore, OutboxItem, RecordWrite, StoredChange, StoredRecord, WriteBatch};
 use crate::sync::replay::registers_of;
@@ -183,14 +182,9 @@ impl<'a> Rest<'a> {
         }
         let removed = self.known.iter().filter(|hash| self.adrift.contains(hash));
         batch.records.push(RecordWrite {
-            projection: project(&self.record.record_type, &self.record.registers),
             add,
-            confirm: Vec::new(),
             remove: removed.copied().collect(),
-            join: Vec::new(),
-            leave: Vec::new(),
-            same_tokens: false,
-            record: self.record,
+            ..RecordWrite::of(self.record, false)
         });
     }
 

@@ -8,7 +8,6 @@ use crate::crdt::{FlatChange, Registers, chunk};
 use crate::crypto::actor;
 use crate::envelope::Item;
 use crate::ids::{ChangeHash, RecordId, ScopeId};
-use crate::projection::project;
 use crate::protocol::frames::{Outcome, Pushed, Refusal, StateEntry};
 use crate::store::{DeviceStore, OutboxItem, RecordWrite, StoredChange, StoredRecord, WriteBatch};
 use crate::sync::{DeviceError, Identity, edit, hole_key, set_back};
@@ -197,14 +196,9 @@ impl Mend<'_> {
                 .push((Item::Change(sent), Some(hash), item.made_at));
         }
         batch.records.push(RecordWrite {
-            projection: project(&record.record_type, &record.registers),
-            record,
             add,
-            confirm: Vec::new(),
             remove: built_on.into_iter().collect(),
-            join: Vec::new(),
-            leave: Vec::new(),
-            same_tokens: false,
+            ..RecordWrite::of(record, false)
         });
     }
 

@@ -8,7 +8,6 @@ use crate::crdt::chunk;
 use crate::crypto::actor;
 use crate::envelope::{ChangeItem, EventItem, Item};
 use crate::ids::{ChangeHash, EventId, RecordId, ScopeId};
-use crate::projection::project_without_tokens;
 use crate::protocol::frames::{
     Batch, Bye, Cursor, Entry, EventEntry, Refusal, StateEntry, Welcome,
 };
@@ -176,18 +175,14 @@ fn unconfirmed(record: StoredRecord, changes: Vec<StoredChange>) -> RecordWrite 
         confirmed: false,
         ..change.clone()
     };
+    let record = StoredRecord {
+        confirmed: Vec::new(),
+        ..record
+    };
     RecordWrite {
-        projection: project_without_tokens(&record.record_type, &record.registers),
         add: changes.iter().map(again).collect(),
         remove: changes.iter().map(|change| change.hash).collect(),
-        confirm: Vec::new(),
-        same_tokens: true,
-        join: Vec::new(),
-        leave: Vec::new(),
-        record: StoredRecord {
-            confirmed: Vec::new(),
-            ..record
-        },
+        ..RecordWrite::of(record, true)
     }
 }
 

@@ -283,13 +283,8 @@ impl Answered {
 }
 
 fn refused(code: &str, message: &str) -> Receipt {
-    let refusal = Refusal {
-        code: code.to_owned(),
-        field: None,
-        message: message.to_owned(),
-    };
     Receipt {
-        refused: Some(refusal),
+        refused: Some(Refusal::new(code, message)),
         ..Receipt::default()
     }
 }

@@ -280,7 +280,7 @@ impl Judgement {
             Ok(decoded) => decoded,
             Err(_) if locked.erased => return self.too_late(),
             Err(error) => {
-                let refusal = refusal(
+                let refusal = Refusal::new(
                     error.code(),
                     "这条修改的数据已损坏或格式不受支持，已转给主管核对。",
                 );
@@ -306,7 +306,7 @@ impl Judgement {
             && change.actor == actor::derive(&who.key, item.record, item.epoch)
             && !locked.holds(&hash)
         {
-            let refusal = refusal(
+            let refusal = Refusal::new(
                 "merged_away",
                 "这份档案已并入另一份档案，您的修改已作为建议转给主管核对。",
             );
@@ -322,7 +322,7 @@ impl Judgement {
             .iter()
             .any(|dep| locked.refused.contains_key(dep))
         {
-            let refusal = refusal(
+            let refusal = Refusal::new(
                 "builds_on_refused",
                 "它前面的一条修改没有被接受，这条修改已完整保留，一并转给主管处理。",
             );
@@ -337,7 +337,7 @@ impl Judgement {
             let area = self.area_of(locked, Some(&change), who);
             if locked.stored.is_some() || !locked.hold.registers.is_empty() {
                 // What stands there tells of someone else, and whoever wrote this may have meant that person.
-                let refusal = refusal(
+                let refusal = Refusal::new(
                     "old_epoch",
                     "所填的居民档案已按规定彻底删除，这条修改已转给主管核对。",
                 );
@@ -354,7 +354,7 @@ impl Judgement {
             && change.actor == actor::derive(&who.key, item.record, item.epoch)
             && !locked.holds(&hash)
         {
-            let refusal = refusal(
+            let refusal = Refusal::new(
                 "resident_elsewhere",
                 "这位居民登记在其他区划，居住关系没有直接生效，已转给当地主管核对，不用重新填写。",
             );
@@ -435,7 +435,7 @@ impl Judgement {
                 let about = (item.record, kind);
                 let kind = alarms::Kind::ForgedActor;
                 self.alarms.note_record(kind, who.device, who.user, about);
-                Outcome::Refused(refusal(
+                Outcome::Refused(Refusal::new(
                     "forged_actor",
                     "这条修改的签名身份与设备不符，未被接受。",
                 ))
@@ -533,17 +533,20 @@ impl Judgement {
         let declared = records::record_type(&item.event_type)
             .filter(|declared| declared.kind == RecordKind::Event);
         let refusal = match declared {
-            None => Some(refusal("unknown_type", "这种记录还没有登记，请更新应用。")),
-            Some(_) if !covered => Some(refusal(
+            None => Some(Refusal::new(
+                "unknown_type",
+                "这种记录还没有登记，请更新应用。",
+            )),
+            Some(_) if !covered => Some(Refusal::new(
                 "out_of_scope",
                 "这个地点已不在您的负责区域，记录已转给主管处理。",
             )),
             Some(_) if self.is_made_up(who, &item.area) => Some(unknown_area()),
-            Some(_) if self.any_elsewhere(who, &about) => Some(refusal(
+            Some(_) if self.any_elsewhere(who, &about) => Some(Refusal::new(
                 "out_of_scope",
                 "所涉及的居民或房屋登记在其他区划，记录已转给主管处理。",
             )),
-            Some(_) if codec::to_bytes(&item).len() > EVENT_BYTES => Some(refusal(
+            Some(_) if codec::to_bytes(&item).len() > EVENT_BYTES => Some(Refusal::new(
                 "event_too_large",
                 "这条记录的内容太长，已转给主管核对；请把内容写短，或分成几条记录。",
             )),
@@ -634,7 +637,7 @@ impl Judgement {
     fn too_late(&mut self) -> Outcome {
         self.too_late += 1;
         metrics::counter!("doorstep_too_late_total").increment(1);
-        Outcome::Refused(refusal(
+        Outcome::Refused(Refusal::new(
             Refusal::ERASED,
             "所涉及的档案已按规定彻底删除，这条内容没有保存，不用重新填写。",
         ))
@@ -679,7 +682,7 @@ fn too_large(
     let full = who.device != SERVER_DEVICE && locked.weight.saturating_add(bytes) > RECORD_BYTES;
     too_many(change.ops.iter().map(|op| &op.key)).or_else(|| {
         full.then(|| {
-            refusal(
+            Refusal::new(
                 "record_full",
                 "这份档案的修改太多，这条修改没有直接生效，已完整保留并转给主管核对，不用重新填写。",
             )
@@ -688,18 +691,10 @@ fn too_large(
 }
 
 fn unknown_area() -> Refusal {
-    refusal(
+    Refusal::new(
         "unknown_area",
         "所填的区划不在区划表中，已转给主管核对；请更新应用，重新选择区划后再填。",
     )
-}
-
-fn refusal(code: &str, message: &str) -> Refusal {
-    Refusal {
-        code: code.to_owned(),
-        field: None,
-        message: message.to_owned(),
-    }
 }
 
 /// The results of a visit by which what is registered was found true, or corrected: 已见面核实, 信息有变化.

@@ -14,6 +14,10 @@ fn fields(pairs: &[(&str, Value)]) -> Fields {
         .collect()
 }
 
+fn has_errors(problems: &[FieldProblem]) -> bool {
+    problems.iter().any(|p| p.severity == Severity::Error)
+}
+
 fn t(text: &str) -> Value {
     Value::from(text)
 }

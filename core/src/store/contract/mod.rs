@@ -85,23 +85,19 @@ fn edited(mut record: StoredRecord, values: &[(&str, &str)]) -> RecordWrite {
     let actor = Actor([record.id.as_bytes()[5]; 16]);
     let (change, bytes, hash) = record.registers.change(actor, 1, &fields(values));
     record.registers.apply(&change, hash).unwrap();
+    let projection = project("resident", &record.registers);
     RecordWrite {
         projection: Projection {
             // Found by exactly its own words, however search makes tokens of real fields.
             tokens: values.iter().flat_map(|(_, value)| words(value)).collect(),
-            ..project("resident", &record.registers)
+            ..projection
         },
-        record,
         add: vec![StoredChange {
             hash,
             bytes,
             confirmed: false,
         }],
-        confirm: Vec::new(),
-        remove: Vec::new(),
-        join: Vec::new(),
-        leave: Vec::new(),
-        same_tokens: false,
+        ..RecordWrite::of(record, false)
     }
 }
 
