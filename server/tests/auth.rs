@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use doorstep_core::rights::Role;
+use doorstep_server::clock::Clock;
 use doorstep_server::domains::auth::service::code_of_secret;
 use doorstep_server::domains::users::service::{NewAdministrator, create_first_administrator};
-use doorstep_server::testing::TestServer;
 use doorstep_server::testing::city::{CITY, TREE, VILLAGE};
+use doorstep_server::testing::{Person, TestServer};
 use serde_json::{Value, json};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -414,7 +415,6 @@ async fn an_enrolled_second_factor_is_required_and_a_code_is_good_once() {
         "not in force yet"
     );
     let code = || {
-        use doorstep_server::clock::Clock;
         code_of_secret(
             begun["secret"].as_str().unwrap(),
             server.clock.now().timestamp(),
@@ -476,6 +476,68 @@ async fn an_enrolled_second_factor_is_required_and_a_code_is_good_once() {
         "account_locked",
         "codes are no more guessed than passwords"
     );
+}
+
+/// Puts a second factor in force for a person; gives its secret.
+async fn second_factor(server: &TestServer, person: &Person) -> String {
+    let token = Some(person.token.as_str());
+    let begun = server
+        .send("POST", "/api/auth/second-factor", token, None)
+        .await
+        .unwrap()
+        .body;
+    let secret = begun["secret"].as_str().unwrap().to_owned();
+    let code = code_of_secret(&secret, server.clock.now().timestamp()).unwrap();
+    let confirm = server
+        .send(
+            "POST",
+            "/api/auth/second-factor/confirm",
+            token,
+            Some(json!({ "code": code })),
+        )
+        .await
+        .unwrap();
+    assert_eq!(confirm.status, 204, "{}", confirm.body);
+    secret
+}
+
+#[tokio::test]
+async fn asking_without_a_code_forgives_no_wrong_codes() {
+    let server = TestServer::open_city().await.unwrap();
+    let person = server.person(Role::Supervisor, VILLAGE).await.unwrap();
+    second_factor(&server, &person).await;
+    let guess = async || {
+        let (login, password) = (&person.login, &person.password);
+        let input = json!({ "login": login, "password": password, "code": "000000" });
+        server
+            .send("POST", "/api/auth/sign-in", None, Some(input))
+            .await
+            .unwrap()
+    };
+    let without = async || {
+        server
+            .sign_in(&person.login, &person.password)
+            .await
+            .unwrap()
+    };
+    for _ in 0..4 {
+        assert_eq!(guess().await.code(), "wrong_code");
+        assert_eq!(without().await.code(), "second_factor_required");
+    }
+    // Nor does changing the password, which proves no more.
+    let same = json!({ "current": person.password, "new": person.password });
+    let reply = server
+        .send(
+            "POST",
+            "/api/auth/password",
+            Some(&person.token),
+            Some(same),
+        )
+        .await
+        .unwrap();
+    assert_eq!(reply.status, 422, "{}", reply.body);
+    assert_eq!(guess().await.code(), "wrong_code");
+    assert_eq!(without().await.code(), "account_locked");
 }
 
 #[tokio::test]

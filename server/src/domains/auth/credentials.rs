@@ -146,7 +146,7 @@ pub async fn verify(
     if let Some(secret) = second_factor::confirmed_secret(state, account.id, &credential)? {
         let Some(code) = proof.code.filter(|code| !code.is_empty()) else {
             // The password was right: no failure, but no session either.
-            tries::release(state, &mut tx, &login, reserved).await?;
+            tries::give_back(state, &mut tx, &login, reserved).await?;
             tx.commit().await?;
             return Err(ApiError::new(
                 Kind::Unauthenticated,
@@ -237,7 +237,7 @@ pub(super) async fn change_password(
     }
     problems.require(!reused, "new", "reused", "不能使用最近用过的密码，请换一个");
     let at = state.clock.now();
-    tries::release(state, &mut tx, &actor.login, reserved).await?;
+    tries::give_back(state, &mut tx, &actor.login, reserved).await?;
     if let Err(error) = problems.finish() {
         tx.commit().await?;
         return Err(error);

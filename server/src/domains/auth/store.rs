@@ -25,6 +25,7 @@ const CONFIRM_TOTP: &str =
 
 const RESERVE_TRY: &str = include_str!("sql/reserve_try.sql");
 const LOCKS: &str = "SELECT login_token, locked_until FROM sign_in_guards WHERE login_token = ANY ($1) AND locked_until > $2";
+const RETURN_TRY: &str = include_str!("sql/return_try.sql");
 const FORGET_TRIES: &str = "DELETE FROM sign_in_guards WHERE login_token = $1";
 const NOTE_ADDRESS: &str = "INSERT INTO failed_sign_ins (address, at) VALUES ($1, $2) RETURNING id";
 const TRIES_OF_ADDRESS: &str =
@@ -240,6 +241,20 @@ pub(super) async fn locks(
         .bind(now)
         .fetch_all(tx)
         .await
+}
+
+/// Takes one try back; `allowed` failures lock the login.
+pub(super) async fn return_try(
+    tx: &mut PgConnection,
+    login_token: i64,
+    allowed: i32,
+) -> sqlx::Result<()> {
+    sqlx::query(RETURN_TRY)
+        .bind(login_token)
+        .bind(allowed)
+        .execute(tx)
+        .await?;
+    Ok(())
 }
 
 pub(super) async fn forget_tries(tx: &mut PgConnection, login_token: i64) -> sqlx::Result<()> {

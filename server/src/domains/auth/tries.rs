@@ -83,7 +83,7 @@ pub(super) async fn reserve(
         }
         address_row = Some(id);
     }
-    let allowed = i32::try_from(rules.failures_allowed).unwrap_or(i32::MAX);
+    let allowed = allowed(state);
     let until = now + delta(rules.lockout);
     let (failures, locked_until) =
         store::reserve_try(&mut tx, login_token(state, login), now, until, allowed).await?;
@@ -102,7 +102,7 @@ pub(super) async fn reserve(
     Ok(Reserved { address_row })
 }
 
-/// The try was no failure.
+/// The try proved everything: the failures before it are forgotten too.
 pub(super) async fn release(
     state: &AppState,
     tx: &mut PgConnection,
@@ -110,6 +110,23 @@ pub(super) async fn release(
     reserved: Reserved,
 ) -> ApiResult<()> {
     store::forget_tries(tx, login_token(state, login)).await?;
+    forgive_address(tx, reserved).await
+}
+
+/// The try was no failure, but proved the password alone: the failures before it, which may be guesses at the code, stay
+/// counted.
+pub(super) async fn give_back(
+    state: &AppState,
+    tx: &mut PgConnection,
+    login: &str,
+    reserved: Reserved,
+) -> ApiResult<()> {
+    let allowed = allowed(state);
+    store::return_try(tx, login_token(state, login), allowed).await?;
+    forgive_address(tx, reserved).await
+}
+
+async fn forgive_address(tx: &mut PgConnection, reserved: Reserved) -> ApiResult<()> {
     if let Some(id) = reserved.address_row {
         store::forgive_address(tx, id).await?;
     }
@@ -164,6 +181,11 @@ pub(super) async fn refuse(
         Ok(()) => error,
         Err(failed) => failed,
     }
+}
+
+/// So many failures lock a login.
+fn allowed(state: &AppState) -> i32 {
+    i32::try_from(state.config.sign_in.failures_allowed).unwrap_or(i32::MAX)
 }
 
 /// A login as a number: the guard's table must not hold what someone mistyped, which may be a password.
