@@ -67,7 +67,7 @@ impl AppState {
         };
         let provider = Arc::new(FileKeys::open(&config.data.join("keys"))?);
         Ok(Self {
-            keys: Arc::new(KeyRing::new(provider, pool.clone())),
+            keys: Arc::new(KeyRing::new(provider, &pool)),
             audit: AuditWriter::start(pool.clone()),
             police_photos: PolicePhotos::open(&config)?,
             photos: Photos::open(&config)?,

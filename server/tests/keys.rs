@@ -18,7 +18,7 @@ fn area(text: &str) -> AreaCode {
 /// Another node: the same root key and database, nothing cached.
 fn another_node(server: &TestServer) -> KeyRing {
     let provider = FileKeys::open(&server.data().join("keys")).unwrap();
-    KeyRing::new(std::sync::Arc::new(provider), server.state.pool.clone())
+    KeyRing::new(std::sync::Arc::new(provider), &server.state.pool)
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use doorstep_core::crypto::blind::Blinder;
 use doorstep_core::crypto::seal::{self, Place, SealKey};
 use doorstep_core::ids::{AreaCode, RecordId};
 use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use super::{KeyError, KeyProvider, MacPurpose};
 use crate::error::{ApiError, ApiResult};
@@ -22,6 +23,9 @@ const CREATE: &str = "INSERT INTO area_keys (area_code, version, wrapped) VALUES
 
 /// How long the present version of a key is taken for the newest: another process may rotate it.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
+/// Connections for looking keys up: each is held for one statement.
+const CONNECTIONS: u32 = 2;
 
 /// The key of an area, in one version.
 #[derive(Clone)]
@@ -93,9 +97,14 @@ pub struct KeyRing {
 }
 
 impl KeyRing {
-    /// A ring over a provider and the database that keeps the wrapped area keys.
+    /// A ring over a provider and the database that keeps the wrapped area keys. Its few connections are its own: whoever
+    /// asks for a key may hold one of `pool` already, and must not wait for another.
     #[must_use]
-    pub fn new(provider: Arc<dyn KeyProvider>, pool: PgPool) -> Self {
+    pub fn new(provider: Arc<dyn KeyProvider>, pool: &PgPool) -> Self {
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(pool.options().get_acquire_timeout())
+            .connect_lazy_with(PgConnectOptions::clone(&pool.connect_options()));
         Self {
             blinder: Blinder::new(provider.mac_key(MacPurpose::BlindIndex)),
             provider,
@@ -117,8 +126,7 @@ impl KeyRing {
         self.blinder.token(token)
     }
 
-    /// The current key of an area, made on first use. Takes a connection of its own: call it before
-    /// a transaction is opened.
+    /// The current key of an area, made on first use.
     ///
     /// # Errors
     /// When the database or the key store fails.

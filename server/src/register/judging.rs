@@ -222,7 +222,7 @@ fn too_many<'a>(keys: impl Iterator<Item = &'a String>) -> Option<Refusal> {
     Some(Refusal {
         // A key that nobody declared may hold anything, and is shown.
         field: Some(name.chars().filter(|c| !c.is_control()).collect()),
-        ..refusal(
+        ..Refusal::new(
             "too_many_elements",
             "同一项目一次填写的内容太多，没有直接生效，已转给主管核对；请分几次填写。",
         )

@@ -23,6 +23,7 @@ use tokio::sync::watch;
 use crate::bus;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::database;
 use crate::database::testing::TestDatabase;
 use crate::http::listen;
 use crate::router;
@@ -167,6 +168,21 @@ impl TestServer {
         let pool = self.database.pool.clone();
         let state = AppState::assemble(config, self.clock.clone(), pool, stopping)?;
         let address = serve(&state).await?;
+        self.nodes.push(Node { address, stop });
+        Ok(())
+    }
+
+    /// Goes over to another node on the same database, keys and clock, with so many connections to the database.
+    ///
+    /// # Errors
+    /// When it doesn't start.
+    pub async fn narrow_to(&mut self, connections: u32) -> anyhow::Result<()> {
+        let (stop, stopping) = watch::channel(false);
+        let config = Config::clone(&self.state.config);
+        let pool = database::connect(&self.database.owner, connections).await?;
+        self.state = AppState::assemble(config, self.clock.clone(), pool, stopping)?;
+        self.address = serve(&self.state).await?;
+        let address = self.address;
         self.nodes.push(Node { address, stop });
         Ok(())
     }

@@ -82,10 +82,9 @@ pub async fn city(state: &AppState) -> ApiResult<AreaCode> {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn find(state: &AppState, codes: &[AreaCode]) -> ApiResult<Vec<Area>> {
+pub async fn find(tx: &mut PgConnection, codes: &[AreaCode]) -> ApiResult<Vec<Area>> {
     let codes: Vec<String> = codes.iter().map(ToString::to_string).collect();
-    let mut connection = state.pool.acquire().await?;
-    Ok(store::by_codes(&mut connection, &codes)
+    Ok(store::by_codes(tx, &codes)
         .await?
         .into_iter()
         .map(Area::from)

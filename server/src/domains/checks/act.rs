@@ -105,7 +105,7 @@ pub(super) async fn act(state: &AppState, event: EventId, user: UserId) -> ApiRe
             }
         }
         told.push(tell::withdrawn(&check)?);
-        told.extend(tell_outcome(state, user, &check, answer.status, moved).await?);
+        told.extend(tell_outcome(&mut tx, state, user, &check, answer.status, moved).await?);
     } else {
         let text = match outcome {
             "late" => "这项核查已由他人办结，您的反馈已留存，不用再处理。",
@@ -168,6 +168,7 @@ async fn is_responsible(
 
 /// Tells the others who were asked that it is answered, and the supervisors what was found.
 async fn tell_outcome(
+    tx: &mut PgConnection,
     state: &AppState,
     user: UserId,
     check: &CheckRow,
@@ -179,7 +180,7 @@ async fn tell_outcome(
         doorstep_core::protocol::frames::StateEntry,
     )>,
 > {
-    let concerned = registry::service::concerned(state, &check.area()?).await?;
+    let concerned = registry::service::concerned(tx, state, &check.area()?).await?;
     let supervisors: BTreeSet<UserId> = concerned.supervisors;
     let collectors: BTreeSet<UserId> = concerned
         .collectors

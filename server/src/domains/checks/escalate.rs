@@ -29,7 +29,7 @@ async fn escalate_next(state: &AppState) -> ApiResult<bool> {
         return Ok(false);
     };
     let area = check.area()?;
-    let supervisors: BTreeSet<UserId> = registry::service::concerned(state, &area)
+    let supervisors: BTreeSet<UserId> = registry::service::concerned(&mut tx, state, &area)
         .await?
         .supervisors;
     let count = supervisors.len();

@@ -75,7 +75,7 @@ async fn open_next(state: &AppState) -> ApiResult<bool> {
     for (residence, area) in
         registry::service::main_residences(&mut tx, state, claim.resident()).await?
     {
-        let concerned = registry::service::concerned(state, &area).await?;
+        let concerned = registry::service::concerned(&mut tx, state, &area).await?;
         others.extend(concerned.supervisors);
         others.extend(concerned.liaisons);
         let own_word = residence == claim.residence()
@@ -98,7 +98,7 @@ async fn open_next(state: &AppState) -> ApiResult<bool> {
         let Some(check) = ask(&mut tx, state, &ask_here).await? else {
             continue;
         };
-        let (to, messages) = tell::remind(state, &check, &claim.makers()).await?;
+        let (to, messages) = tell::remind(&mut tx, state, &check, &claim.makers()).await?;
         told.push(tell::asked(&check)?);
         told.extend(messages);
         asked.extend(to);

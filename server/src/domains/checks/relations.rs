@@ -115,6 +115,6 @@ async fn asked(
         return Ok(false);
     };
     told.push(tell::asked(&check)?);
-    told.extend(tell::remind(state, &check, &BTreeSet::new()).await?.1);
+    told.extend(tell::remind(tx, state, &check, &BTreeSet::new()).await?.1);
     Ok(true)
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use doorstep_core::ids::{RecordId, ScopeId, UserId};
 use doorstep_core::protocol::frames::StateEntry;
 use serde_json::json;
+use sqlx::PgConnection;
 
 use super::model::CheckRow;
 use crate::domains::registry;
@@ -52,11 +53,12 @@ pub(super) fn message(
 
 /// Reminds those who are asked; gives whom. Where nobody else goes to the doors there, the supervisors are asked.
 pub(super) async fn remind(
+    tx: &mut PgConnection,
     state: &AppState,
     check: &CheckRow,
     but: &BTreeSet<UserId>,
 ) -> ApiResult<(BTreeSet<UserId>, Vec<Told>)> {
-    let concerned = registry::service::concerned(state, &check.area()?).await?;
+    let concerned = registry::service::concerned(tx, state, &check.area()?).await?;
     let mut to: BTreeSet<UserId> = concerned.collectors.difference(but).copied().collect();
     if to.is_empty() {
         to = concerned.supervisors.difference(but).copied().collect();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use doorstep_core::ids::UserId;
 use doorstep_core::records;
+use sqlx::PgConnection;
 
 use super::case::{self, Case};
 use super::model::{DecidedTell, DecidedWrite};
@@ -16,12 +17,14 @@ use crate::state::AppState;
 
 /// What the plan writes, and whom it tells.
 pub(super) async fn of(
+    tx: &mut PgConnection,
     state: &AppState,
     actor: &Actor,
     case: &Case,
     plan: &Plan,
 ) -> ApiResult<(Vec<DecidedWrite>, Vec<DecidedTell>)> {
-    Ok((writes(actor, case, plan)?, tells(state, &plan.told).await?))
+    let tells = tells(tx, state, &plan.told).await?;
+    Ok((writes(actor, case, plan)?, tells))
 }
 
 /// What the plan writes, each record once for each put.
@@ -64,6 +67,7 @@ pub(super) fn writes(actor: &Actor, case: &Case, plan: &Plan) -> ApiResult<Vec<D
 
 /// Who is told what.
 pub(super) async fn tells(
+    tx: &mut PgConnection,
     state: &AppState,
     told: &BTreeMap<UserId, String>,
 ) -> ApiResult<Vec<DecidedTell>> {
@@ -71,7 +75,7 @@ pub(super) async fn tells(
         return Ok(Vec::new());
     }
     let ids: Vec<UserId> = told.keys().copied().collect();
-    let names = users::service::names(state, &ids).await?;
+    let names = users::service::names_within(tx, state, &ids).await?;
     Ok(told
         .iter()
         .map(|(user, text)| DecidedTell {

@@ -48,7 +48,7 @@ pub(super) async fn decide(
     require_open(&case)?;
     let plan = plan_of(&mut tx, state, actor, &case, &input.action).await?;
     let code = input.action.code();
-    let (writes, tells) = comes_to::of(state, actor, &case, &plan).await?;
+    let (writes, tells) = comes_to::of(&mut tx, state, actor, &case, &plan).await?;
     let mut done = carry_out(&mut tx, state, actor.user, &case, plan, code, input.note).await?;
     let entry = Entry::by(actor, state.clock.now(), audit::Action::DecideConflict)
         .subject("conflict", id)

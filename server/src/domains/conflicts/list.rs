@@ -141,7 +141,7 @@ pub(super) fn kind_label(code: &str) -> String {
     kind.map_or_else(|| code.to_owned(), |kind| kind.label().to_owned())
 }
 
-/// Items as lists show them. The caller has checked that the reader may see them.
+/// Items as lists show them; in a system transaction. The caller has checked that the reader may see them.
 pub(super) async fn views(
     state: &AppState,
     tx: &mut PgConnection,
@@ -156,7 +156,7 @@ pub(super) async fn views(
     let names: BTreeMap<Uuid, String> = if assignees.is_empty() {
         BTreeMap::new()
     } else {
-        let names = users::service::names(state, &assignees).await?;
+        let names = users::service::names_within(tx, state, &assignees).await?;
         names.into_iter().map(|(id, name)| (id.0, name)).collect()
     };
     let now = state.clock.now();

@@ -25,7 +25,7 @@ pub(super) async fn confirm(
     let mut plan = plan(tx, case, state, MainResidence::MovesTo(claim.id)).await?;
     plan.close = store::open_of_record(tx, case.record.0, &["main_residence"], case.row.id).await?;
     let text = "一位居民的主要居住地经核实已变更，请更新后查看。";
-    tell_communities(&mut plan, case, state, text).await?;
+    tell_communities(tx, &mut plan, case, state, text).await?;
     tell_makers(&mut plan, case, "主要居住地的变更已确认，请更新后查看。");
     Ok(plan)
 }
@@ -35,7 +35,7 @@ pub(super) async fn deny(tx: &mut PgConnection, case: &Case, state: &AppState) -
     let claim = claim(case)?;
     let mut plan = plan(tx, case, state, MainResidence::IsNot(claim.id)).await?;
     let text = "对一位居民主要居住地的认领未获确认，主要居住地不变。";
-    tell_communities(&mut plan, case, state, text).await?;
+    tell_communities(tx, &mut plan, case, state, text).await?;
     tell_makers(
         &mut plan,
         case,
@@ -78,6 +78,7 @@ fn tell_makers(plan: &mut Plan, case: &Case, text: &str) {
 
 /// Collectors, supervisors and police liaisons where the resident lived, lives and is claimed to live.
 async fn tell_communities(
+    tx: &mut PgConnection,
     plan: &mut Plan,
     case: &Case,
     state: &AppState,
@@ -90,7 +91,7 @@ async fn tell_communities(
         .flat_map(|residence| residence.areas.clone())
         .collect();
     for area in areas {
-        for user in concerned(state, &area).await?.all() {
+        for user in concerned(tx, state, &area).await?.all() {
             plan.told.insert(user, text.to_owned());
         }
     }

@@ -137,7 +137,7 @@ pub(super) async fn undo(
         .map(|user| (user, text.to_owned()))
         .collect();
     let count = told.len();
-    let tells = comes_to::tells(state, &told).await?;
+    let tells = comes_to::tells(&mut tx, state, &told).await?;
     let states = messages(state, &case, "conflict_reopened", told);
     let told_slices = register::append_states(&mut tx, states, now).await?;
     // In the order in which the logs were numbered.

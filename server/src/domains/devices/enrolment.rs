@@ -172,8 +172,14 @@ pub(super) async fn sign_in(
     let account = users::service::account(&mut tx, device.user)
         .await?
         .ok_or_else(unknown)?;
-    let (password_at, must_change_password) = match (input.password, input.token) {
-        (Some(password), _) => {
+    let former = match input.token {
+        Some(token) => auth::password_of_former(&mut tx, id, &token).await.ok(),
+        None => None,
+    };
+    // Checking a password takes connections of its own, and waits for its turn.
+    drop(tx);
+    let (password_at, must_change_password) = match input.password {
+        Some(password) => {
             let proof = Proof {
                 login: account.login.clone(),
                 password,
@@ -182,25 +188,19 @@ pub(super) async fn sign_in(
             let verified = auth::verify(state, trail, Action::SignInDevice, proof).await?;
             (at, verified.must_change_password)
         }
-        (None, token) => {
-            let password_at =
-                auth::password_of_former(&mut tx, id, &token.unwrap_or_default()).await;
-            match password_at {
-                Ok(password_at)
-                    if account.status == UserStatus::Active
-                        && at - password_at <= PASSWORD_GOOD_FOR =>
-                {
-                    (password_at, false)
-                }
-                _ => {
-                    drop(tx);
-                    let error =
-                        ApiError::new(Kind::Unauthenticated, "password_required", "请重新输入密码");
-                    return Err(refuse(state, trail, &row, error).await);
-                }
-            }
+        None => {
+            let good = former.filter(|password_at| {
+                account.status == UserStatus::Active && at - *password_at <= PASSWORD_GOOD_FOR
+            });
+            let Some(password_at) = good else {
+                let error =
+                    ApiError::new(Kind::Unauthenticated, "password_required", "请重新输入密码");
+                return Err(refuse(state, trail, &row, error).await);
+            };
+            (password_at, false)
         }
     };
+    let mut tx = system_tx(&state.pool).await?;
     store::note_contact(&mut tx, id.0, at).await?;
     let new = NewToken {
         user: device.user,

@@ -114,7 +114,7 @@ impl Judge {
         state: &AppState,
         rows: &[(i32, Vec<String>)],
     ) -> ApiResult<Vec<Judged>> {
-        let readings = self.read(state, rows).await?;
+        let readings = self.read(tx, rows).await?;
         let found = self.look_up(tx, state, &readings).await?;
         let mut judged = Vec::with_capacity(readings.len());
         for reading in readings {
@@ -126,7 +126,7 @@ impl Judge {
     /// Turns cells into fields, and checks where each row says it belongs.
     async fn read(
         &mut self,
-        state: &AppState,
+        tx: &mut PgConnection,
         rows: &[(i32, Vec<String>)],
     ) -> ApiResult<Vec<Reading>> {
         let mut readings: Vec<Reading> = rows
@@ -158,7 +158,7 @@ impl Judge {
             .filter(|area| !self.areas.contains_key(area))
             .collect();
         if !unknown.is_empty() {
-            let known = areas::service::find(state, &unknown).await?;
+            let known = areas::service::find(tx, &unknown).await?;
             for area in unknown {
                 let is_known = known.iter().any(|found| found.code == area);
                 self.areas.insert(area, is_known);

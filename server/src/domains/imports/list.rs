@@ -7,6 +7,7 @@ use doorstep_core::records;
 use doorstep_core::records::import_map::Mapping;
 use doorstep_core::rights::Permission;
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::model::{ColumnView, ImportField, ImportQuery, ImportRow, ImportView};
 use super::rows::Sealer;
@@ -41,15 +42,13 @@ fn not_found() -> ApiError {
 pub(super) async fn show(state: &AppState, actor: &Actor, id: ImportId) -> ApiResult<ImportView> {
     let mut tx = scoped_tx(&state.pool, actor, Permission::ImportRegister).await?;
     let row = find_import(&mut tx, actor, id).await?;
-    let names = authors(state, std::slice::from_ref(&row)).await?;
-    view(state, &mut tx, &row, &names).await
+    let same = store::same_file(&mut tx, &row).await?;
+    drop(tx);
+    view(state, &row, same).await
 }
 
 /// The names of those who brought imports in.
-pub(super) async fn authors(
-    state: &AppState,
-    rows: &[ImportRow],
-) -> ApiResult<HashMap<UserId, String>> {
+async fn authors(state: &AppState, rows: &[ImportRow]) -> ApiResult<HashMap<UserId, String>> {
     let ids: Vec<UserId> = rows.iter().map(|row| UserId(row.created_by)).collect();
     users::service::names(state, &ids).await
 }
@@ -73,10 +72,15 @@ pub(super) async fn list(
     let mut tx = scoped_tx(&state.pool, actor, Permission::ImportRegister).await?;
     let rows = store::list(&mut tx, pattern.as_deref(), paging.after()?, paging.rows()).await?;
     let page = paging.page(rows, |row| (row.created_at, row.id), |row| row)?;
+    let mut same = Vec::with_capacity(page.items.len());
+    for row in &page.items {
+        same.push(store::same_file(&mut tx, row).await?);
+    }
+    drop(tx);
     let names = authors(state, &page.items).await?;
     let mut items = Vec::with_capacity(page.items.len());
-    for row in &page.items {
-        items.push(view(state, &mut tx, row, &names).await?);
+    for (row, same) in page.items.iter().zip(same) {
+        items.push(named(state, row, same, &names).await?);
     }
     Ok(Page {
         items,
@@ -84,11 +88,21 @@ pub(super) async fn list(
     })
 }
 
-/// An import as callers see it.
+/// An import as callers see it; `same` is the last earlier one of the same file. Uses a connection of its own: not while a
+/// transaction is open.
 pub(super) async fn view(
     state: &AppState,
-    tx: &mut PgConnection,
     row: &ImportRow,
+    same: Option<Uuid>,
+) -> ApiResult<ImportView> {
+    let names = authors(state, std::slice::from_ref(row)).await?;
+    named(state, row, same, &names).await
+}
+
+async fn named(
+    state: &AppState,
+    row: &ImportRow,
+    same: Option<Uuid>,
     names: &HashMap<UserId, String>,
 ) -> ApiResult<ImportView> {
     let meta = Sealer::of(state, row).await?.open_meta(row)?;
@@ -114,7 +128,7 @@ pub(super) async fn view(
         counts: row.counts.0,
         columns: columns.collect(),
         problems: meta.problems,
-        same_as: store::same_file(tx, row).await?,
+        same_as: same,
         failure: row.failure.clone(),
         failed_step: row.failed_step(),
         created_by: row.created_by,

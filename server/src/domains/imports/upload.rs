@@ -13,7 +13,7 @@ use serde_json::json;
 use sqlx::PgConnection;
 use tokio::sync::Semaphore;
 
-use super::list::{authors, find_import, view};
+use super::list::{find_import, view};
 use super::model::{ImportRow, ImportView, Meta, Options, RowBody, SetMapping, Step, UploadQuery};
 use super::rows::Sealer;
 use super::store::{self, NewImport};
@@ -121,8 +121,7 @@ pub(super) async fn upload(
     let row = store::find(&mut tx, id.0)
         .await?
         .ok_or_else(|| ApiError::not_found("这次导入"))?;
-    let names = authors(state, std::slice::from_ref(&row)).await?;
-    let view = view(state, &mut tx, &row, &names).await?;
+    let same = store::same_file(&mut tx, &row).await?;
     let detail =
         json!({ "type": declared.name, "rows": rows.len(), "digest": hex::encode(digest) });
     audit::record(
@@ -134,7 +133,7 @@ pub(super) async fn upload(
     if step.is_some() {
         work::spawn(state);
     }
-    Ok(view)
+    view(state, &row, same).await
 }
 
 fn entry(state: &AppState, actor: &Actor, action: Action, row: &ImportRow) -> ApiResult<Entry> {
@@ -327,10 +326,9 @@ async fn finish(
     let row = store::find(&mut tx, id.0)
         .await?
         .ok_or_else(|| ApiError::not_found("这次导入"))?;
-    let names = authors(state, std::slice::from_ref(&row)).await?;
-    let view = view(state, &mut tx, &row, &names).await?;
+    let same = store::same_file(&mut tx, &row).await?;
     let tx_ref: &mut PgConnection = &mut tx;
     audit::record(tx_ref, entry(state, actor, action, &row)?).await?;
     tx.commit().await?;
-    Ok(view)
+    view(state, &row, same).await
 }

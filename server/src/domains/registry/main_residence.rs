@@ -256,7 +256,7 @@ pub(super) async fn move_main(
     for area in &concerned {
         actor.require(Permission::DecideConflicts, area)?;
     }
-    let told = told_moved(state, actor, resident, &concerned).await?;
+    let told = told_moved(&mut tx, state, actor, resident, &concerned).await?;
     let mut applied = move_main_residence(
         &mut tx,
         state,
@@ -283,6 +283,7 @@ pub(super) async fn move_main(
 }
 
 async fn told_moved(
+    tx: &mut PgConnection,
     state: &AppState,
     actor: &Actor,
     resident: RecordId,
@@ -295,7 +296,7 @@ async fn told_moved(
 > {
     let mut to = BTreeSet::new();
     for area in areas {
-        to.extend(notify::concerned(state, area).await?.all());
+        to.extend(notify::concerned(tx, state, area).await?.all());
     }
     to.remove(&actor.user);
     let text = "一位居民的主要居住地已变更，请更新后查看。";

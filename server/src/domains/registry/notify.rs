@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use doorstep_core::ids::{AreaCode, EventId, RecordId, ScopeId, UserId};
 use doorstep_core::protocol::frames::StateEntry;
 use doorstep_core::rights::{Permission, Role};
+use sqlx::PgConnection;
 
 use crate::domains::users;
 use crate::error::ApiResult;
@@ -24,14 +25,18 @@ pub struct Concerned {
     pub liaisons: BTreeSet<UserId>,
 }
 
-/// Who works in the area, through a grant on it or above. Uses a connection of its own: where a transaction is open
-/// already, call it seldom.
+/// Who works in the area, through a grant on it or above; in a system transaction.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn concerned(state: &AppState, area: &AreaCode) -> ApiResult<Concerned> {
+pub async fn concerned(
+    tx: &mut PgConnection,
+    state: &AppState,
+    area: &AreaCode,
+) -> ApiResult<Concerned> {
     let mut concerned = Concerned::default();
-    for grant in users::service::holders(state, Permission::ReadRegister, area).await? {
+    let holders = users::service::holders_within(tx, state, Permission::ReadRegister, area);
+    for grant in holders.await? {
         match grant.role {
             Role::Collector => concerned.collectors.insert(grant.user),
             Role::Supervisor => concerned.supervisors.insert(grant.user),

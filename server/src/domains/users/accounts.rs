@@ -232,6 +232,20 @@ pub async fn names(state: &AppState, ids: &[UserId]) -> ApiResult<HashMap<UserId
     Ok(called.map(|(id, called)| (id, called.name)).collect())
 }
 
+/// The same where a transaction is open already (a system one).
+///
+/// # Errors
+/// As [`names`].
+pub async fn names_within(
+    tx: &mut PgConnection,
+    state: &AppState,
+    ids: &[UserId],
+) -> ApiResult<HashMap<UserId, String>> {
+    let called = open_called(state, called_rows(tx, ids).await?).await?;
+    let called = called.into_iter();
+    Ok(called.map(|(id, called)| (id, called.name)).collect())
+}
+
 /// What a user is called.
 #[derive(Clone, Debug)]
 pub struct Called {
@@ -246,10 +260,18 @@ pub struct Called {
 /// # Errors
 /// When the database fails or a name does not open.
 pub async fn called(state: &AppState, ids: &[UserId]) -> ApiResult<HashMap<UserId, Called>> {
-    let ids: Vec<uuid::Uuid> = ids.iter().map(|id| id.0).collect();
     let mut tx = system_tx(&state.pool).await?;
-    let rows = store::by_ids(&mut tx, &ids).await?;
+    let rows = called_rows(&mut tx, ids).await?;
     drop(tx);
+    open_called(state, rows).await
+}
+
+async fn called_rows(tx: &mut PgConnection, ids: &[UserId]) -> ApiResult<Vec<UserRow>> {
+    let ids: Vec<uuid::Uuid> = ids.iter().map(|id| id.0).collect();
+    Ok(store::by_ids(tx, &ids).await?)
+}
+
+async fn open_called(state: &AppState, rows: Vec<UserRow>) -> ApiResult<HashMap<UserId, Called>> {
     let mut users = HashMap::with_capacity(rows.len());
     for row in rows {
         let name = name::open(state, &row).await?;
