@@ -282,6 +282,38 @@ async fn an_administrator_unlocks_and_one_address_can_not_spray() {
 }
 
 #[tokio::test]
+async fn an_address_is_what_the_proxy_says_and_a_site_is_one_source() {
+    let server = TestServer::open_city_with(|config| {
+        config.behind_proxy = true;
+        config.sign_in.failures_per_address = 3;
+    })
+    .await
+    .unwrap();
+    let client = reqwest::Client::new();
+    let url = format!("http://{}/api/auth/sign-in", server.address);
+    // Each try with what its caller made up, in a line before the proxy's own (HAProxy) or in the same (nginx).
+    let sources: [fn(u8) -> Vec<String>; 3] = [
+        |n| vec![format!("203.0.113.{n}"), "192.0.2.7".to_owned()],
+        |n| vec![format!("203.0.113.{n}, 192.0.2.8")],
+        |n| vec![format!("2001:db8:0:1::{n:x}")],
+    ];
+    for (at, source) in sources.iter().enumerate() {
+        let mut shut_out = 0;
+        for n in 1..=6 {
+            let input =
+                json!({ "login": format!("sprayed{at}-{n}"), "password": "Spring-Is-Here-1" });
+            let mut request = client.post(&url).json(&input);
+            for line in source(n) {
+                request = request.header("x-forwarded-for", line);
+            }
+            let answer: Value = request.send().await.unwrap().json().await.unwrap();
+            shut_out += usize::from(answer["error"]["code"] == "too_many_tries");
+        }
+        assert_eq!(shut_out, 3, "source {at}");
+    }
+}
+
+#[tokio::test]
 async fn a_session_ends_when_idle_when_old_and_when_signed_out() {
     let server = TestServer::open_city().await.unwrap();
     let person = server.person(Role::Collector, VILLAGE).await.unwrap();

@@ -119,7 +119,8 @@ fn given_id(headers: &HeaderMap) -> Option<String> {
     (plain && !text.is_empty()).then(|| text.to_owned())
 }
 
-/// Where a request comes from: the socket's peer, or behind a proxy the last address it added.
+/// Where a request comes from: the socket's peer, or behind a proxy the last address it added. Some proxies add it to the
+/// caller's line, some as a line of their own after it: the last of the last line is the proxy's in either case.
 #[must_use]
 pub fn client_address(
     state: &AppState,
@@ -128,7 +129,9 @@ pub fn client_address(
 ) -> Option<IpAddr> {
     let forwarded = || {
         headers
-            .get("x-forwarded-for")?
+            .get_all("x-forwarded-for")
+            .iter()
+            .next_back()?
             .to_str()
             .ok()?
             .rsplit(',')

@@ -14,6 +14,6 @@ mod writer;
 pub use actions::Action;
 pub use chain::{Fault, Verdict};
 pub use model::{Entry, Outcome, Trail};
-pub use refusals::{Refusals, refused, write_refusals};
+pub use refusals::{Refusals, network, refused, write_refusals};
 pub use service::{record, record_all, sign_head, verify};
 pub use writer::AuditWriter;

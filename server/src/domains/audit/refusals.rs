@@ -64,7 +64,8 @@ fn minute(at: DateTime<Utc>) -> DateTime<Utc> {
 }
 
 /// What counts as one source: an IPv4 address, or the 64 bits of an IPv6 address that a site is given.
-fn network(address: IpAddr) -> IpAddr {
+#[must_use]
+pub fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(six) => {

@@ -69,7 +69,8 @@ pub(super) async fn reserve(
     let mut address_row = None;
     if let Some(address) = trail.address {
         let since = now - delta(rules.lockout);
-        let (id, tries) = store::note_address(&mut tx, &address.to_string(), now, since).await?;
+        let source = audit::network(address).to_string();
+        let (id, tries) = store::note_address(&mut tx, &source, now, since).await?;
         if tries > i64::from(rules.failures_per_address) {
             // Not counted: the address gets free again even while it keeps trying.
             drop(tx);
