@@ -282,8 +282,46 @@ fn wrong_credentials() -> ApiError {
 async fn in_background<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> ApiResult<T> {
-    let _permit = HASHING.acquire().await.map_err(ApiError::internal)?;
+    in_turn(&HASHING, work).await
+}
+
+/// The turn lasts as long as the work, which goes on when the caller hangs up.
+async fn in_turn<T: Send + 'static>(
+    turns: &'static Semaphore,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> ApiResult<T> {
+    let turn = turns.acquire().await.map_err(ApiError::internal)?;
+    let work = move || {
+        let done = work();
+        drop(turn);
+        done
+    };
     tokio::task::spawn_blocking(work)
         .await
         .map_err(ApiError::internal)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[tokio::test]
+    async fn who_hangs_up_gives_no_turn_back_before_the_work_is_done() {
+        static TURNS: Semaphore = Semaphore::const_new(1);
+        let (goes_on, may_end) = std::sync::mpsc::channel::<()>();
+        let (says, begun) = tokio::sync::oneshot::channel::<()>();
+        let work = in_turn(&TURNS, move || {
+            says.send(()).unwrap();
+            may_end.recv().unwrap();
+        });
+        let hung_up = tokio::select! {
+            _ = work => false,
+            heard = begun => heard.is_ok(),
+        };
+        assert!(hung_up);
+        assert_eq!(TURNS.available_permits(), 0, "the work goes on");
+        goes_on.send(()).unwrap();
+        drop(TURNS.acquire().await.unwrap());
+    }
 }
