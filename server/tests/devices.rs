@@ -101,6 +101,56 @@ async fn neither_password_nor_key_alone_opens_a_session() {
     );
 }
 
+/// Refused tries in the audit log, by action and code, in order.
+async fn refusals(server: &TestServer) -> Vec<(String, String)> {
+    let mut tx = doorstep_server::database::system_tx(&server.state.pool)
+        .await
+        .unwrap();
+    let rows: Vec<(String, String)> = sqlx::query_as(
+        "SELECT action, detail FROM audit_entries WHERE outcome = 'refused' ORDER BY seq",
+    )
+    .fetch_all(&mut *tx)
+    .await
+    .unwrap();
+    rows.into_iter()
+        .map(|(action, detail)| {
+            let detail: serde_json::Value = serde_json::from_str(&detail).unwrap();
+            (action, detail["reason"].as_str().unwrap().to_owned())
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn signatures_made_up_for_a_device_fill_no_log() {
+    let server = TestServer::open_city().await.unwrap();
+    let person = server.person(Role::Collector, VILLAGE).await.unwrap();
+    let device = server.device(&person).await.unwrap();
+    let forger = doorstep_server::testing::TestDevice {
+        key: KeyPair::from_secret(&[5; 32]).unwrap(),
+        ..device.clone()
+    };
+    for _ in 0..10 {
+        let mut forged = server
+            .device_sign_in(&forger, json!({ "password": person.password }))
+            .await
+            .unwrap();
+        for code in ["wrong_signature", "challenge_void"] {
+            let reply = server
+                .send("POST", "/api/devices/sign-in", None, Some(forged.clone()))
+                .await
+                .unwrap();
+            assert_eq!(reply.code(), code);
+            forged["nonce"] = json!("ab".repeat(32));
+        }
+    }
+    let of = |code: &str| ("sign_in_device".to_owned(), code.to_owned());
+    assert_eq!(
+        refusals(&server).await,
+        [of("wrong_signature"), of("challenge_void")],
+        "the first of each in a minute; the others are counted"
+    );
+}
+
 #[tokio::test]
 async fn a_device_renews_its_session_by_key_and_former_token_for_two_weeks() {
     let server = TestServer::open_city().await.unwrap();

@@ -158,7 +158,7 @@ pub(super) async fn sign_in(
     .await;
     tx.commit().await?;
     if let Err(error) = answered {
-        return Err(refuse(state, trail, &row, error).await);
+        return Err(stranger(state, trail, Action::SignInDevice, error).await);
     }
     // Only after the key was proved: a stranger learns nothing about a device.
     if let Err(error) = require_active(&device) {
@@ -258,6 +258,19 @@ pub async fn find(tx: &mut PgConnection, id: DeviceId) -> ApiResult<Option<Devic
         .as_ref()
         .map(device)
         .transpose()
+}
+
+/// Leaves the record of a refusal that anyone can cause, no key being proved yet; gives the error to answer with.
+pub(super) async fn stranger(
+    state: &AppState,
+    trail: &Arc<Trail>,
+    action: Action,
+    error: ApiError,
+) -> ApiError {
+    match audit::refused(state, trail, action, error.code).await {
+        Ok(()) => error,
+        Err(failed) => failed,
+    }
 }
 
 async fn refuse(
