@@ -337,6 +337,38 @@ async fn a_revoked_device_is_cut_off_at_once_and_a_lost_one_is_told_to_wipe() {
 }
 
 #[tokio::test]
+async fn an_order_to_wipe_is_not_taken_back_by_revoking() {
+    let server = TestServer::open_city().await.unwrap();
+    let admin = server
+        .person(Role::AreaAdministrator, STREET)
+        .await
+        .unwrap();
+    let person = server.person(Role::Collector, VILLAGE).await.unwrap();
+    let device = server.device(&person).await.unwrap();
+    let stop = async |deed: &str| {
+        let path = format!("/api/devices/{}/{deed}", device.id);
+        let why = json!({ "reason": "手机遗失" });
+        server
+            .send("POST", &path, Some(&admin.token), Some(why))
+            .await
+            .unwrap()
+    };
+    assert_eq!(stop("revoke").await.status, 200);
+    assert_eq!(stop("wipe").await.status, 200, "more than revoking");
+    let again = stop("revoke").await;
+    assert_eq!((again.status, again.code()), (409, "wipe_ordered"));
+    let input = server
+        .device_sign_in(&device, json!({ "password": person.password }))
+        .await
+        .unwrap();
+    let reply = server
+        .send("POST", "/api/devices/sign-in", None, Some(input))
+        .await
+        .unwrap();
+    assert_eq!(reply.code(), "device_wiped");
+}
+
+#[tokio::test]
 async fn devices_are_seen_within_the_area_with_what_they_have_not_sent() {
     let server = TestServer::open_city().await.unwrap();
     let near = server.person(Role::Collector, VILLAGE).await.unwrap();

@@ -76,9 +76,19 @@ pub(super) async fn stop(
     problems.require(fits, "reason", "reason_form", "请填写原因，不超过 200 字");
     problems.finish()?;
     let mut tx = scoped_tx(&state.pool, actor, Permission::ManageDevices).await?;
-    let before = require(&mut tx, id).await?;
-    if before.status() == DeviceStatus::Wiped {
-        return Err(ApiError::conflict("already_wiped", "这台设备已清除数据"));
+    let before = store::lock(&mut tx, id.0).await?.ok_or_else(not_found)?;
+    match before.status() {
+        DeviceStatus::Wiped => {
+            return Err(ApiError::conflict("already_wiped", "这台设备已清除数据"));
+        }
+        // Only a device that is told to wipe does so: to revoke it would take the order back.
+        DeviceStatus::WipeOrdered if status == DeviceStatus::Revoked => {
+            return Err(ApiError::conflict(
+                "wipe_ordered",
+                "这台设备已被要求清除数据，密钥已停用，不用再停用；请等待它下次联网清除",
+            ));
+        }
+        _ => {}
     }
     let at = state.clock.now();
     store::set_status(
@@ -107,16 +117,15 @@ pub(super) async fn stop(
 }
 
 async fn require(tx: &mut sqlx::PgConnection, id: DeviceId) -> ApiResult<DeviceRow> {
-    store::by_id(tx, id.0)
-        .await?
-        .ok_or_else(|| ApiError::not_found("这台设备"))
+    store::by_id(tx, id.0).await?.ok_or_else(not_found)
+}
+
+fn not_found() -> ApiError {
+    ApiError::not_found("这台设备")
 }
 
 fn first(views: Vec<DeviceView>) -> ApiResult<DeviceView> {
-    views
-        .into_iter()
-        .next()
-        .ok_or_else(|| ApiError::not_found("这台设备"))
+    views.into_iter().next().ok_or_else(not_found)
 }
 
 async fn views(state: &AppState, rows: Vec<DeviceRow>) -> ApiResult<Vec<DeviceView>> {

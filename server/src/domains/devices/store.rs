@@ -12,6 +12,9 @@ const CREATE: &str = "INSERT INTO devices (id, user_id, area_code, public_key, n
 const BY_ID: &str = "SELECT id, user_id, area_code::text, public_key, name, platform, status, status_set_at, \
      status_reason, enrolled_at, last_contact_at, last_sync_at, unsent, unsent_since, purge_owed_since FROM devices \
      WHERE id = $1";
+const LOCK: &str = "SELECT id, user_id, area_code::text, public_key, name, platform, status, status_set_at, \
+     status_reason, enrolled_at, last_contact_at, last_sync_at, unsent, unsent_since, purge_owed_since FROM devices \
+     WHERE id = $1 FOR UPDATE";
 const LIST: &str = include_str!("sql/list.sql");
 const LIST_UNSENT: &str = include_str!("sql/list_unsent.sql");
 const SET_STATUS: &str = "UPDATE devices SET status = $2, status_set_at = $3, status_set_by = $4, status_reason = $5 \
@@ -55,6 +58,11 @@ pub(super) async fn create(tx: &mut PgConnection, row: &DeviceRow) -> sqlx::Resu
 
 pub(super) async fn by_id(tx: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<DeviceRow>> {
     sqlx::query_as(BY_ID).bind(id).fetch_optional(tx).await
+}
+
+/// As `by_id`; nobody else changes it until the transaction ends.
+pub(super) async fn lock(tx: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<DeviceRow>> {
+    sqlx::query_as(LOCK).bind(id).fetch_optional(tx).await
 }
 
 pub(super) async fn list(
