@@ -94,6 +94,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(users::create_user, users::list_users))
         .routes(routes!(users::show_user, users::update_user))
         .routes(routes!(users::reset_password))
+        .routes(routes!(users::clear_second_factor))
         .routes(routes!(users::unlock_user))
         .routes(routes!(users::list_grants, users::grant_role))
         .routes(routes!(users::list_rights))

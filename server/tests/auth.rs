@@ -427,7 +427,12 @@ async fn an_enrolled_second_factor_is_required_and_a_code_is_good_once() {
     let person = server.person(Role::Supervisor, VILLAGE).await.unwrap();
     let token = Some(person.token.as_str());
     let begun = server
-        .send("POST", "/api/auth/second-factor", token, None)
+        .send(
+            "POST",
+            "/api/auth/second-factor",
+            token,
+            Some(json!({ "password": person.password })),
+        )
         .await
         .unwrap()
         .body;
@@ -514,7 +519,12 @@ async fn an_enrolled_second_factor_is_required_and_a_code_is_good_once() {
 async fn second_factor(server: &TestServer, person: &Person) -> String {
     let token = Some(person.token.as_str());
     let begun = server
-        .send("POST", "/api/auth/second-factor", token, None)
+        .send(
+            "POST",
+            "/api/auth/second-factor",
+            token,
+            Some(json!({ "password": person.password })),
+        )
         .await
         .unwrap()
         .body;
@@ -531,6 +541,91 @@ async fn second_factor(server: &TestServer, person: &Person) -> String {
         .unwrap();
     assert_eq!(confirm.status, 204, "{}", confirm.body);
     secret
+}
+
+#[tokio::test]
+async fn a_second_factor_is_begun_with_the_password_only() {
+    let server = TestServer::open_city().await.unwrap();
+    let person = server.person(Role::Supervisor, VILLAGE).await.unwrap();
+    let begin = async |body: Option<Value>| {
+        server
+            .send("POST", "/api/auth/second-factor", Some(&person.token), body)
+            .await
+            .unwrap()
+    };
+    assert_eq!(begin(Some(json!({}))).await.status, 400);
+    let wrong = Some(json!({ "password": "Wrong-Guess-1" }));
+    for _ in 0..5 {
+        let reply = begin(wrong.clone()).await;
+        let field = &reply.body["error"]["fields"][0];
+        assert_eq!(
+            (reply.status, &field["path"], &field["code"]),
+            (422, &json!("password"), &json!("wrong_password"))
+        );
+    }
+    let right = Some(json!({ "password": person.password }));
+    assert_eq!(
+        begin(right.clone()).await.code(),
+        "account_locked",
+        "it is guessed no more than at the door"
+    );
+    server.clock.advance(16 * MINUTE);
+    assert_eq!(begin(right.clone()).await.status, 200);
+    second_factor(&server, &person).await;
+    let again = begin(right).await;
+    assert_eq!((again.status, again.code()), (409, "already_enrolled"));
+}
+
+#[tokio::test]
+async fn who_lost_the_codes_is_let_in_by_an_administrator_above() {
+    let server = TestServer::open_city().await.unwrap();
+    let admin = server.person(Role::AreaAdministrator, CITY).await.unwrap();
+    let auditor = server.person(Role::Auditor, CITY).await.unwrap();
+    let peer = server.person(Role::Supervisor, VILLAGE).await.unwrap();
+    let security = server
+        .person(Role::SecurityAdministrator, CITY)
+        .await
+        .unwrap();
+    let person = server.person(Role::Supervisor, VILLAGE).await.unwrap();
+    second_factor(&server, &person).await;
+    let path = format!("/api/users/{}", person.id);
+    let of_user = format!("{path}/second-factor");
+    let clear = async |by: &Person| {
+        server
+            .send("DELETE", &of_user, Some(&by.token), None)
+            .await
+            .unwrap()
+    };
+    assert_eq!(clear(&peer).await.code(), "forbidden");
+    assert_eq!(
+        clear(&security).await.code(),
+        "outranked",
+        "who could not make a supervisor"
+    );
+    let shown = server.get(&admin, &path).await.unwrap();
+    assert_eq!(shown["second_factor"], true);
+    assert_eq!(clear(&admin).await.status, 204);
+    let shown = server.get(&admin, &path).await.unwrap();
+    assert_eq!(shown["second_factor"], false);
+    let ended = server
+        .send("GET", "/api/auth/me", Some(&person.token), None)
+        .await
+        .unwrap();
+    assert_eq!(ended.status, 401, "sessions are ended");
+    let opened = server
+        .sign_in(&person.login, &person.password)
+        .await
+        .unwrap();
+    assert_eq!(opened.status, 200, "{}", opened.body);
+    let again = clear(&admin).await;
+    assert_eq!((again.status, again.code()), (409, "not_enrolled"));
+    let log = "/api/audit?action=clear_second_factor&outcome=done";
+    let log = server.get(&auditor, log).await.unwrap();
+    let entry = &log["items"][0];
+    assert_eq!(
+        (&entry["user"], &entry["subject_id"]),
+        (&json!(admin.id), &json!(person.id))
+    );
 }
 
 #[tokio::test]

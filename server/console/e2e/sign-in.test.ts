@@ -85,6 +85,11 @@ test('a second factor is enrolled, and asked for at the next sign-in', async ({ 
   const person = await town.person('two.steps', '双因', 'supervisor')
   await enter(page, town, person, '/account')
   await page.getByRole('button', { name: '启用' }).click()
+  await page.getByLabel('密码', { exact: true }).fill('Wrong-Guess-1')
+  await page.getByRole('button', { name: '下一步' }).click()
+  await expect(page.getByText('密码不对，请重新输入')).toBeVisible()
+  await page.getByLabel('密码', { exact: true }).fill(person.password)
+  await page.getByRole('button', { name: '下一步' }).click()
   const secret = (await page.locator('.secret').innerText()).replaceAll(' ', '')
   await page.getByLabel(/再把应用显示的/).fill(code(secret))
   await page.getByRole('button', { name: '确认启用' }).click()
@@ -103,6 +108,23 @@ test('a second factor is enrolled, and asked for at the next sign-in', async ({ 
   await field.fill(code(secret, 1))
   await page.keyboard.press('Enter')
   await expect(page.getByRole('heading', { name: '工作台' })).toBeVisible()
+})
+
+test('an administrator takes the second factor of who lost it away', async ({ page, town }) => {
+  const person = await town.person('lost.codes', '失码', 'supervisor')
+  const { password } = person
+  const begun = await town.ask(person, 'POST', '/api/auth/second-factor', { password })
+  await town.ask(person, 'POST', '/api/auth/second-factor/confirm', { code: code(String(begun['secret'])) })
+  await enter(page, town, town.people.areas, `/users/${person.id}`)
+  const button = page.getByRole('button', { name: '停用动态验证码' })
+  await button.click()
+  const dialog = page.getByRole('dialog', { name: '停用动态验证码' })
+  await expect(dialog).toContainText('请先核实是本人')
+  await dialog.getByRole('button', { name: '停用动态验证码' }).click()
+  await expect(page.getByText('动态验证码已停用，对方用密码即可登录')).toBeVisible()
+  await expect(button).toHaveCount(0)
+  const opened = await town.ask(undefined, 'POST', '/api/auth/sign-in', { login: person.login, password })
+  expect(opened['must_change_password']).toBe(false)
 })
 
 test('a session that was ended says so, and signing in again leads back', async ({ page, town }) => {

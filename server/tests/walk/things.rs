@@ -233,6 +233,7 @@ impl Things {
             | "sign_in_device"
             | "confirm_wipe"
             | "change_password"
+            | "begin_second_factor"
             | "confirm_second_factor"
             | "remove_second_factor" => json!({}),
             other => panic!("{other}: teach `Things` a right body of it"),

@@ -33,6 +33,8 @@ export const session = {
   factorOn: '已启用：登录时除密码外还需要输入手机验证器上的 6 位数字。',
   factorOff: '未启用。建议启用：即使密码泄露，别人也无法登录您的账号。',
   factorBegin: '启用',
+  factorBeginText: '启用前请先验证密码，以免别人趁您离开时设置。',
+  factorNext: '下一步',
   factorRemove: '停用',
   factorStep1: '在手机验证器应用中添加账号，输入下面的密钥（类型选“基于时间”）：',
   factorStep2: '再把应用显示的 6 位数字填在这里：',

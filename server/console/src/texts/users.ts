@@ -60,6 +60,10 @@ export const users = {
   lockedUntil: (time: string) => `登录失败次数过多，锁定到 ${time}`,
   reset: '重置密码',
   resetAsk: (name: string) => `将为${name}设置新的临时密码，现有密码立即失效，已登录的浏览器和设备全部退出。`,
+  factor: '停用动态验证码',
+  factorAsk: (name: string) =>
+    `只在${name}丢失了验证器时办理，请先核实是本人：停用后登录只需密码，已登录的浏览器和设备全部退出，请提醒对方尽快重新启用。`,
+  factorGone: '动态验证码已停用，对方用密码即可登录',
   devices: '查看设备',
 
   grants: '授权',

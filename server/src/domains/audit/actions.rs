@@ -69,6 +69,7 @@ actions! {
     ShowUser = "show_user", "查看用户", looks;
     UpdateUser = "update_user", "修改用户", changes;
     ResetPassword = "reset_password", "重置用户密码", changes;
+    ClearSecondFactor = "clear_second_factor", "停用用户的动态验证码", changes;
     UnlockUser = "unlock_user", "解除用户锁定", changes;
     ListGrants = "list_grants", "查看用户授权", looks;
     GrantRole = "grant_role", "授予角色", changes;

@@ -253,6 +253,31 @@ pub(super) async fn change_password(
     Ok(tx.commit().await?)
 }
 
+/// Checks the caller's own password, for what a moment at an open screen must not be enough for.
+///
+/// # Errors
+/// `wrong_password` at the field `password`; `account_locked`, `too_many_tries`.
+pub(super) async fn require_password(
+    state: &AppState,
+    actor: &Actor,
+    action: Action,
+    password: String,
+) -> ApiResult<()> {
+    let reserved = tries::reserve(state, &actor.trail, action, &actor.login).await?;
+    let mut tx = system_tx(&state.pool).await?;
+    let credential = store::credential(&mut tx, actor.user.0).await?;
+    drop(tx);
+    let stored = credential.ok_or_else(ApiError::unauthenticated)?.password;
+    if !in_background(move || stored_form::verify(&password, &stored)).await? {
+        let wrong = ApiError::field("password", "wrong_password", "密码不对，请重新输入");
+        let (trail, login) = (&actor.trail, &actor.login);
+        return Err(tries::refuse(state, trail, action, login, Some(actor.user), wrong).await);
+    }
+    let mut tx = system_tx(&state.pool).await?;
+    tries::give_back(state, &mut tx, &actor.login, reserved).await?;
+    Ok(tx.commit().await?)
+}
+
 pub(super) fn is_expired(state: &AppState, set_at: DateTime<Utc>) -> bool {
     state.clock.now() - set_at > delta(state.config.sign_in.password_lifetime)
 }

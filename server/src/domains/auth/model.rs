@@ -127,6 +127,14 @@ pub struct SessionView {
     pub current: bool,
 }
 
+/// Beginning to enrol a second factor.
+#[derive(Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BeginSecondFactor {
+    /// The password.
+    pub password: String,
+}
+
 /// A second factor to be put into an authenticator app.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct SecondFactor {

@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 use super::actor::Actor;
 use super::model::{
-    Challenge, ChangePassword, Code, Me, OwnGrant, RemoveSecondFactor, SecondFactor, SessionOpened,
-    SessionView, SignIn,
+    BeginSecondFactor, Challenge, ChangePassword, Code, Me, OwnGrant, RemoveSecondFactor,
+    SecondFactor, SessionOpened, SessionView, SignIn,
 };
 use super::{challenges, credentials, second_factor, service, sessions};
 use crate::domains::audit::{Action, Trail};
@@ -155,16 +155,20 @@ pub async fn end_session(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Begins to enrol a second factor; a code confirms it.
+/// Begins to enrol a second factor with the password; a code confirms it.
 #[utoipa::path(post, path = "/api/auth/second-factor", tag = "auth", operation_id = "begin_second_factor",
+    request_body = BeginSecondFactor,
     extensions(("x-access" = json!("signed_in"))),
     responses((status = 200, body = SecondFactor),
-        (status = 409, body = crate::http::respond::ErrorBody)))]
+        (status = 409, body = crate::http::respond::ErrorBody),
+        (status = 422, body = crate::http::respond::ErrorBody),
+        (status = 429, body = crate::http::respond::ErrorBody)))]
 pub async fn begin_second_factor(
     State(state): State<AppState>,
     actor: Actor,
+    Body(input): Body<BeginSecondFactor>,
 ) -> ApiResult<Json<SecondFactor>> {
-    Ok(Json(second_factor::begin(&state, &actor).await?))
+    Ok(Json(second_factor::begin(&state, &actor, input).await?))
 }
 
 /// Puts the second factor in force: from now on signing in needs a code.

@@ -1,11 +1,15 @@
 //! The second factor of a user: enrolled, confirmed by a code, asked for, taken away.
 
+use std::collections::HashSet;
+
 use doorstep_core::crypto::seal::Place;
 use doorstep_core::ids::UserId;
+use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::actor::Actor;
 use super::credentials::{self, Proof};
-use super::model::{Code, RemoveSecondFactor, SecondFactor};
+use super::model::{BeginSecondFactor, Code, RemoveSecondFactor, SecondFactor};
 use super::store::{self, CredentialRow};
 use super::totp;
 use crate::database::system_tx;
@@ -14,8 +18,18 @@ use crate::error::{ApiError, ApiResult, Kind};
 use crate::random;
 use crate::state::AppState;
 
-/// Makes a secret for the caller's authenticator app; in force once a code of it was given.
-pub(super) async fn begin(state: &AppState, actor: &Actor) -> ApiResult<SecondFactor> {
+/// Makes a secret for the caller's authenticator app; in force once a code of it was given. Needs the password: whoever
+/// finds a console open must not shut its owner out.
+pub(super) async fn begin(
+    state: &AppState,
+    actor: &Actor,
+    input: BeginSecondFactor,
+) -> ApiResult<SecondFactor> {
+    if is_enrolled(state, actor.user).await? {
+        return Err(enrolled_already());
+    }
+    let action = Action::BeginSecondFactor;
+    credentials::require_password(state, actor, action, input.password).await?;
     let secret: totp::Secret = random::bytes()?;
     let sealed = state
         .keys
@@ -25,10 +39,7 @@ pub(super) async fn begin(state: &AppState, actor: &Actor) -> ApiResult<SecondFa
     let mut tx = system_tx(&state.pool).await?;
     let credential = store::lock_credential(&mut tx, actor.user.0).await?;
     if credential.totp_confirmed_at.is_some() {
-        return Err(ApiError::conflict(
-            "already_enrolled",
-            "您已启用动态验证码；如需更换，请先停用",
-        ));
+        return Err(enrolled_already());
     }
     store::set_totp(&mut tx, actor.user.0, Some(&sealed)).await?;
     audit::record(
@@ -83,6 +94,22 @@ pub(super) async fn remove(
     Ok(tx.commit().await?)
 }
 
+/// Takes the second factor of a user away who can't give a code of it any more; whether there was one in force.
+///
+/// # Errors
+/// When the database fails.
+pub async fn clear(tx: &mut PgConnection, user: UserId) -> ApiResult<bool> {
+    Ok(store::clear_totp(tx, user.0).await?)
+}
+
+/// Which of these users have a second factor in force.
+///
+/// # Errors
+/// When the database fails.
+pub async fn enrolled(tx: &mut PgConnection, users: &[Uuid]) -> ApiResult<HashSet<Uuid>> {
+    Ok(store::enrolled(tx, users).await?.into_iter().collect())
+}
+
 /// Whether the user has a second factor in force.
 pub(super) async fn is_enrolled(state: &AppState, user: UserId) -> ApiResult<bool> {
     let mut tx = system_tx(&state.pool).await?;
@@ -125,6 +152,10 @@ fn secret_place(user: &UserId) -> Place<'_> {
         column: "totp_sealed",
         version: 1,
     }
+}
+
+fn enrolled_already() -> ApiError {
+    ApiError::conflict("already_enrolled", "您已启用动态验证码；如需更换，请先停用")
 }
 
 pub(super) fn wrong_code() -> ApiError {

@@ -8,6 +8,7 @@ pub use super::challenges::answer as answer_challenge;
 pub use super::credentials::{
     hash_password, replace_credential, store_credential, temporary_password, verify,
 };
+pub use super::second_factor::{clear as clear_second_factor, enrolled as with_second_factor};
 pub use super::sessions::{
     NewToken, actor_of_token, actor_within, end_sessions_of_device, end_sessions_of_user, look,
     open as open_session, password_of_former, prune, refresh,

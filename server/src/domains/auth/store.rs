@@ -20,6 +20,10 @@ const TAKE_STEP: &str =
     "UPDATE credentials SET totp_last_step = $2 WHERE user_id = $1 AND totp_last_step < $2";
 const SET_TOTP: &str = "UPDATE credentials SET totp_sealed = $2, totp_confirmed_at = NULL, totp_last_step = 0 \
      WHERE user_id = $1";
+const CLEAR_TOTP: &str = "UPDATE credentials SET totp_sealed = NULL, totp_confirmed_at = NULL, totp_last_step = 0 \
+     WHERE user_id = $1 AND totp_confirmed_at IS NOT NULL";
+const ENROLLED: &str =
+    "SELECT user_id FROM credentials WHERE user_id = ANY ($1) AND totp_confirmed_at IS NOT NULL";
 const CONFIRM_TOTP: &str =
     "UPDATE credentials SET totp_confirmed_at = $2, totp_last_step = $3 WHERE user_id = $1";
 
@@ -196,6 +200,17 @@ pub(super) async fn set_totp(
         .execute(tx)
         .await?;
     Ok(())
+}
+
+/// Whether there was one in force.
+pub(super) async fn clear_totp(tx: &mut PgConnection, user: Uuid) -> sqlx::Result<bool> {
+    let done = sqlx::query(CLEAR_TOTP).bind(user).execute(tx).await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Those of these users who have a second factor in force.
+pub(super) async fn enrolled(tx: &mut PgConnection, users: &[Uuid]) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar(ENROLLED).bind(users).fetch_all(tx).await
 }
 
 pub(super) async fn confirm_totp(

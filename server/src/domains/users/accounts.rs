@@ -140,6 +140,30 @@ pub(super) async fn reset_password(
     })
 }
 
+/// Takes away the second factor of a user below the actor, and ends all sessions.
+pub(super) async fn clear_second_factor(
+    state: &AppState,
+    actor: &Actor,
+    id: UserId,
+) -> ApiResult<()> {
+    let (mut tx, row) = lock_below(state, actor, id, authority::require_could_grant_all).await?;
+    if !auth::service::clear_second_factor(&mut tx, id).await? {
+        return Err(ApiError::conflict(
+            "not_enrolled",
+            "这个用户没有启用动态验证码，不用停用，请刷新",
+        ));
+    }
+    let at = state.clock.now();
+    auth::service::end_sessions_of_user(&mut tx, id, at).await?;
+    let entry = Entry::by(actor, at, Action::ClearSecondFactor)
+        .subject("user", id)
+        .area(row.area_code);
+    audit::record(&mut tx, entry).await?;
+    tx.commit().await?;
+    state.live.tell(Notice::RightsChanged(id));
+    Ok(())
+}
+
 /// Lets a user who is locked out by failures try again.
 pub(super) async fn unlock(state: &AppState, actor: &Actor, id: UserId) -> ApiResult<()> {
     let (mut tx, row) = lock_below(state, actor, id, authority::require_above).await?;
@@ -339,6 +363,7 @@ async fn views(state: &AppState, actor: &Actor, rows: Vec<UserRow>) -> ApiResult
     let mut tx = system_tx(&state.pool).await?;
     let held = grants::in_force_of_all(state, &mut tx, &ids).await?;
     let locked = auth::service::locked_out(state, &mut tx, &logins).await?;
+    let with_factor = auth::service::with_second_factor(&mut tx, &ids).await?;
     drop(tx);
     let mut views = Vec::with_capacity(rows.len());
     for row in rows {
@@ -351,6 +376,7 @@ async fn views(state: &AppState, actor: &Actor, rows: Vec<UserRow>) -> ApiResult
             roles: theirs.iter().map(Into::into).collect(),
             locked_until: locked.get(&row.login).copied(),
             manageable: below && authority::require_above(actor, theirs).is_ok(),
+            second_factor: with_factor.contains(&row.id),
             resettable: below && authority::require_could_grant_all(actor, theirs).is_ok(),
             id: row.id,
             login: row.login,

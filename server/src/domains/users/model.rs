@@ -199,8 +199,10 @@ pub struct UserView {
     pub locked_until: Option<DateTime<Utc>>,
     /// Whether the caller may change, close or unlock the account.
     pub manageable: bool,
-    /// Whether the caller may set a new password: to do so is to become the user.
+    /// Whether the caller may set a new password, or take the second factor away: to do so is to become the user.
     pub resettable: bool,
+    /// Whether signing in needs a code of a second factor.
+    pub second_factor: bool,
 }
 
 /// A role that a user holds.

@@ -96,6 +96,21 @@ pub async fn reset_password(
     ))
 }
 
+/// Takes away the second factor of a user who can't give a code any more, and ends all sessions.
+#[utoipa::path(delete, path = "/api/users/{user_id}/second-factor", tag = "users", operation_id = "clear_second_factor",
+    params(("user_id" = Uuid, Path)),
+    extensions(("x-access" = json!("users.manage"))),
+    responses((status = 204),
+        (status = 409, body = crate::http::respond::ErrorBody)))]
+pub async fn clear_second_factor(
+    State(state): State<AppState>,
+    actor: Actor,
+    Segment(id): Segment<Uuid>,
+) -> ApiResult<StatusCode> {
+    accounts::clear_second_factor(&state, &actor, UserId(id)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// Lets a user who is locked out try again.
 #[utoipa::path(post, path = "/api/users/{user_id}/unlock", tag = "users", operation_id = "unlock_user",
     params(("user_id" = Uuid, Path)),
