@@ -188,8 +188,13 @@ impl Role {
     /// Whether nobody may hold both: who guards rights or reads the audit does nothing else.
     #[must_use]
     pub fn kept_apart(self, other: Self) -> bool {
-        let alone = |role| matches!(role, Self::SecurityAdministrator | Self::Auditor);
-        self != other && (alone(self) || alone(other))
+        self != other && (self.stands_alone() || other.stands_alone())
+    }
+
+    /// Whether the role guards rights or reads the audit: whoever holds it is managed by none but those who give it.
+    #[must_use]
+    pub fn stands_alone(self) -> bool {
+        matches!(self, Self::SecurityAdministrator | Self::Auditor)
     }
 }
 
@@ -225,6 +230,8 @@ mod tests {
             assert!(one.kept_apart(other) && other.kept_apart(one));
         }
         assert!(!Collector.kept_apart(Supervisor) && !Auditor.kept_apart(Auditor));
+        assert!(SecurityAdministrator.stands_alone() && Auditor.stands_alone());
+        assert!(!AreaAdministrator.stands_alone() && !Supervisor.stands_alone());
         for role in Role::ALL {
             assert!(!role.may_grant(Role::Server));
         }

@@ -142,6 +142,32 @@ async fn an_alarm_reaches_the_security_administrators_of_the_devices_area() {
 }
 
 #[tokio::test]
+async fn an_alarm_stays_with_those_who_looked_after_its_device_then() {
+    let server = TestServer::open_city().await.unwrap();
+    let here = server
+        .person(Role::SecurityAdministrator, DISTRICT)
+        .await
+        .unwrap();
+    let elsewhere = server
+        .person(Role::SecurityAdministrator, OTHER_DISTRICT)
+        .await
+        .unwrap();
+    let mut liar = SimDevice::new(&server, VILLAGE).await;
+    tells_forged(&server, &mut liar, 1).await;
+    let city = server.administrator(Role::AreaAdministrator).unwrap();
+    let path = format!("/api/users/{}", liar.person.id);
+    let away = Some(json!({ "area": OTHER_DISTRICT }));
+    let moved = server
+        .send("PATCH", &path, Some(&city.token), away)
+        .await
+        .unwrap();
+    assert_eq!(moved.status, 200, "{}", moved.body);
+    let list = listed(&server, &here, "").await;
+    assert_eq!(list["items"].as_array().unwrap().len(), 1, "{list}");
+    assert_eq!(listed(&server, &elsewhere, "").await["items"], json!([]));
+}
+
+#[tokio::test]
 async fn what_repeats_within_an_hour_is_one_alarm_and_told_once() {
     let server = TestServer::open_city().await.unwrap();
     let city = server

@@ -6,8 +6,8 @@ use std::time::Duration;
 use doorstep_core::crypto::sm2::KeyPair;
 use doorstep_core::rights::Role;
 use doorstep_server::live::Notice;
-use doorstep_server::testing::TestServer;
-use doorstep_server::testing::city::{CITY, OTHER_VILLAGE, STREET, VILLAGE};
+use doorstep_server::testing::city::{CITY, DISTRICT, OTHER_VILLAGE, STREET, VILLAGE};
+use doorstep_server::testing::{Person, TestDevice, TestServer};
 use serde_json::json;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -70,7 +70,7 @@ async fn neither_password_nor_key_alone_opens_a_session() {
             .code(),
         "wrong_credentials"
     );
-    let stolen = doorstep_server::testing::TestDevice {
+    let stolen = TestDevice {
         key: KeyPair::from_secret(&[5; 32]).unwrap(),
         ..device.clone()
     };
@@ -125,7 +125,7 @@ async fn signatures_made_up_for_a_device_fill_no_log() {
     let server = TestServer::open_city().await.unwrap();
     let person = server.person(Role::Collector, VILLAGE).await.unwrap();
     let device = server.device(&person).await.unwrap();
-    let forger = doorstep_server::testing::TestDevice {
+    let forger = TestDevice {
         key: KeyPair::from_secret(&[5; 32]).unwrap(),
         ..device.clone()
     };
@@ -366,6 +366,45 @@ async fn an_order_to_wipe_is_not_taken_back_by_revoking() {
         .await
         .unwrap();
     assert_eq!(reply.code(), "device_wiped");
+}
+
+#[tokio::test]
+async fn a_device_is_stopped_by_who_stands_above_its_owner() {
+    let server = TestServer::open_city().await.unwrap();
+    let street = server
+        .person(Role::AreaAdministrator, STREET)
+        .await
+        .unwrap();
+    let district = server
+        .person(Role::AreaAdministrator, DISTRICT)
+        .await
+        .unwrap();
+    let stop = async |by: &Person, device: &TestDevice| {
+        let path = format!("/api/devices/{}/revoke", device.id);
+        let why = json!({ "reason": "手机遗失" });
+        server
+            .send("POST", &path, Some(&by.token), Some(why))
+            .await
+            .unwrap()
+    };
+    // Works in the street and is responsible for the district, too.
+    let person = server.person(Role::Collector, VILLAGE).await.unwrap();
+    let device = server.device(&person).await.unwrap();
+    let city = server.administrator(Role::AreaAdministrator).unwrap();
+    let grants = format!("/api/users/{}/grants", person.id);
+    let above = json!({ "role": "supervisor", "area": DISTRICT });
+    let granted = server
+        .send("POST", &grants, Some(&city.token), Some(above))
+        .await
+        .unwrap();
+    assert_eq!(granted.status, 201, "{}", granted.body);
+    let refused = stop(&street, &device).await;
+    assert_eq!((refused.status, refused.code()), (403, "outranked"));
+    let done = stop(&district, &device).await;
+    assert_eq!(done.status, 200, "{}", done.body);
+    let own = server.device(&street).await.unwrap();
+    let done = stop(&street, &own).await;
+    assert_eq!(done.status, 200, "one's own: {}", done.body);
 }
 
 #[tokio::test]

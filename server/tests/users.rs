@@ -338,7 +338,11 @@ async fn who_is_outranked_touches_nobody_above() {
         "outranked",
         "to set a password is to become the user"
     );
-    assert_eq!(post(auditor.id, "unlock").await.status, 204);
+    assert_eq!(
+        post(auditor.id, "unlock").await.code(),
+        "outranked",
+        "who reads the audit is managed by who gives that role"
+    );
     let reset = post(collector.id, "password").await;
     assert_eq!(reset.status, 200);
     assert_eq!(
@@ -367,6 +371,36 @@ async fn who_is_outranked_touches_nobody_above() {
             .body["must_change_password"],
         true
     );
+}
+
+#[tokio::test]
+async fn the_three_administrators_do_not_stop_each_other() {
+    let server = TestServer::open_city().await.unwrap();
+    let person = async |role: Role, area: &'static str| server.person(role, area).await.unwrap();
+    let city = person(Role::AreaAdministrator, CITY).await;
+    let security = person(Role::SecurityAdministrator, CITY).await;
+    let district = person(Role::SecurityAdministrator, DISTRICT).await;
+    let patch = async |by: &Person, whom: &Person, body: serde_json::Value| {
+        let path = format!("/api/users/{}", whom.id);
+        server
+            .send("PATCH", &path, Some(&by.token), Some(body))
+            .await
+            .unwrap()
+    };
+    for role in [Role::SecurityAdministrator, Role::Auditor] {
+        let one = person(role, DISTRICT).await;
+        for body in [
+            json!({ "status": "closed" }),
+            json!({ "area": OTHER_DISTRICT }),
+        ] {
+            let reply = patch(&city, &one, body).await;
+            assert_eq!((reply.status, reply.code()), (403, "outranked"), "{role}");
+        }
+        let equal = patch(&district, &one, json!({ "status": "closed" })).await;
+        assert_eq!((equal.status, equal.code()), (403, "outranked"), "{role}");
+        let closed = patch(&security, &one, json!({ "status": "closed" })).await;
+        assert_eq!(closed.status, 200, "{}", closed.body);
+    }
 }
 
 #[tokio::test]
@@ -645,8 +679,8 @@ async fn what_an_administrator_may_do_about_a_user_is_said_beside_the_user() {
     };
     for (person, manageable, resettable) in [
         (&collector, true, true),
-        // Their password would make one an equal, or an auditor.
-        (&auditor, true, false),
+        // Managed by security administrators.
+        (&auditor, false, false),
         (&equal, false, false),
         (&street, false, false),
     ] {

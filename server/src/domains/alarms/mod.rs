@@ -6,7 +6,6 @@ mod list;
 mod model;
 mod raise;
 pub mod routes;
-pub mod service;
 mod store;
 
 pub use model::{Kind, Noticed};

@@ -8,7 +8,6 @@ use super::model::AlarmRow;
 
 const KEEP: &str = include_str!("sql/keep.sql");
 const LIST: &str = include_str!("sql/list.sql");
-const FOLLOW_USER: &str = "UPDATE alarms SET area_code = $2 WHERE user_id = $1 AND area_code <> $2";
 
 /// An alarm to keep.
 #[derive(Debug)]
@@ -83,13 +82,4 @@ pub(super) async fn list(tx: &mut PgConnection, filter: &Filter) -> sqlx::Result
         .bind(filter.rows)
         .fetch_all(tx)
         .await
-}
-
-pub(super) async fn follow_user(tx: &mut PgConnection, user: Uuid, area: &str) -> sqlx::Result<()> {
-    sqlx::query(FOLLOW_USER)
-        .bind(user)
-        .bind(area)
-        .execute(tx)
-        .await?;
-    Ok(())
 }

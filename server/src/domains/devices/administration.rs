@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::model::{DeviceQuery, DeviceRow, DeviceStatus, DeviceView, StopDevice};
 use super::store::{self, Filter};
+use crate::database::widen;
 use crate::domains::audit::{self, Action, Entry};
 use crate::domains::auth::{self, Actor, scoped_tx};
 use crate::domains::users;
@@ -77,6 +78,14 @@ pub(super) async fn stop(
     problems.finish()?;
     let mut tx = scoped_tx(&state.pool, actor, Permission::ManageDevices).await?;
     let before = store::lock(&mut tx, id.0).await?.ok_or_else(not_found)?;
+    let owner = UserId(before.user_id);
+    if owner != actor.user {
+        // The device lies in the actor's area; what its owner may do can lie elsewhere.
+        widen(&mut tx).await?;
+        let theirs = users::service::grants_of(state, &mut tx, owner).await?;
+        users::service::require_above(actor, &theirs)?;
+        actor.narrow(&mut tx, Permission::ManageDevices).await?;
+    }
     match before.status() {
         DeviceStatus::Wiped => {
             return Err(ApiError::conflict("already_wiped", "这台设备已清除数据"));

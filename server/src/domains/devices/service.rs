@@ -10,7 +10,6 @@ use sqlx::types::Uuid;
 pub use super::enrolment::{find, require_active};
 
 use super::store;
-use crate::domains::alarms;
 use crate::error::ApiResult;
 
 /// What people call devices, for showing where something was made. Devices that are not there are left out.
@@ -85,12 +84,11 @@ pub async fn note_purged(
     Ok(store::note_purged(tx, device.0, at).await?)
 }
 
-/// Moves a user's devices, and their alarms, to the area that the user belongs to now, so that its administrators see
-/// them.
+/// Moves a user's devices to the area that the user belongs to now, so that its administrators see them. Their alarms stay
+/// with those who looked after them at the time.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn follow_user(tx: &mut PgConnection, user: UserId, area: &AreaCode) -> ApiResult<()> {
-    store::follow_user(tx, user.0, area.as_str()).await?;
-    alarms::service::follow_user(tx, user, area).await
+    Ok(store::follow_user(tx, user.0, area.as_str()).await?)
 }

@@ -39,14 +39,32 @@ pub(super) fn require_grant(actor: &Actor, role: Role, area: &AreaCode) -> ApiRe
     ))
 }
 
-/// Refuses to touch the account of someone who holds a role that the actor does not stand above.
-pub(super) fn require_above(actor: &Actor, theirs: &[Grant]) -> ApiResult<()> {
-    let above = theirs.iter().all(|held| {
+/// Refuses to touch the account or the devices of someone who holds a role that the actor does not stand above. Who guards
+/// rights or reads the audit is touched only by those who could give that role: none of the three administrators stops
+/// another.
+///
+/// # Errors
+/// `outranked`.
+pub fn require_above(actor: &Actor, theirs: &[Grant]) -> ApiResult<()> {
+    let above = |held: &Grant| {
         actor.grants.iter().any(|grant| {
             grant.role.may(Permission::ManageUsers) && reaches(grant, held.role, &held.area)
         })
-    });
-    if above { Ok(()) } else { Err(outranked()) }
+    };
+    let apart = |held: &&Grant| held.role.stands_alone();
+    if !theirs.iter().all(above) {
+        return Err(outranked());
+    }
+    let managed = |held: &Grant| may_grant(actor, held.role, &held.area);
+    if theirs.iter().filter(apart).all(managed) {
+        Ok(())
+    } else {
+        Err(ApiError::new(
+            Kind::Forbidden,
+            "outranked",
+            "这个用户担任安全管理员或审计员，请由上级安全管理员办理",
+        ))
+    }
 }
 
 /// As `require_above`, and every role must be one that the actor could give: to set a password is to become the user.
