@@ -337,6 +337,64 @@ async fn a_revoked_device_is_cut_off_at_once_and_a_lost_one_is_told_to_wipe() {
 }
 
 #[tokio::test]
+async fn a_device_that_is_stopped_while_it_signs_in_gets_no_session() {
+    let server = TestServer::open_city().await.unwrap();
+    let admin = server
+        .person(Role::AreaAdministrator, STREET)
+        .await
+        .unwrap();
+    let person = server.person(Role::Collector, VILLAGE).await.unwrap();
+    let device = server.device(&person).await.unwrap();
+    // Where the tries of a login are counted, after the device was looked at: what is held there keeps a try waiting.
+    server
+        .sign_in(&person.login, "Wrong-Guess-1")
+        .await
+        .unwrap();
+    let mut held = doorstep_server::database::system_tx(&server.state.pool)
+        .await
+        .unwrap();
+    sqlx::query("SELECT FROM sign_in_guards FOR UPDATE")
+        .execute(&mut *held)
+        .await
+        .unwrap();
+    let input = server
+        .device_sign_in(&device, json!({ "password": person.password }))
+        .await
+        .unwrap();
+    let signing_in = server.send("POST", "/api/devices/sign-in", None, Some(input));
+    let wiping = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let path = format!("/api/devices/{}/wipe", device.id);
+        let why = json!({ "reason": "手机遗失" });
+        let done = server
+            .send("POST", &path, Some(&admin.token), Some(why))
+            .await;
+        held.rollback().await.unwrap();
+        done
+    };
+    let (signed_in, wiped) = tokio::join!(signing_in, wiping);
+    assert_eq!(wiped.unwrap().status, 200);
+    let signed_in = signed_in.unwrap();
+    assert_eq!((signed_in.status, signed_in.code()), (403, "device_wiped"));
+}
+
+#[tokio::test]
+async fn a_session_of_a_stopped_device_opens_nothing_even_where_it_was_left_open() {
+    let server = TestServer::open_city().await.unwrap();
+    let person = server.person(Role::Collector, VILLAGE).await.unwrap();
+    let device = server.device(&person).await.unwrap();
+    for (status, expected) in [("active", 200), ("revoked", 401), ("wipe_ordered", 401)] {
+        let set = format!("UPDATE devices SET status = '{status}'");
+        server.database.as_owner(&set).await.unwrap();
+        let me = server
+            .send("GET", "/api/auth/me", Some(&device.token), None)
+            .await
+            .unwrap();
+        assert_eq!(me.status, expected, "{status}");
+    }
+}
+
+#[tokio::test]
 async fn an_order_to_wipe_is_not_taken_back_by_revoking() {
     let server = TestServer::open_city().await.unwrap();
     let admin = server

@@ -135,11 +135,7 @@ pub async fn verify(
         return Err(tries::refuse(state, trail, action, &login, None, wrong_credentials()).await);
     };
     if account.status == UserStatus::Closed {
-        let closed = ApiError::new(
-            Kind::Forbidden,
-            "account_closed",
-            "这个账号已停用，请联系管理员",
-        );
+        let closed = account_closed();
         return Err(tries::refuse(state, trail, action, &login, Some(account.id), closed).await);
     }
     let mut tx = system_tx(&state.pool).await?;
@@ -293,6 +289,16 @@ fn nobodys_password(state: &AppState) -> String {
         state.config.sign_in.password_rounds,
         "00".repeat(16),
         "00".repeat(32)
+    )
+}
+
+/// Refuses who is no longer to come in.
+#[must_use]
+pub fn account_closed() -> ApiError {
+    ApiError::new(
+        Kind::Forbidden,
+        "account_closed",
+        "这个账号已停用，请联系管理员",
     )
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 
 pub use super::challenges::answer as answer_challenge;
 pub use super::credentials::{
-    hash_password, replace_credential, store_credential, temporary_password, verify,
+    account_closed, hash_password, replace_credential, store_credential, temporary_password, verify,
 };
 pub use super::second_factor::{clear as clear_second_factor, enrolled as with_second_factor};
 pub use super::sessions::{

@@ -275,7 +275,7 @@ fn require_open(state: &AppState, row: &SessionRow, now: DateTime<Utc>) -> ApiRe
     } else {
         rules.session_idle
     };
-    if row.ended_at.is_some() || row.expires_at <= now {
+    if row.ended_at.is_some() || row.expires_at <= now || row.device_stopped {
         return Err(ended());
     }
     if now - row.last_seen_at > delta(idle) {

@@ -81,6 +81,8 @@ pub(super) struct SessionRow {
     pub(super) ended_at: Option<DateTime<Utc>>,
     pub(super) must_change_password: bool,
     pub(super) password_set_at: DateTime<Utc>,
+    /// Its device was stopped, whether or not the session was there to be ended then.
+    pub(super) device_stopped: bool,
 }
 
 /// A session in a list.

@@ -201,6 +201,17 @@ pub(super) async fn sign_in(
         }
     };
     let mut tx = system_tx(&state.pool).await?;
+    // Looked at again, and held: either may have been stopped while the password waited for its turn.
+    let held = users::service::hold_account(&mut tx, device.user).await?;
+    let row = store::lock(&mut tx, id.0).await?.ok_or_else(unknown)?;
+    let stands = match held.map(|account| account.status) {
+        Some(UserStatus::Active) => require_active(&self::device(&row)?),
+        _ => Err(auth::account_closed()),
+    };
+    if let Err(error) = stands {
+        drop(tx);
+        return Err(refuse(state, trail, &row, error).await);
+    }
     store::note_contact(&mut tx, id.0, at).await?;
     let new = NewToken {
         user: device.user,

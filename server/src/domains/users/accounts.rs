@@ -247,6 +247,14 @@ pub async fn account(tx: &mut PgConnection, id: UserId) -> ApiResult<Option<Acco
     Ok(store::by_id(tx, id.0).await?.map(|row| row.account()))
 }
 
+/// As [`account`]; nobody changes it until the transaction ends.
+///
+/// # Errors
+/// When the database fails.
+pub async fn hold_account(tx: &mut PgConnection, id: UserId) -> ApiResult<Option<Account>> {
+    Ok(store::hold(tx, id.0).await?.map(|row| row.account()))
+}
+
 /// The names of users, for showing who did something. Users that are not there are left out.
 ///
 /// # Errors

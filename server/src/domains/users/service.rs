@@ -1,7 +1,7 @@
 //! What other domains and the command line may ask of users.
 
 pub use super::accounts::{
-    account, called, create_user, find_account, list_users, names, names_within,
+    account, called, create_user, find_account, hold_account, list_users, names, names_within,
 };
 pub use super::authority::require_above;
 pub use super::first::{NewAdministrator, create_first_administrator};

@@ -14,6 +14,8 @@ const BY_IDS: &str = "SELECT id, login, name_sealed, name_key_version, area_code
      FROM users WHERE id = ANY ($1)";
 const LOCK: &str = "SELECT id, login, name_sealed, name_key_version, area_code::text, status, version, created_at \
      FROM users WHERE id = $1 FOR UPDATE";
+const HOLD: &str = "SELECT id, login, name_sealed, name_key_version, area_code::text, status, version, created_at \
+     FROM users WHERE id = $1 FOR SHARE";
 const BY_LOGIN: &str = "SELECT id, login, name_sealed, name_key_version, area_code::text, status, version, created_at \
      FROM users WHERE login = $1";
 const UPDATE: &str = "UPDATE users SET name_sealed = $2, name_key_version = $3, name_token = $4, area_code = $5, \
@@ -94,6 +96,10 @@ pub(super) async fn by_ids(tx: &mut PgConnection, ids: &[Uuid]) -> sqlx::Result<
 
 pub(super) async fn lock(tx: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<UserRow>> {
     sqlx::query_as(LOCK).bind(id).fetch_optional(tx).await
+}
+
+pub(super) async fn hold(tx: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<UserRow>> {
+    sqlx::query_as(HOLD).bind(id).fetch_optional(tx).await
 }
 
 pub(super) async fn by_login(tx: &mut PgConnection, login: &str) -> sqlx::Result<Option<UserRow>> {
