@@ -152,6 +152,54 @@ async fn signatures_made_up_for_a_device_fill_no_log() {
 }
 
 #[tokio::test]
+async fn every_refused_try_of_a_device_is_in_the_log() {
+    let server = TestServer::open_city().await.unwrap();
+    let person = server.person(Role::Collector, VILLAGE).await.unwrap();
+    let device = server.device(&person).await.unwrap();
+    let stranger = TestDevice {
+        id: uuid::Uuid::from_u128(7),
+        ..device.clone()
+    };
+    let forger = TestDevice {
+        key: KeyPair::from_secret(&[5; 32]).unwrap(),
+        ..device.clone()
+    };
+    let post = async |path: &str, body: serde_json::Value| {
+        let reply = server.send("POST", path, None, Some(body)).await.unwrap();
+        reply.code().to_owned()
+    };
+    let mut expected = Vec::new();
+    let mut refused = |action: &str, code: String, wanted: &str| {
+        assert_eq!(code, wanted);
+        expected.push((action.to_owned(), code));
+    };
+    let key = KeyPair::from_secret(&[6; 32]).unwrap();
+    let input = json!({
+        "login": person.login, "password": person.password, "public_key": hex::encode(key.public().as_bytes()),
+        "nonce": "ab".repeat(32), "signature": "cd".repeat(32), "name": "测试机", "platform": "cli",
+    });
+    let code = post("/api/devices", input).await;
+    refused("enrol_device", code, "challenge_void");
+    let password = json!({ "password": person.password });
+    let input = server.device_sign_in(&stranger, password).await.unwrap();
+    let code = post("/api/devices/sign-in", input).await;
+    refused("sign_in_device", code, "unknown_device");
+    for (device, wanted) in [
+        (&stranger, "unknown_device"),
+        (&forger, "wrong_signature"),
+        (&device, "no_wipe_ordered"),
+    ] {
+        let said = server
+            .device_says(device, b"doorstep-wiped-v1")
+            .await
+            .unwrap();
+        let code = post("/api/devices/wiped", said).await;
+        refused("confirm_wipe", code, wanted);
+    }
+    assert_eq!(refusals(&server).await, expected);
+}
+
+#[tokio::test]
 async fn a_device_renews_its_session_by_key_and_former_token_for_two_weeks() {
     let server = TestServer::open_city().await.unwrap();
     let person = server.person(Role::Collector, VILLAGE).await.unwrap();

@@ -118,6 +118,7 @@ export const auditDetail = {
       device_revoked: '设备已停用',
       device_wiped: '设备已擦除',
       many_sources: '同一来源尝试过多',
+      no_wipe_ordered: '没有要求它擦除',
       password_change_required: '还没有修改初始密码',
       password_required: '需要密码',
       second_factor_required: '还没有输入动态验证码',

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use doorstep_core::ids::{DeviceId, UserId};
 
-use super::enrolment::{bytes, device};
+use super::enrolment::{bytes, device, stranger, unknown};
 use super::model::{ConfirmWipe, DeviceStatus};
 use super::store;
 use crate::database::system_tx;
 use crate::domains::audit::{self, Action, Entry, Trail};
 use crate::domains::auth::service as auth;
-use crate::error::{ApiError, ApiResult, Kind, Problems};
+use crate::error::{ApiError, ApiResult, Problems};
 use crate::state::AppState;
 
 /// What a device signs: this, the nonce, its id.
@@ -28,13 +28,10 @@ pub(super) async fn confirm(
     problems.finish()?;
     let id = DeviceId(input.device);
     let mut tx = system_tx(&state.pool).await?;
-    let row = store::by_id(&mut tx, id.0).await?.ok_or_else(|| {
-        ApiError::new(
-            Kind::Unauthenticated,
-            "unknown_device",
-            "这台设备还没有登记，请先登记",
-        )
-    })?;
+    let Some(row) = store::by_id(&mut tx, id.0).await? else {
+        drop(tx);
+        return Err(stranger(state, trail, Action::ConfirmWipe, unknown()).await);
+    };
     let key = device(&row)?.key;
     let answered = auth::answer_challenge(
         state,
@@ -47,15 +44,16 @@ pub(super) async fn confirm(
     )
     .await;
     tx.commit().await?;
-    answered?;
+    if let Err(error) = answered {
+        return Err(stranger(state, trail, Action::ConfirmWipe, error).await);
+    }
     match row.status() {
         DeviceStatus::WipeOrdered => {}
         DeviceStatus::Wiped => return Ok(()),
         DeviceStatus::Active | DeviceStatus::Revoked => {
-            return Err(ApiError::conflict(
-                "no_wipe_ordered",
-                "没有要求清除这台设备，请联系管理员核对",
-            ));
+            let error =
+                ApiError::conflict("no_wipe_ordered", "没有要求清除这台设备，请联系管理员核对");
+            return Err(stranger(state, trail, Action::ConfirmWipe, error).await);
         }
     }
     let at = state.clock.now();

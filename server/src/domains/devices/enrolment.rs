@@ -64,7 +64,9 @@ pub(super) async fn enrol(
     )
     .await;
     tx.commit().await?;
-    answered?;
+    if let Err(error) = answered {
+        return Err(stranger(state, trail, Action::EnrolDevice, error).await);
+    }
     let proof = Proof {
         login: input.login,
         password: input.password,
@@ -137,14 +139,10 @@ pub(super) async fn sign_in(
 
     let id = DeviceId(input.device);
     let mut tx = system_tx(&state.pool).await?;
-    let unknown = || {
-        ApiError::new(
-            Kind::Unauthenticated,
-            "unknown_device",
-            "这台设备还没有登记，请先登记",
-        )
+    let Some(row) = store::by_id(&mut tx, id.0).await? else {
+        drop(tx);
+        return Err(stranger(state, trail, Action::SignInDevice, unknown()).await);
     };
-    let row = store::by_id(&mut tx, id.0).await?.ok_or_else(unknown)?;
     let device = device(&row)?;
     let answered = auth::answer_challenge(
         state,
@@ -269,6 +267,14 @@ pub async fn find(tx: &mut PgConnection, id: DeviceId) -> ApiResult<Option<Devic
         .as_ref()
         .map(device)
         .transpose()
+}
+
+pub(super) fn unknown() -> ApiError {
+    ApiError::new(
+        Kind::Unauthenticated,
+        "unknown_device",
+        "这台设备还没有登记，请先登记",
+    )
 }
 
 /// Leaves the record of a refusal that anyone can cause, no key being proved yet; gives the error to answer with.
