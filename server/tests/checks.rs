@@ -324,6 +324,27 @@ async fn a_check_that_nobody_answers_in_time_goes_to_the_supervisor_once() {
     );
 }
 
+#[tokio::test]
+async fn about_who_was_erased_nobody_is_asked_any_longer() {
+    let mut claimed = Claimed::new().await;
+    let check = claimed.one.checks()[0].clone();
+    let server = &claimed.server;
+    let administrator = server
+        .person(Role::AreaAdministrator, STREET)
+        .await
+        .unwrap();
+    let path = format!("/api/records/{}/erase", claimed.resident);
+    let body = json!({ "ground": "request", "confirm": claimed.resident });
+    let reply = server
+        .send("POST", &path, Some(&administrator.token), Some(body))
+        .await
+        .unwrap();
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    claimed.work_and_sync().await;
+    assert!(claimed.one.checks().is_empty(), "on the phone too");
+    assert_eq!(claimed.status(&check).await, "closed");
+}
+
 /// The supervisor decides the claim in the queue.
 async fn decide(claimed: &Claimed, action: &str) -> u16 {
     let queue = claimed

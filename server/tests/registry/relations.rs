@@ -3,7 +3,7 @@
 use doorstep_server::domains::checks;
 use serde_json::{Value, json};
 
-use crate::kit::Kit;
+use crate::kit::{Kit, record};
 
 const HOUSEHOLD: &str = "310001234";
 
@@ -125,4 +125,28 @@ async fn a_ward_whose_guardians_file_ended_is_checked_and_a_merged_guardians_lin
         (reply.status, &reply.body["status"]),
         (200, &json!("confirmed"))
     );
+}
+
+#[tokio::test]
+async fn what_is_asked_about_a_file_that_is_merged_away_is_asked_about_the_survivor_once() {
+    for both in [false, true] {
+        let kit = Kit::new().await;
+        let guardian = kit.resident("叶海思", "1950-04-27", json!({})).await;
+        let linked = json!({ "name": "叶海思", "relation": "01", "resident": guardian });
+        let guarded = json!({ "guardians/a": linked.to_string() });
+        let ward = kit.resident("叶小小", "2020-05-01", guarded.clone()).await;
+        let more = if both { guarded } else { json!({}) };
+        let again = kit.resident("叶小晓", "2020-05-01", more).await;
+        cancel(&kit, &guardian).await;
+        let asked = open(&kit, "guardian").await;
+        assert_eq!(asked.len(), 1 + usize::from(both), "{asked:?}");
+        let item = kit.server.conflict_of(record(&again)).await.unwrap();
+        let merge = json!({ "action": "merge", "survivor": again, "take_from_other": [] });
+        let reply = kit.server.decide(&kit.supervisor, item, merge).await;
+        let reply = reply.unwrap();
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        let asked = open(&kit, "guardian").await;
+        assert_eq!(asked.len(), 1, "{both}: {asked:?}");
+        assert_eq!(asked[0]["resident"], json!(again), "{both}: not {ward}");
+    }
 }

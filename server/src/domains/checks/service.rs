@@ -1,6 +1,6 @@
 //! What jobs and other domains may ask of checks.
 
-use doorstep_core::ids::{AreaCode, ConflictId, ScopeId};
+use doorstep_core::ids::{AreaCode, ConflictId, RecordId, ScopeId};
 use doorstep_core::protocol::frames::StateEntry;
 use sqlx::PgConnection;
 
@@ -42,4 +42,37 @@ pub async fn close_of(
     let ids: Vec<_> = items.iter().map(|item| item.0).collect();
     let rows = store::close_of(tx, &ids, state.clock.now()).await?;
     rows.iter().map(tell::withdrawn).collect()
+}
+
+/// Ends the open checks about records that are erased, in that transaction; gives what phones are told.
+///
+/// # Errors
+/// When the database fails.
+pub async fn close_about(
+    tx: &mut PgConnection,
+    state: &AppState,
+    records: &[RecordId],
+) -> ApiResult<Vec<(ScopeId, StateEntry)>> {
+    let ids: Vec<_> = records.iter().map(|record| record.0).collect();
+    let rows = store::close_about(tx, &ids, state.clock.now()).await?;
+    rows.iter().map(tell::withdrawn).collect()
+}
+
+/// Lets the open checks about a record that is merged away be about the survivor, in that transaction; gives what
+/// phones are told. They stay with the survivor when the merge is undone: who is asked can say what is so.
+///
+/// # Errors
+/// When the database fails.
+pub async fn follow(
+    tx: &mut PgConnection,
+    state: &AppState,
+    other: RecordId,
+    survivor: RecordId,
+) -> ApiResult<Vec<(ScopeId, StateEntry)>> {
+    let rows = store::follow(tx, other.0, survivor.0, state.clock.now()).await?;
+    let told = rows.iter().map(|check| match check.is_open() {
+        true => tell::asked(check),
+        false => tell::withdrawn(check),
+    });
+    told.collect()
 }

@@ -13,6 +13,8 @@ const LIST: &str = include_str!("sql/list.sql");
 const OVERDUE: &str = include_str!("sql/overdue.sql");
 const OPEN_IN: &str = include_str!("sql/open_in.sql");
 const CLOSE_OF: &str = include_str!("sql/close_of.sql");
+const CLOSE_ABOUT: &str = include_str!("sql/close_about.sql");
+const FOLLOW: &str = include_str!("sql/follow.sql");
 const CLOSE_HOUSEHOLD: &str = include_str!("sql/close_household.sql");
 const ANSWERS: &str = include_str!("sql/answers.sql");
 const STATUSES: &str = "SELECT status FROM checks WHERE conflict_id = $1";
@@ -143,6 +145,34 @@ pub(super) async fn close_of(
 ) -> sqlx::Result<Vec<CheckRow>> {
     sqlx::query_as(CLOSE_OF)
         .bind(items)
+        .bind(at)
+        .fetch_all(tx)
+        .await
+}
+
+/// Ends the open checks about records that were erased.
+pub(super) async fn close_about(
+    tx: &mut PgConnection,
+    records: &[Uuid],
+    at: DateTime<Utc>,
+) -> sqlx::Result<Vec<CheckRow>> {
+    sqlx::query_as(CLOSE_ABOUT)
+        .bind(records)
+        .bind(at)
+        .fetch_all(tx)
+        .await
+}
+
+/// Makes the open checks about a record that was merged away those of the survivor, and ends what is needless then.
+pub(super) async fn follow(
+    tx: &mut PgConnection,
+    other: Uuid,
+    survivor: Uuid,
+    at: DateTime<Utc>,
+) -> sqlx::Result<Vec<CheckRow>> {
+    sqlx::query_as(FOLLOW)
+        .bind(other)
+        .bind(survivor)
         .bind(at)
         .fetch_all(tx)
         .await

@@ -240,6 +240,9 @@ pub(super) async fn carry_out(
         .map(ConflictId)
         .collect();
     states.extend(checks::service::close_of(tx, state, &settled).await?);
+    if let Some((other, survivor)) = plan.merge {
+        states.extend(checks::service::follow(tx, state, other, survivor).await?);
+    }
     applied
         .slices
         .extend(register::append_states(tx, states, now).await?);

@@ -16,10 +16,9 @@ use super::{reminders, store};
 use crate::database::{Tx, system_tx};
 use crate::domains::audit::{self, Action, Entry};
 use crate::domains::auth::Actor;
-use crate::domains::photos;
-use crate::domains::police_photos;
+use crate::domains::{checks, photos, police_photos};
 use crate::error::{ApiError, ApiResult, Kind, Problems};
-use crate::register;
+use crate::register::{self, LogSlice};
 use crate::state::AppState;
 
 /// Records that are erased again in one transaction.
@@ -93,20 +92,14 @@ pub(super) async fn erase(
     for open in Open::all(state, rows).await? {
         photos.extend(open.text("photo_file").map(str::to_owned));
     }
-    let mut erasure = register::erase(&mut tx, state, &records).await?;
-    let withdrawn = reminders::withdraw(&mut tx, state, &records).await?;
-    let scopes = erasure.slices.len();
-    erasure.slices.extend(withdrawn);
-    let mut gone = records.clone();
-    gone.extend(erasure.events.iter().map(|event| RecordId::from(*event)));
-    photos::service::forget(&mut tx, state, &gone).await?;
+    let (scopes, slices) = destroy(&mut tx, state, &records).await?;
     audit::record(&mut tx, entry).await?;
     // Before the commit: a photo that nobody's file names any more would lie there for good.
     for file in photos {
         police_photos::service::forget(state, &file).await?;
     }
     tx.commit().await?;
-    for slice in erasure.slices {
+    for slice in slices {
         state.hub.publish(slice);
     }
     photos::service::remove_soon(state);
@@ -114,6 +107,24 @@ pub(super) async fn erase(
         records: records.into_iter().map(|id| id.0).collect(),
         scopes,
     })
+}
+
+/// Erases records, with whatever else tells of them: events, reminders, open checks, photos. Gives how many scopes'
+/// devices are to purge, and what goes to those online; publish it after the commit.
+async fn destroy(
+    tx: &mut PgConnection,
+    state: &AppState,
+    records: &[RecordId],
+) -> ApiResult<(usize, Vec<LogSlice>)> {
+    let register::Erasure { events, mut slices } = register::erase(tx, state, records).await?;
+    let scopes = slices.len();
+    slices.extend(reminders::withdraw(tx, state, records).await?);
+    let ended = checks::service::close_about(tx, state, records).await?;
+    slices.extend(register::append_states(tx, ended, state.clock.now()).await?);
+    let events = events.into_iter().map(RecordId::from);
+    let gone: Vec<RecordId> = records.iter().copied().chain(events).collect();
+    photos::service::forget(tx, state, &gone).await?;
+    Ok((scopes, slices))
 }
 
 /// The records of the person, those that were merged into one among them, and with them the residences: all locked in
@@ -185,11 +196,7 @@ pub async fn erase_again(state: &AppState, records: &[RecordId]) -> ApiResult<u6
         if there.is_empty() {
             continue;
         }
-        let erasure = register::erase(&mut tx, state, &there).await?;
-        reminders::withdraw(&mut tx, state, &there).await?;
-        let mut gone = there.clone();
-        gone.extend(erasure.events.iter().map(|event| RecordId::from(*event)));
-        photos::service::forget(&mut tx, state, &gone).await?;
+        destroy(&mut tx, state, &there).await?;
         for id in &there {
             let entry =
                 Entry::by_server(state.clock.now(), Action::EraseAgain).subject("record", id);
