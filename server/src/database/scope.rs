@@ -53,11 +53,14 @@ pub async fn system_tx(pool: &PgPool) -> sqlx::Result<Tx> {
     pool.begin_with(BEGIN_EVERYWHERE).await
 }
 
+/// The LIKE pattern of an area and what lies below it.
+#[must_use]
+pub fn below(area: AreaCode) -> String {
+    format!("{}%", area.prefix())
+}
+
 fn patterns(areas: impl IntoIterator<Item = AreaCode>) -> String {
-    let patterns: Vec<String> = areas
-        .into_iter()
-        .map(|area| format!("{}%", area.prefix()))
-        .collect();
+    let patterns: Vec<String> = areas.into_iter().map(below).collect();
     patterns.join(",")
 }
 

@@ -1,7 +1,10 @@
 //! Days and times that a request names: calendars of programs go on where the database's ends.
 
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use doorstep_core::time::begins_in_shanghai;
 use serde::de::{Deserialize, Deserializer, Error};
+
+use crate::error::Problems;
 
 /// A day of the years 1 to 9999, or none. Anything else is a request that can't be read.
 ///
@@ -17,6 +20,24 @@ pub fn day<'de, D: Deserializer<'de>>(from: D) -> Result<Option<NaiveDate>, D::E
 /// When it is another year, or no time.
 pub fn moment<'de, D: Deserializer<'de>>(from: D) -> Result<Option<DateTime<Utc>>, D::Error> {
     within(Option::<DateTime<Utc>>::deserialize(from)?)
+}
+
+/// A period of days as the points in time between which it lies, the second no part of it; either may be left open.
+/// A period that ends before it begins is a problem.
+pub fn period(
+    problems: &mut Problems,
+    from: Option<NaiveDate>,
+    until: Option<NaiveDate>,
+) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
+    let ordered = from.zip(until).is_none_or(|(from, until)| from <= until);
+    problems.require(
+        ordered,
+        "until",
+        "until_before_from",
+        "结束日期早于开始日期",
+    );
+    let after = until.and_then(|day| day.succ_opt());
+    (from.map(begins_in_shanghai), after.map(begins_in_shanghai))
 }
 
 fn within<T: Datelike, E: Error>(given: Option<T>) -> Result<Option<T>, E> {

@@ -18,6 +18,6 @@ pub mod request;
 pub mod respond;
 
 pub use area::{area_code, area_in};
-pub use day::{day, moment};
+pub use day::{day, moment, period};
 pub use extract::{Body, Params, Segment};
 pub use paging::{Page, PageParams};

@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 use sqlx::types::Uuid;
 
 use super::load::heads;
-use super::log::{LogSlice, ScopeWrites};
+use super::log::{ScopeWrites, Told};
 use super::rescope;
 use crate::error::{ApiError, ApiResult};
 
@@ -22,7 +22,7 @@ pub async fn merge_away(
     tx: &mut PgConnection,
     other: RecordId,
     survivor: RecordId,
-) -> ApiResult<Vec<LogSlice>> {
+) -> ApiResult<Told> {
     set(tx, other, Some(survivor)).await
 }
 
@@ -30,7 +30,7 @@ pub async fn merge_away(
 ///
 /// # Errors
 /// When the database fails.
-pub async fn bring_back(tx: &mut PgConnection, other: RecordId) -> ApiResult<Vec<LogSlice>> {
+pub async fn bring_back(tx: &mut PgConnection, other: RecordId) -> ApiResult<Told> {
     set(tx, other, None).await
 }
 
@@ -38,7 +38,7 @@ async fn set(
     tx: &mut PgConnection,
     record: RecordId,
     survivor: Option<RecordId>,
-) -> ApiResult<Vec<LogSlice>> {
+) -> ApiResult<Told> {
     let (areas, held): (Vec<String>, Vec<u8>) = sqlx::query_as(PLACE)
         .bind(record.0)
         .fetch_one(&mut *tx)

@@ -15,7 +15,7 @@ use sqlx::types::Uuid;
 
 use super::judging::{self, AcceptedChange, Judgement, KnownEvents};
 use super::load::{self, Locked};
-use super::log::{self, Draft, LogKind, LogSlice, ScopeWrites};
+use super::log::{self, Draft, LogKind, ScopeWrites, Told};
 use super::model::{Prepared, Receipt, Sealed, Submission, Submitter};
 use super::store::{self, ChangeColumns, EnvelopeRow, EventColumns};
 use super::{conflicts, ledger, neighbours, record_rows, refused, relations, rescope, sealing};
@@ -34,7 +34,7 @@ pub struct Applied {
     /// One receipt for each submission.
     pub receipts: Vec<Receipt>,
     /// What goes to those online.
-    pub slices: Vec<LogSlice>,
+    pub told: Told,
     /// How many changes were merged.
     pub changes: usize,
     /// How many events were taken.
@@ -54,9 +54,7 @@ pub struct Applied {
 impl Applied {
     /// Tells those online. Call it after the commit, once.
     pub fn tell(&mut self, state: &AppState) {
-        for slice in self.slices.drain(..) {
-            state.hub.publish(slice);
-        }
+        std::mem::take(&mut self.told).to(&state.hub);
         if std::mem::take(&mut self.checks) {
             state.checks_due.notify_one();
         }
@@ -361,7 +359,7 @@ async fn write(
     for (scope, entry) in told {
         writes.push_state(scope, entry);
     }
-    applied.slices = writes.write(tx).await?;
+    applied.told = writes.write(tx).await?;
     Ok(())
 }
 

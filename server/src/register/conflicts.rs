@@ -19,7 +19,7 @@ use sqlx::types::Uuid;
 use super::apply::{DUE, refused_kind, text_of};
 use super::judging::{AcceptedChange, RefusedItem};
 use super::load::Locked;
-use super::log::LogSlice;
+use super::log::Told;
 use super::message::{About, message};
 use super::refused;
 use super::sealing::{self, ConflictBody, ConflictValue};
@@ -458,7 +458,7 @@ pub async fn suspect_duplicates(
     state: &AppState,
     pairs: &[(RecordId, RecordId)],
     by: UserId,
-) -> ApiResult<Vec<LogSlice>> {
+) -> ApiResult<Told> {
     let ids: Vec<RecordId> = pairs.iter().map(|(made, _)| *made).collect();
     let records = super::opened::open(tx, &state.keys, &ids).await?;
     let mut drafts = Drafts::default();

@@ -11,7 +11,7 @@ use sqlx::PgConnection;
 use sqlx::types::Uuid;
 
 use super::load::heads;
-use super::log::{Draft, LogKind, LogSlice, ScopeWrites};
+use super::log::{Draft, LogKind, ScopeWrites, Told};
 use super::model::Areas;
 use super::sealing::{self, ConflictBody};
 use crate::error::{ApiError, ApiResult};
@@ -36,12 +36,12 @@ struct Row {
 }
 
 /// What an erasure did.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Erasure {
     /// The events that went with the records.
     pub events: Vec<EventId>,
-    /// What goes to those online; publish it after the commit.
-    pub slices: Vec<LogSlice>,
+    /// What goes to those online.
+    pub told: Told,
 }
 
 /// Erases records, with the events about them. What was refused is to be read before ([`super::read_refused`]).
@@ -116,7 +116,7 @@ pub async fn erase(
         .await?;
     Ok(Erasure {
         events: events.into_iter().map(|(id, _)| EventId(id)).collect(),
-        slices: writes.write(tx).await?,
+        told: writes.write(tx).await?,
     })
 }
 

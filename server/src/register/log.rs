@@ -10,6 +10,7 @@ use sqlx::types::Uuid;
 use sqlx::types::chrono::{DateTime, Utc};
 
 use crate::error::{ApiError, ApiResult};
+use crate::sync::Hub;
 
 const MAKE_SCOPES: &str =
     "INSERT INTO scopes (scope) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING";
@@ -70,6 +71,31 @@ pub struct LogSlice {
     pub entries: Option<Vec<(Entry, Option<DeviceId>)>>,
 }
 
+/// What a commit has appended to logs, for those online. Whoever forgets it leaves them to hear of it late.
+#[must_use = "tell those online after the commit"]
+#[derive(Debug, Default)]
+pub struct Told(Vec<LogSlice>);
+
+impl Told {
+    /// Tells those online. Call it after the commit.
+    pub fn to(self, hub: &Hub) {
+        for slice in self.0 {
+            hub.publish(slice);
+        }
+    }
+
+    /// Adds what was appended later, in the order in which the logs were numbered.
+    pub fn add(&mut self, later: Self) {
+        self.0.extend(later.0);
+    }
+
+    /// How many scopes were appended to.
+    #[must_use]
+    pub fn scopes(&self) -> usize {
+        self.0.len()
+    }
+}
+
 /// What a commit adds to the scopes.
 #[derive(Debug, Default)]
 pub(super) struct ScopeWrites {
@@ -101,7 +127,7 @@ impl ScopeWrites {
 
     /// Locks the scopes, numbers the entries, writes them. The locks hold until the commit, so no reader ever passes
     /// over an entry that commits late.
-    pub(super) async fn write(self, tx: &mut PgConnection) -> ApiResult<Vec<LogSlice>> {
+    pub(super) async fn write(self, tx: &mut PgConnection) -> ApiResult<Told> {
         let scopes: BTreeSet<ScopeId> = self
             .drafts
             .keys()
@@ -109,7 +135,7 @@ impl ScopeWrites {
             .copied()
             .collect();
         if scopes.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Told::default());
         }
         let names: Vec<String> = scopes.iter().map(ToString::to_string).collect();
         sqlx::query(MAKE_SCOPES)
@@ -162,7 +188,7 @@ impl ScopeWrites {
             .bind(moved.2)
             .execute(tx)
             .await?;
-        Ok(slices)
+        Ok(Told(slices))
     }
 }
 
@@ -211,7 +237,7 @@ pub async fn append_states(
     tx: &mut PgConnection,
     states: Vec<(ScopeId, StateEntry)>,
     now: DateTime<Utc>,
-) -> ApiResult<Vec<LogSlice>> {
+) -> ApiResult<Told> {
     let mut writes = ScopeWrites::default();
     put_states(tx, &states, now).await?;
     for (scope, state) in states {

@@ -38,7 +38,7 @@ pub use erase::{Erasure, erase};
 pub use filters::{filter_token, named_in};
 pub use find::{find_by_tokens, find_residents_by_names};
 pub use holder::{Holder, holder, keep};
-pub use log::{LogSlice, append_states};
+pub use log::{LogSlice, Told, append_states};
 pub use message::{About, message};
 pub use model::{Areas, Prepared, Receipt, SERVER_DEVICE, Sealed, Submission, Submitter};
 pub use opened::{EventAbout, Maker, Opened, events_about, lock, makers, open, residences_of};

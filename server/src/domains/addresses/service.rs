@@ -24,7 +24,7 @@ const STEP: usize = 2_000;
 /// The most addresses of one area that are searched.
 const MOST: i64 = 100_000;
 
-type Told = (ScopeId, StateEntry);
+type NewState = (ScopeId, StateEntry);
 
 /// Brings a file of the police's in: whole or not at all, and the same file again changes nothing. Addresses that the file
 /// does not name stay as they are.
@@ -58,16 +58,14 @@ pub async fn import(state: &AppState, bytes: &[u8], dry_run: bool) -> ApiResult<
         return Ok(report);
     }
     let now = state.clock.now();
-    let mut slices = Vec::new();
+    let mut sent = register::Told::default();
     for step in told.chunks(STEP) {
-        slices.extend(register::append_states(&mut tx, step.to_vec(), now).await?);
+        sent.add(register::append_states(&mut tx, step.to_vec(), now).await?);
     }
     let entry = Entry::by_server(now, Action::ImportAddresses).detail(json!(report));
     audit::record(&mut tx, entry).await?;
     tx.commit().await?;
-    for slice in slices {
-        state.hub.publish(slice);
-    }
+    sent.to(&state.hub);
     Ok(report)
 }
 
@@ -75,7 +73,7 @@ pub async fn import(state: &AppState, bytes: &[u8], dry_run: bool) -> ApiResult<
 fn compare(
     rows: BTreeMap<String, Row>,
     present: &BTreeMap<String, (ScopeId, String)>,
-) -> (AddressReport, Vec<Told>) {
+) -> (AddressReport, Vec<NewState>) {
     let mut report = AddressReport {
         rows: rows.len(),
         ..AddressReport::default()

@@ -6,6 +6,7 @@ use doorstep_core::rights::Permission;
 
 use super::model::{AlarmQuery, AlarmRow, AlarmView, Kind};
 use super::store::{self, Filter};
+use crate::database::below;
 use crate::domains::auth::{Actor, scoped_tx};
 use crate::domains::{devices, users};
 use crate::error::{ApiResult, Problems};
@@ -31,12 +32,9 @@ pub(super) async fn list(
         "没有这种告警，请从列表中选择",
     );
     problems.finish()?;
-    if let Some(area) = &area {
-        actor.require_some(Permission::ReadAlarms, area)?;
-        actor.trail.note_area(*area);
-    }
+    let area = actor.area_asked(Permission::ReadAlarms, area)?;
     let filter = Filter {
-        area_pattern: area.map(|area| format!("{}%", area.prefix())),
+        area_pattern: area.map(below),
         code: kind.flatten().map(Kind::code),
         device: query.device,
         user: query.user,

@@ -102,11 +102,9 @@ pub async fn raise(
 pub async fn raise_alone(state: &AppState, noticed: &Noticed) -> ApiResult<()> {
     let mut tx = system_tx(&state.pool).await?;
     let raised = raise(&mut tx, state, noticed).await?;
-    let slices = register::append_states(&mut tx, raised.told, state.clock.now()).await?;
+    let told = register::append_states(&mut tx, raised.told, state.clock.now()).await?;
     audit::record_all(&mut tx, &raised.entries).await?;
     tx.commit().await?;
-    for slice in slices {
-        state.hub.publish(slice);
-    }
+    told.to(&state.hub);
     Ok(())
 }

@@ -98,6 +98,22 @@ impl Actor {
         }
     }
 
+    /// The area that a list is asked for; refused where the actor sees no part of it.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub fn area_asked(
+        &self,
+        permission: Permission,
+        area: Option<AreaCode>,
+    ) -> ApiResult<Option<AreaCode>> {
+        if let Some(area) = &area {
+            self.require_some(permission, area)?;
+            self.trail.note_area(*area);
+        }
+        Ok(area)
+    }
+
     /// Whether any grant carries the permission.
     #[must_use]
     pub fn may_somewhere(&self, permission: Permission) -> bool {

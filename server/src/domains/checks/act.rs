@@ -114,8 +114,8 @@ pub(super) async fn act(state: &AppState, event: EventId, user: UserId) -> ApiRe
         told.extend(tell::message(state, [user], &check, "check_settled", text));
     }
     applied
-        .slices
-        .extend(register::append_states(&mut tx, told, now).await?);
+        .told
+        .add(register::append_states(&mut tx, told, now).await?);
     let entry = Entry::by_server(now, Action::AnswerCheck)
         .user(user)
         .subject("check", check.id)

@@ -40,15 +40,13 @@ async fn escalate_next(state: &AppState) -> ApiResult<bool> {
     store::escalate(&mut tx, check.id, now).await?;
     let mut told = tell::message(state, supervisors, &check, "check_overdue", TEXT);
     told.push(tell::asked(&check)?);
-    let slices = register::append_states(&mut tx, told, now).await?;
+    let told = register::append_states(&mut tx, told, now).await?;
     let entry = Entry::by_server(now, Action::EscalateCheck)
         .subject("check", check.id)
         .area(area)
         .detail(json!({ "told": count }));
     audit::record(&mut tx, entry).await?;
     tx.commit().await?;
-    for slice in slices {
-        state.hub.publish(slice);
-    }
+    told.to(&state.hub);
     Ok(true)
 }

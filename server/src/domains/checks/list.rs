@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::model::{CheckQuery, CheckRow, CheckView, Kind};
 use super::store::{self, Filter};
-use crate::database::system_tx;
+use crate::database::{below, system_tx};
 use crate::domains::auth::{Actor, scoped_tx};
 use crate::domains::users;
 use crate::error::{ApiError, ApiResult, Problems};
@@ -85,12 +85,9 @@ fn filter(
         "状态只能是 open、confirmed、denied、returned、closed 或 any",
     );
     problems.finish()?;
-    if let Some(area) = &area {
-        actor.require_some(Permission::ReadRegister, area)?;
-        actor.trail.note_area(*area);
-    }
+    let area = actor.area_asked(Permission::ReadRegister, area)?;
     Ok(Filter {
-        area_pattern: area.map(|area| format!("{}%", area.prefix())),
+        area_pattern: area.map(below),
         resident: query.resident,
         kind: kind.flatten().map(Kind::code),
         status: (status != "any").then_some(status),

@@ -110,15 +110,13 @@ async fn open_next(state: &AppState) -> ApiResult<bool> {
         .collect();
     told.extend(claim.tell_concerned(state, to));
     claim.note_checked(&mut tx, now).await?;
-    let slices = register::append_states(&mut tx, told, now).await?;
+    let told = register::append_states(&mut tx, told, now).await?;
     let entry = Entry::by_server(now, Action::OpenChecks)
         .subject("conflict", claim.item())
         .area(claim.area()?)
         .detail(json!({ "checks": opened, "asked": asked.len() }));
     audit::record(&mut tx, entry).await?;
     tx.commit().await?;
-    for slice in slices {
-        state.hub.publish(slice);
-    }
+    told.to(&state.hub);
     Ok(true)
 }

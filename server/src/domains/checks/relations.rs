@@ -39,7 +39,7 @@ async fn review_next(state: &AppState) -> ApiResult<bool> {
         opened += wards(&mut tx, state, review, &mut told).await?;
     }
     let now = state.clock.now();
-    let slices = register::append_states(&mut tx, told, now).await?;
+    let told = register::append_states(&mut tx, told, now).await?;
     if opened > 0 {
         let entry = Entry::by_server(now, Action::OpenChecks)
             .subject("record", review.resident)
@@ -47,9 +47,7 @@ async fn review_next(state: &AppState) -> ApiResult<bool> {
         audit::record(&mut tx, entry).await?;
     }
     tx.commit().await?;
-    for slice in slices {
-        state.hub.publish(slice);
-    }
+    told.to(&state.hub);
     Ok(true)
 }
 

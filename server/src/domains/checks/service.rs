@@ -6,6 +6,7 @@ use sqlx::PgConnection;
 
 pub use super::model::OpenCheck;
 use super::{act, escalate, open, relations, store, tell};
+use crate::database::below;
 use crate::error::ApiResult;
 use crate::state::AppState;
 
@@ -26,7 +27,7 @@ pub async fn work(state: &AppState) -> ApiResult<()> {
 /// # Errors
 /// When the database fails.
 pub async fn open_in(tx: &mut PgConnection, area: &AreaCode) -> ApiResult<Vec<OpenCheck>> {
-    Ok(store::open_in(tx, &format!("{}%", area.prefix())).await?)
+    Ok(store::open_in(tx, &below(*area)).await?)
 }
 
 /// Ends the open checks of items that were decided without them, in the decision's transaction; gives what phones are

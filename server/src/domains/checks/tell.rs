@@ -13,10 +13,10 @@ use crate::error::ApiResult;
 use crate::register;
 use crate::state::AppState;
 
-type Told = (ScopeId, StateEntry);
+type NewState = (ScopeId, StateEntry);
 
 /// The check as every phone of its area holds it.
-pub(super) fn asked(check: &CheckRow) -> ApiResult<Told> {
+pub(super) fn asked(check: &CheckRow) -> ApiResult<NewState> {
     let kind = check.kind()?;
     let json = json!({
         "kind": kind.code(), "label": kind.label(), "question": kind.question(), "resident": check.resident,
@@ -27,11 +27,11 @@ pub(super) fn asked(check: &CheckRow) -> ApiResult<Told> {
 }
 
 /// It is asked no longer.
-pub(super) fn withdrawn(check: &CheckRow) -> ApiResult<Told> {
+pub(super) fn withdrawn(check: &CheckRow) -> ApiResult<NewState> {
     state_of(check, String::new())
 }
 
-fn state_of(check: &CheckRow, json: String) -> ApiResult<Told> {
+fn state_of(check: &CheckRow, json: String) -> ApiResult<NewState> {
     let key = format!("check/{}", check.id);
     Ok((ScopeId::Area(check.area()?), StateEntry { key, json }))
 }
@@ -43,7 +43,7 @@ pub(super) fn message(
     check: &CheckRow,
     code: &str,
     text: &str,
-) -> Vec<Told> {
+) -> Vec<NewState> {
     let about = register::About::Check(RecordId(check.resident));
     let at = state.clock.timestamp();
     to.into_iter()
@@ -57,7 +57,7 @@ pub(super) async fn remind(
     state: &AppState,
     check: &CheckRow,
     but: &BTreeSet<UserId>,
-) -> ApiResult<(BTreeSet<UserId>, Vec<Told>)> {
+) -> ApiResult<(BTreeSet<UserId>, Vec<NewState>)> {
     let concerned = registry::service::concerned(tx, state, &check.area()?).await?;
     let mut to: BTreeSet<UserId> = concerned.collectors.difference(but).copied().collect();
     if to.is_empty() {

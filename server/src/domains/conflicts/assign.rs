@@ -15,7 +15,7 @@ use crate::domains::audit::{self, Entry};
 use crate::domains::auth::Actor;
 use crate::domains::users::{self, UserStatus};
 use crate::error::{ApiError, ApiResult, Problems};
-use crate::register;
+use crate::register::{self, Told};
 use crate::state::AppState;
 
 /// Everyone who may decide an item: through a right on its area or one above, by name.
@@ -81,7 +81,7 @@ pub(super) async fn assign(
     problems.finish()?;
     let due = input.due_at.unwrap_or(case.row.due_at);
     store::assign(&mut tx, id.0, input.assignee, due, actor.user.0, now).await?;
-    let slices = match input.assignee {
+    let sent = match input.assignee {
         Some(assignee) if assignee != actor.user.0 => {
             let text = format!(
                 "有一项「{}」分派给您裁决，请在期限前办理。",
@@ -91,7 +91,7 @@ pub(super) async fn assign(
             let states = messages(state, &case, "conflict_assigned", told);
             register::append_states(&mut tx, states, now).await?
         }
-        _ => Vec::new(),
+        _ => Told::default(),
     };
     let row = store::find(&mut tx, id.0)
         .await?
@@ -107,9 +107,7 @@ pub(super) async fn assign(
         .detail(json!({ "assignee": input.assignee, "due_at": due }));
     audit::record(&mut tx, entry).await?;
     tx.commit().await?;
-    for slice in slices {
-        state.hub.publish(slice);
-    }
+    sent.to(&state.hub);
     state.live.queue_changed(item.area);
     Ok(item)
 }

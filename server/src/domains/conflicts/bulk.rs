@@ -19,7 +19,7 @@ use super::model::{
 };
 use super::store::{self, Filter};
 use super::values::{self, Sight};
-use crate::database::system_tx;
+use crate::database::{below, system_tx};
 use crate::domains::auth::{Actor, scoped_tx};
 use crate::error::{ApiError, ApiResult, Kind, Problems};
 use crate::http::area_in;
@@ -60,7 +60,7 @@ async fn look(
 ) -> ApiResult<BulkDone> {
     let limit = input.limit.unwrap_or(UNLESS_TOLD).clamp(1, MOST);
     let filter = Filter {
-        area_pattern: Some(format!("{}%", area.prefix())),
+        area_pattern: Some(below(area)),
         kind: Some("field"),
         status: Some("open"),
         field: Some(input.field.clone()),

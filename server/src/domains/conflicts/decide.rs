@@ -195,8 +195,8 @@ pub(super) async fn carry_out(
     })?;
     if let Some((other, survivor)) = plan.merge {
         applied
-            .slices
-            .extend(register::merge_away(tx, other, survivor).await?);
+            .told
+            .add(register::merge_away(tx, other, survivor).await?);
     }
     let outcome = Outcome {
         note: note.filter(|note| !note.trim().is_empty()),
@@ -244,8 +244,8 @@ pub(super) async fn carry_out(
         states.extend(checks::service::follow(tx, state, other, survivor).await?);
     }
     applied
-        .slices
-        .extend(register::append_states(tx, states, now).await?);
+        .told
+        .add(register::append_states(tx, states, now).await?);
     Ok(Done {
         applied,
         created: plan.created,

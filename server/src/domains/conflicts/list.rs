@@ -12,7 +12,7 @@ use sqlx::types::Uuid;
 use super::model::{ConflictList, ConflictQuery, ConflictRow, ConflictView, KindCount};
 use super::store::{self, Filter};
 use super::values::{self, Sight};
-use crate::database::system_tx;
+use crate::database::{below, system_tx};
 use crate::domains::auth::{Actor, scoped_tx};
 use crate::domains::users;
 use crate::error::{ApiResult, Problems};
@@ -106,14 +106,11 @@ fn filter(
         }
     };
     problems.finish()?;
-    if let Some(area) = &area {
-        actor.require_some(Permission::ReadConflicts, area)?;
-        actor.trail.note_area(*area);
-    }
+    let area = actor.area_asked(Permission::ReadConflicts, area)?;
     let days =
         |days: u32| Duration::try_days(i64::from(days)).and_then(|age| now.checked_sub_signed(age));
     Ok(Filter {
-        area_pattern: area.map(|area| format!("{}%", area.prefix())),
+        area_pattern: area.map(below),
         kind,
         status,
         assignee,

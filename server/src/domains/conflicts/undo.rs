@@ -19,7 +19,7 @@ use crate::database::system_tx;
 use crate::domains::audit::{self, Entry};
 use crate::domains::auth::Actor;
 use crate::error::{ApiError, ApiResult};
-use crate::register;
+use crate::register::{self, Told};
 use crate::state::AppState;
 
 /// How long a decision can be taken back.
@@ -117,9 +117,9 @@ pub(super) async fn undo(
             "裁决之后又有人修改过，不能撤销；如需更正请直接修改档案",
         ));
     }
-    let mut slices = Vec::new();
+    let mut sent = Told::default();
     if let Some(other) = outcome.merged {
-        slices.extend(register::bring_back(&mut tx, other).await?);
+        sent.add(register::bring_back(&mut tx, other).await?);
     }
     // Open again before anything is put back: what the former values bring up anew is what this item is about.
     let reopened: Vec<_> = outcome.closed.iter().chain([&id]).map(|id| id.0).collect();
@@ -139,11 +139,11 @@ pub(super) async fn undo(
     let count = told.len();
     let tells = comes_to::tells(&mut tx, state, &told).await?;
     let states = messages(state, &case, "conflict_reopened", told);
-    let told_slices = register::append_states(&mut tx, states, now).await?;
+    let messages = register::append_states(&mut tx, states, now).await?;
     // In the order in which the logs were numbered.
-    slices.append(&mut applied.slices);
-    slices.extend(told_slices);
-    applied.slices = slices;
+    sent.add(std::mem::take(&mut applied.told));
+    sent.add(messages);
+    applied.told = sent;
     let row = store::find(&mut tx, id.0).await?.ok_or_else(not_decided)?;
     let items = list::views(state, &mut tx, &[row]).await?;
     let item = items.into_iter().next().ok_or_else(not_decided)?;

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::model::{DeviceQuery, DeviceRow, DeviceStatus, DeviceView, StopDevice};
 use super::store::{self, Filter};
-use crate::database::widen;
+use crate::database::{below, widen};
 use crate::domains::audit::{self, Action, Entry};
 use crate::domains::auth::{self, Actor, scoped_tx};
 use crate::domains::users;
@@ -26,12 +26,9 @@ pub(super) async fn list(
         cursor: query.cursor,
     };
     let area = query.area.as_deref().map(area_code).transpose()?;
-    if let Some(area) = &area {
-        actor.require_some(Permission::ReadDevices, area)?;
-        actor.trail.note_area(*area);
-    }
+    let area = actor.area_asked(Permission::ReadDevices, area)?;
     let filter = Filter {
-        area_pattern: area.map(|area| format!("{}%", area.prefix())),
+        area_pattern: area.map(below),
         user: query.user,
         status: query.status.map(DeviceStatus::code),
         purge_owed: query.purge_owed.unwrap_or(false),

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::model::{ColumnView, ImportField, ImportQuery, ImportRow, ImportView};
 use super::rows::Sealer;
 use super::store;
+use crate::database::below;
 use crate::domains::auth::{Actor, scoped_tx};
 use crate::domains::users;
 use crate::error::{ApiError, ApiResult};
@@ -64,11 +65,8 @@ pub(super) async fn list(
         cursor: query.cursor,
     };
     let area = query.area.as_deref().map(area_code).transpose()?;
-    if let Some(area) = &area {
-        actor.require_some(Permission::ImportRegister, area)?;
-        actor.trail.note_area(*area);
-    }
-    let pattern = area.map(|area| format!("{}%", area.prefix()));
+    let area = actor.area_asked(Permission::ImportRegister, area)?;
+    let pattern = area.map(below);
     let mut tx = scoped_tx(&state.pool, actor, Permission::ImportRegister).await?;
     let rows = store::list(&mut tx, pattern.as_deref(), paging.after()?, paging.rows()).await?;
     let page = paging.page(rows, |row| (row.created_at, row.id), |row| row)?;

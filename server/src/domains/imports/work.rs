@@ -205,8 +205,8 @@ async fn run(state: &AppState, import: &ImportRow) -> ApiResult<()> {
             .flat_map(|judged| judged.suspects.iter().copied())
             .collect();
         applied
-            .slices
-            .extend(register::suspect_duplicates(&mut tx, state, &suspects, by).await?);
+            .told
+            .add(register::suspect_duplicates(&mut tx, state, &suspects, by).await?);
         let mut outcomes = applied
             .receipts
             .iter()
@@ -274,11 +274,9 @@ async fn finish(state: &AppState, import: &ImportRow, end: End<'_>) -> ApiResult
         register::About::Import,
         state.clock.timestamp(),
     );
-    let slices = register::append_states(&mut tx, vec![message], now).await?;
+    let told = register::append_states(&mut tx, vec![message], now).await?;
     tx.commit().await?;
-    for slice in slices {
-        state.hub.publish(slice);
-    }
+    told.to(&state.hub);
     Ok(())
 }
 

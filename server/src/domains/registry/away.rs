@@ -220,7 +220,7 @@ async fn write(
     .await?;
     if !same_day {
         let withdrawn = reminders::withdraw(&mut tx, state, &[id]).await?;
-        applied.slices.extend(withdrawn);
+        applied.told.add(withdrawn);
     }
     edit::finish(state, actor, tx, applied, id, action, json!({})).await
 }
@@ -291,15 +291,13 @@ async fn remind(state: &AppState, open: &Open, day: NaiveDate) -> ApiResult<bool
         return Ok(false);
     }
     let count = states.len();
-    let slices = register::append_states(&mut tx, states, state.clock.now()).await?;
+    let sent = register::append_states(&mut tx, states, state.clock.now()).await?;
     let area: AreaCode = open.row.sealed.area()?;
     let entry = Entry::by_server(state.clock.now(), Action::RemindReturn)
         .subject("record", record)
         .area(area);
     audit::record(&mut tx, entry.detail(json!({ "told": count }))).await?;
     tx.commit().await?;
-    for slice in slices {
-        state.hub.publish(slice);
-    }
+    sent.to(&state.hub);
     Ok(true)
 }

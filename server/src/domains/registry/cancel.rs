@@ -93,7 +93,7 @@ pub(super) async fn cancel(
     }
     let mut applied = put(&mut tx, state, Submitter::user(state, actor), puts).await?;
     let withdrawn = reminders::withdraw(&mut tx, state, &[id]).await?;
-    applied.slices.extend(withdrawn);
+    applied.told.add(withdrawn);
     let detail = json!({ "people": people.len(), "evidence": input.evidence.len() });
     finish(state, actor, tx, applied, id, Action::CancelRecord, detail).await
 }

@@ -18,7 +18,7 @@ use crate::domains::audit::{self, Action, Entry};
 use crate::domains::auth::Actor;
 use crate::domains::{checks, photos, police_photos};
 use crate::error::{ApiError, ApiResult, Kind, Problems};
-use crate::register::{self, LogSlice};
+use crate::register::{self, Told};
 use crate::state::AppState;
 
 /// Records that are erased again in one transaction.
@@ -92,16 +92,14 @@ pub(super) async fn erase(
     for open in Open::all(state, rows).await? {
         photos.extend(open.text("photo_file").map(str::to_owned));
     }
-    let (scopes, slices) = destroy(&mut tx, state, &records).await?;
+    let (scopes, told) = destroy(&mut tx, state, &records).await?;
     audit::record(&mut tx, entry).await?;
     // Before the commit: a photo that nobody's file names any more would lie there for good.
     for file in photos {
         police_photos::service::forget(state, &file).await?;
     }
     tx.commit().await?;
-    for slice in slices {
-        state.hub.publish(slice);
-    }
+    told.to(&state.hub);
     photos::service::remove_soon(state);
     Ok(Erased {
         records: records.into_iter().map(|id| id.0).collect(),
@@ -110,21 +108,21 @@ pub(super) async fn erase(
 }
 
 /// Erases records, with whatever else tells of them: events, reminders, open checks, photos. Gives how many scopes'
-/// devices are to purge, and what goes to those online; publish it after the commit.
+/// devices are to purge, and what goes to those online.
 async fn destroy(
     tx: &mut PgConnection,
     state: &AppState,
     records: &[RecordId],
-) -> ApiResult<(usize, Vec<LogSlice>)> {
-    let register::Erasure { events, mut slices } = register::erase(tx, state, records).await?;
-    let scopes = slices.len();
-    slices.extend(reminders::withdraw(tx, state, records).await?);
+) -> ApiResult<(usize, Told)> {
+    let register::Erasure { events, mut told } = register::erase(tx, state, records).await?;
+    let scopes = told.scopes();
+    told.add(reminders::withdraw(tx, state, records).await?);
     let ended = checks::service::close_about(tx, state, records).await?;
-    slices.extend(register::append_states(tx, ended, state.clock.now()).await?);
+    told.add(register::append_states(tx, ended, state.clock.now()).await?);
     let events = events.into_iter().map(RecordId::from);
     let gone: Vec<RecordId> = records.iter().copied().chain(events).collect();
     photos::service::forget(tx, state, &gone).await?;
-    Ok((scopes, slices))
+    Ok((scopes, told))
 }
 
 /// The records of the person, those that were merged into one among them, and with them the residences: all locked in
@@ -196,13 +194,14 @@ pub async fn erase_again(state: &AppState, records: &[RecordId]) -> ApiResult<u6
         if there.is_empty() {
             continue;
         }
-        destroy(&mut tx, state, &there).await?;
+        let (_, told) = destroy(&mut tx, state, &there).await?;
         for id in &there {
             let entry =
                 Entry::by_server(state.clock.now(), Action::EraseAgain).subject("record", id);
             audit::record(&mut tx, entry).await?;
         }
         tx.commit().await?;
+        told.to(&state.hub);
         again += there.len() as u64;
     }
     Ok(again)

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, NaiveDate, Utc};
 use doorstep_core::ids::{AreaLevel, EventId};
 use doorstep_core::rights::Permission;
-use doorstep_core::time::begins_in_shanghai;
 use doorstep_core::value::Value;
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
@@ -18,7 +17,7 @@ use super::view::{self, Open};
 use super::{history, search};
 use crate::domains::auth::{Actor, scoped_tx};
 use crate::error::{ApiResult, Problems};
-use crate::http::{Page, PageParams, area_in};
+use crate::http::{self, Page, PageParams, area_in};
 use crate::register::{self, SERVER_DEVICE};
 use crate::state::AppState;
 
@@ -296,16 +295,7 @@ async fn records(
 fn period(actor: &Actor, query: LedgerQuery) -> ApiResult<(PageParams, Period)> {
     let mut problems = Problems::default();
     let area = area_in(&mut problems, query.area.as_deref());
-    let ordered = query
-        .from
-        .zip(query.until)
-        .is_none_or(|(from, until)| from <= until);
-    problems.require(
-        ordered,
-        "until",
-        "until_before_from",
-        "结束日期早于开始日期",
-    );
+    let (from, until) = http::period(&mut problems, query.from, query.until);
     problems.finish()?;
     search::areas(actor, area)?;
     if let Some(record) = query.record {
@@ -321,11 +311,8 @@ fn period(actor: &Actor, query: LedgerQuery) -> ApiResult<(PageParams, Period)> 
             .map(|area| area.prefix().to_owned()),
         record: query.record,
         what: query.what,
-        from: query.from.map(begins_in_shanghai),
-        until: query
-            .until
-            .and_then(|day| day.succ_opt())
-            .map(begins_in_shanghai),
+        from,
+        until,
         rows: paging.rows(),
     };
     Ok((paging, period))

@@ -266,8 +266,8 @@ pub(super) async fn move_main(
     )
     .await?;
     applied
-        .slices
-        .extend(register::append_states(&mut tx, told, state.clock.now()).await?);
+        .told
+        .add(register::append_states(&mut tx, told, state.clock.now()).await?);
     let detail = json!({ "residence": to });
     edit::finish(
         state,

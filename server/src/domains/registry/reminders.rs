@@ -14,7 +14,7 @@ use super::view::Open;
 use super::{away, store};
 use crate::database::system_tx;
 use crate::error::{ApiError, ApiResult};
-use crate::register::{self, LogSlice};
+use crate::register::{self, Told};
 use crate::state::AppState;
 
 const RETURN: &str = "reminder/return/";
@@ -27,12 +27,12 @@ pub(super) fn key(resident: RecordId) -> String {
     format!("{RETURN}{resident}")
 }
 
-/// Takes the reminders of these residents' returns off all phones that have them; publish the slices after the commit.
+/// Takes the reminders of these residents' returns off all phones that have them.
 pub(super) async fn withdraw(
     tx: &mut PgConnection,
     state: &AppState,
     residents: &[RecordId],
-) -> ApiResult<Vec<LogSlice>> {
+) -> ApiResult<Told> {
     let keys: Vec<String> = residents.iter().map(|id| key(*id)).collect();
     let mut states: Vec<(ScopeId, StateEntry)> = Vec::new();
     for (scope, key) in store::reminded(tx, &keys).await? {
@@ -41,7 +41,7 @@ pub(super) async fn withdraw(
         states.push((scope, StateEntry { key, json }));
     }
     if states.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Told::default());
     }
     register::append_states(tx, states, state.clock.now()).await
 }
@@ -58,11 +58,9 @@ pub(super) async fn withdraw_over(state: &AppState, today: NaiveDate) -> ApiResu
         };
         after = last.clone();
         let over = over_of(&mut tx, state, some, today).await?;
-        let slices = withdraw(&mut tx, state, &over).await?;
+        let withdrawn = withdraw(&mut tx, state, &over).await?;
         tx.commit().await?;
-        for slice in slices {
-            state.hub.publish(slice);
-        }
+        withdrawn.to(&state.hub);
     }
 }
 

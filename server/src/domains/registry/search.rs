@@ -122,10 +122,7 @@ fn filter(
 /// The areas that a list is confined to: the one asked for, else those of the actor; `None` for a whole city, where
 /// the wall alone confines.
 pub(super) fn areas(actor: &Actor, area: Option<AreaCode>) -> ApiResult<Option<Vec<String>>> {
-    if let Some(area) = area {
-        actor.require_some(Permission::ReadRegister, &area)?;
-        actor.trail.note_area(area);
-    }
+    let area = actor.area_asked(Permission::ReadRegister, area)?;
     let own = actor.areas(Permission::ReadRegister);
     let areas = area.map_or(own, |area| vec![area]);
     let city = areas.iter().any(|area| area.level() == AreaLevel::City);

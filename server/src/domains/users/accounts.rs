@@ -12,7 +12,7 @@ use super::model::{
 };
 use super::store::{self, Filter, NewUser};
 use super::{authority, fields, grants, name};
-use crate::database::system_tx;
+use crate::database::{below, system_tx};
 use crate::domains::audit::{self, Action, Entry};
 use crate::domains::auth::{self, Actor, scoped_tx};
 use crate::domains::devices;
@@ -198,13 +198,10 @@ pub async fn list_users(
         "没有这种角色",
     );
     problems.finish()?;
-    if let Some(area) = &area {
-        actor.require_some(Permission::ReadUsers, area)?;
-        actor.trail.note_area(*area);
-    }
+    let area = actor.area_asked(Permission::ReadUsers, area)?;
     let text = query.text.filter(|text| !text.trim().is_empty());
     let filter = Filter {
-        area_pattern: area.map(|area| format!("{}%", area.prefix())),
+        area_pattern: area.map(below),
         login_pattern: text
             .as_deref()
             .map(|text| format!("{}%", escape_like(&text.trim().to_lowercase()))),

@@ -2,12 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use chrono::Days;
 use doorstep_core::ids::{AreaLevel, EventId, RecordId, UserId};
 use doorstep_core::mask;
 use doorstep_core::records;
 use doorstep_core::rights::Permission;
-use doorstep_core::time::begins_in_shanghai;
 use uuid::Uuid;
 
 use super::model::{DueQuery, DueRow, DueVisit, VisitQuery, VisitRow, VisitView};
@@ -16,7 +14,7 @@ use super::store::{self, Filter};
 use crate::domains::auth::{Actor, scoped_tx};
 use crate::domains::users;
 use crate::error::{ApiError, ApiResult, Problems};
-use crate::http::{Page, PageParams, area_code};
+use crate::http::{Page, PageParams, area_code, period};
 use crate::register::{self, Opened};
 use crate::state::AppState;
 
@@ -116,16 +114,7 @@ pub(super) async fn due(
 pub(super) fn filter(actor: &Actor, query: VisitQuery) -> ApiResult<Filter> {
     let area = area(actor, query.area.as_deref())?;
     let mut problems = Problems::default();
-    let ordered = query
-        .from
-        .zip(query.until)
-        .is_none_or(|(from, until)| from <= until);
-    problems.require(
-        ordered,
-        "until",
-        "until_before_from",
-        "结束日期早于开始日期",
-    );
+    let (from, until) = period(&mut problems, query.from, query.until);
     problems.finish()?;
     if let Some(record) = query.record {
         actor.trail.note_subject("record", record);
@@ -143,20 +132,17 @@ pub(super) fn filter(actor: &Actor, query: VisitQuery) -> ApiResult<Filter> {
         area,
         record: query.record,
         user: query.user,
-        from: query.from.map(begins_in_shanghai),
-        until: query
-            .until
-            .and_then(|day| day.checked_add_days(Days::new(1)))
-            .map(begins_in_shanghai),
+        from,
+        until,
         facets: (!facets.is_empty()).then(|| facets.into()),
     })
 }
 
 /// The beginning of the code of the area asked for; none for a whole city, where the wall alone confines.
 fn area(actor: &Actor, text: Option<&str>) -> ApiResult<Option<String>> {
-    let Some(text) = text else { return Ok(None) };
-    let area = area_code(text)?;
-    actor.require_some(Permission::ReadRegister, &area)?;
-    actor.trail.note_area(area);
-    Ok((area.level() != AreaLevel::City).then(|| area.prefix().to_owned()))
+    let area = text.map(area_code).transpose()?;
+    let area = actor.area_asked(Permission::ReadRegister, area)?;
+    Ok(area
+        .filter(|area| area.level() != AreaLevel::City)
+        .map(|area| area.prefix().to_owned()))
 }

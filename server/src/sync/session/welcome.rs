@@ -139,11 +139,9 @@ async fn tell_rights(
     rights: &StateEntry,
 ) -> ApiResult<Tx> {
     let entry = (ScopeId::User(user), rights.clone());
-    let slices = register::append_states(&mut tx, vec![entry], state.clock.now()).await?;
+    let told = register::append_states(&mut tx, vec![entry], state.clock.now()).await?;
     tx.commit().await?;
-    for slice in slices {
-        state.hub.publish(slice);
-    }
+    told.to(&state.hub);
     Ok(system_tx(&state.pool).await?)
 }
 
