@@ -7,7 +7,7 @@ use doorstep_core::accept::ConflictKind;
 use doorstep_core::ids::{AreaCode, EventId, RecordId, ScopeId};
 use doorstep_core::projection::{self, Projection};
 use doorstep_core::protocol::codec;
-use doorstep_core::protocol::frames::{Entry, EventEntry, PutEntry, Refusal};
+use doorstep_core::protocol::frames::{Entry, EventEntry, Outcome, PutEntry, Refusal};
 use doorstep_core::time::Timestamp;
 use doorstep_core::value::Value;
 use sqlx::PgConnection;
@@ -52,6 +52,29 @@ pub struct Applied {
 }
 
 impl Applied {
+    /// What became of each item, in order.
+    pub fn outcomes(&self) -> impl Iterator<Item = &Outcome> {
+        self.receipts.iter().flat_map(|receipt| &receipt.outcomes)
+    }
+
+    /// For who submits all or nothing: an error where an item was not taken. What is put is made under the record's
+    /// lock, and so never waits.
+    ///
+    /// # Errors
+    /// What `refused` says of the first refusal; the transaction must then be dropped.
+    pub fn require_all(&self, refused: impl FnOnce(&Refusal) -> ApiError) -> ApiResult<()> {
+        for outcome in self.outcomes() {
+            match outcome {
+                Outcome::Accepted | Outcome::Duplicate => {}
+                Outcome::Refused(refusal) => return Err(refused(refusal)),
+                Outcome::Waiting => {
+                    return Err(ApiError::internal(anyhow::anyhow!("a put can't wait")));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Tells those online. Call it after the commit, once.
     pub fn tell(&mut self, state: &AppState) {
         std::mem::take(&mut self.told).to(&state.hub);

@@ -128,6 +128,17 @@ impl Prepared {
     }
 }
 
+/// Values to be put on one record.
+#[derive(Clone, Debug)]
+pub struct Put {
+    /// Which record.
+    pub record: RecordId,
+    /// Its declared type.
+    pub record_type: String,
+    /// The values; for a new record the reserved keys too.
+    pub fields: Fields,
+}
+
 /// What an envelope says of itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Sealed {
@@ -151,6 +162,21 @@ pub struct Submission {
 }
 
 impl Submission {
+    /// Values that the server puts, or a user on the console.
+    #[must_use]
+    pub fn puts(who: Submitter, puts: impl IntoIterator<Item = Put>) -> Self {
+        let items = puts.into_iter().map(|put| Prepared::Put {
+            record: put.record,
+            record_type: put.record_type,
+            fields: put.fields,
+        });
+        Self {
+            who,
+            envelope: None,
+            items: items.collect(),
+        }
+    }
+
     /// From an opened envelope: decoding the changes costs time, so do it off the event loop.
     #[must_use]
     pub fn from_envelope(who: Submitter, envelope: Envelope, body: &[u8]) -> Self {

@@ -9,6 +9,7 @@ use doorstep_core::ids::{AreaCode, ChangeHash, DeviceId, EventId, RecordId, User
 use doorstep_core::mask;
 use doorstep_core::projection::{self, Projection};
 use doorstep_core::records;
+use doorstep_core::value::{Fields, Value};
 use sqlx::PgConnection;
 use sqlx::types::Uuid;
 
@@ -58,6 +59,13 @@ impl Opened {
     #[must_use]
     pub fn project(&self) -> Projection {
         projection::project(&self.record_type, &self.registers)
+    }
+
+    /// Whether it holds these values now; what is not written is null.
+    #[must_use]
+    pub fn holds(&self, fields: &Fields) -> bool {
+        let held = |key: &String| self.registers.get(key).unwrap_or(&Value::Null);
+        fields.iter().all(|(key, value)| held(key) == value)
     }
 
     /// What names it to a person, masked; empty where nothing of that is written.

@@ -1,7 +1,6 @@
 //! Answering a check on the console: the same event that a phone records, taken by the register and acted on at once.
 
 use doorstep_core::ids::{EventId, RecordId};
-use doorstep_core::protocol::frames::Outcome;
 use doorstep_core::records::{self, Mode, Severity};
 use doorstep_core::rights::Permission;
 use doorstep_core::value::Fields;
@@ -48,20 +47,10 @@ pub(super) async fn answer(
         items: vec![Prepared::Event(item)],
     };
     let mut applied = register::apply(&mut tx, state, vec![submission]).await?;
-    let outcomes = applied
-        .receipts
-        .iter()
-        .flat_map(|receipt| &receipt.outcomes);
-    for outcome in outcomes {
-        if let Outcome::Refused(refusal) = outcome {
-            let path = refusal.field.as_deref().unwrap_or("answer");
-            return Err(ApiError::field(
-                path,
-                &refusal.code,
-                refusal.message.clone(),
-            ));
-        }
-    }
+    applied.require_all(|refusal| {
+        let path = refusal.field.as_deref().unwrap_or("answer");
+        ApiError::field(path, &refusal.code, refusal.message.clone())
+    })?;
     let entry = Entry::by(actor, state.clock.now(), Action::AnswerCheck)
         .subject("check", id)
         .area(area);

@@ -36,18 +36,18 @@ pub(super) fn writes(actor: &Actor, case: &Case, plan: &Plan) -> ApiResult<Vec<D
             .map(|declared| declared.label.clone())
             .unwrap_or_default()
     };
-    let puts = plan.puts.iter().map(|(id, record_type, fields)| {
+    let puts = plan.puts.iter().map(|put| {
         let named = || {
-            records::record_type(record_type)
-                .map(|declared| values::title_of(declared, fields, sight))
+            records::record_type(&put.record_type)
+                .map(|declared| values::title_of(declared, &put.fields, sight))
         };
         DecidedWrite {
-            record: id.0,
-            label: label(record_type),
-            title: title(id).or_else(named).unwrap_or_default(),
-            created: plan.created.contains(id),
+            record: put.record.0,
+            label: label(&put.record_type),
+            title: title(&put.record).or_else(named).unwrap_or_default(),
+            created: plan.created.contains(&put.record),
             merged_into: None,
-            fields: values::puts(record_type, fields, sight),
+            fields: values::puts(&put.record_type, &put.fields, sight),
         }
     });
     let merged = plan.merge.iter().map(|(other, survivor)| DecidedWrite {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use doorstep_core::ids::{ConflictId, RecordId, ScopeId, UserId};
 use doorstep_core::protocol::codec;
-use doorstep_core::protocol::frames::{Outcome as ItemOutcome, StateEntry};
+use doorstep_core::protocol::frames::StateEntry;
 use doorstep_core::value::{Fields, Value};
 use serde_json::json;
 use sqlx::PgConnection;
@@ -21,8 +21,8 @@ use crate::database::system_tx;
 use crate::domains::audit::{self, Entry};
 use crate::domains::auth::Actor;
 use crate::domains::checks;
-use crate::error::{ApiError, ApiResult, Kind, Problems};
-use crate::register::{self, Applied};
+use crate::error::{ApiError, ApiResult, FieldProblem, Kind, Problems};
+use crate::register::{self, Applied, Put};
 use crate::state::AppState;
 
 /// The longest note.
@@ -255,54 +255,36 @@ pub(super) async fn carry_out(
 
 /// What the plan writes, with what stands there now: what an undo puts back.
 async fn written(tx: &mut PgConnection, state: &AppState, plan: &Plan) -> ApiResult<Vec<Written>> {
-    let ids: Vec<RecordId> = plan.puts.iter().map(|(record, _, _)| *record).collect();
+    let ids: Vec<RecordId> = plan.puts.iter().map(|put| put.record).collect();
     let records = register::open(tx, &state.keys, &ids).await?;
-    let before = |record: &RecordId, fields: &Fields| -> Fields {
-        let Some(opened) = records.get(record) else {
+    let before = |put: &Put| -> Fields {
+        let Some(opened) = records.get(&put.record) else {
             return Fields::new();
         };
         let value = |key: &String| opened.registers.get(key).cloned().unwrap_or(Value::Null);
-        fields.keys().map(|key| (key.clone(), value(key))).collect()
+        let keys = put.fields.keys();
+        keys.map(|key| (key.clone(), value(key))).collect()
     };
-    let written = plan
-        .puts
-        .iter()
-        .map(|(record, record_type, fields)| Written {
-            record: *record,
-            record_type: record_type.clone(),
-            before: before(record, fields),
-            after: fields.clone(),
-        });
+    let written = plan.puts.iter().map(|put| Written {
+        record: put.record,
+        record_type: put.record_type.clone(),
+        before: before(put),
+        after: put.fields.clone(),
+    });
     Ok(written.collect())
 }
 
 /// Refuses a decision that the register would not take.
 pub(super) fn require_applied(applied: &Applied) -> ApiResult<()> {
-    for outcome in applied
-        .receipts
-        .iter()
-        .flat_map(|receipt| &receipt.outcomes)
-    {
-        match outcome {
-            ItemOutcome::Accepted | ItemOutcome::Duplicate => {}
-            ItemOutcome::Refused(refusal) => {
-                let mut error =
-                    ApiError::new(Kind::Conflict, "not_applicable", refusal.message.clone());
-                error.fields.push(crate::error::FieldProblem {
-                    path: refusal.field.clone().unwrap_or_default(),
-                    code: refusal.code.clone(),
-                    message: refusal.message.clone(),
-                });
-                return Err(error);
-            }
-            ItemOutcome::Waiting => {
-                return Err(ApiError::internal(anyhow::anyhow!(
-                    "a decision waits for changes"
-                )));
-            }
-        }
-    }
-    Ok(())
+    applied.require_all(|refusal| {
+        let mut error = ApiError::new(Kind::Conflict, "not_applicable", refusal.message.clone());
+        error.fields.push(FieldProblem {
+            path: refusal.field.clone().unwrap_or_default(),
+            code: refusal.code.clone(),
+            message: refusal.message.clone(),
+        });
+        error
+    })
 }
 
 /// What the decider could not have written there either is not the decider's to accept.

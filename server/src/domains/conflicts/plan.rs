@@ -13,14 +13,14 @@ use sqlx::types::Uuid;
 use super::case::{Case, Refused};
 use crate::domains::auth::Actor;
 use crate::error::{ApiError, ApiResult, Kind, Problems};
-use crate::register::{Prepared, Submission, Submitter};
+use crate::register::{Prepared, Put, Submission, Submitter};
 use crate::state::AppState;
 
 /// What a decision comes to.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
-    /// Values to put, in order: record, type, values.
-    pub(super) puts: Vec<(RecordId, String, Fields)>,
+    /// Values to put, in order.
+    pub(super) puts: Vec<Put>,
     /// By whose rights the puts are judged, where that is not the server's: the decider's, of what was refused to others.
     pub(super) judged_as: Option<Submitter>,
     /// Events to take, each as its maker's.
@@ -43,28 +43,20 @@ impl Plan {
     /// Puts values on a record.
     pub(super) fn put(&mut self, record: RecordId, record_type: &str, fields: Fields) {
         if !fields.is_empty() {
-            self.puts.push((record, record_type.to_owned(), fields));
+            let record_type = record_type.to_owned();
+            self.puts.push(Put {
+                record,
+                record_type,
+                fields,
+            });
         }
     }
 
     /// What goes to the register, for the decider.
     pub(super) fn submissions(&self, state: &AppState, by: UserId) -> Vec<Submission> {
-        let items = self
-            .puts
-            .iter()
-            .map(|(record, record_type, fields)| Prepared::Put {
-                record: *record,
-                record_type: record_type.clone(),
-                fields: fields.clone(),
-            });
-        let own = Submission {
-            who: self
-                .judged_as
-                .clone()
-                .unwrap_or_else(|| Submitter::server(state, by)),
-            envelope: None,
-            items: items.collect(),
-        };
+        let judged_as = self.judged_as.clone();
+        let who = judged_as.unwrap_or_else(|| Submitter::server(state, by));
+        let own = Submission::puts(who, self.puts.iter().cloned());
         std::iter::once(own)
             .chain(self.events.iter().cloned())
             .collect()

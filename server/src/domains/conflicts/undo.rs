@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::Duration;
 use doorstep_core::ids::{ConflictId, RecordId};
 use doorstep_core::protocol::codec;
-use doorstep_core::value::{Fields, Value};
+use doorstep_core::value::Fields;
 use serde_json::json;
 use sqlx::PgConnection;
 
@@ -19,7 +19,7 @@ use crate::database::system_tx;
 use crate::domains::audit::{self, Entry};
 use crate::domains::auth::Actor;
 use crate::error::{ApiError, ApiResult};
-use crate::register::{self, Told};
+use crate::register::{self, Opened, Told};
 use crate::state::AppState;
 
 /// How long a decision can be taken back.
@@ -51,10 +51,7 @@ pub(super) async fn is_possible(
     }
     let ids: Vec<RecordId> = outcome.writes.iter().map(|write| write.record).collect();
     let records = register::open(tx, &state.keys, &ids).await?;
-    Ok(outcome
-        .writes
-        .iter()
-        .all(|write| stands(records.get(&write.record), write)))
+    Ok(outcome.writes.iter().all(|write| stands(&records, write)))
 }
 
 fn is_closed_by_another(row: &ConflictRow) -> bool {
@@ -64,13 +61,9 @@ fn is_closed_by_another(row: &ConflictRow) -> bool {
 }
 
 /// Whether a record still holds what was written.
-fn stands(record: Option<&register::Opened>, write: &Written) -> bool {
-    record.is_some_and(|record| {
-        write.after.iter().all(|(key, value)| {
-            let held = record.registers.get(key).unwrap_or(&Value::Null);
-            held == value
-        })
-    })
+fn stands(records: &BTreeMap<RecordId, Opened>, write: &Written) -> bool {
+    let record = records.get(&write.record);
+    record.is_some_and(|record| record.holds(&write.after))
 }
 
 /// Takes a decision back.
@@ -110,8 +103,8 @@ pub(super) async fn undo(
             "这次裁决不能撤销，如需更正请直接修改档案",
         ));
     }
-    let standing = |write: &Written| stands(case.records.get(&write.record), write);
-    if !outcome.writes.iter().all(standing) {
+    let stands = |write: &Written| stands(&case.records, write);
+    if !outcome.writes.iter().all(stands) {
         return Err(ApiError::conflict(
             "changed_since",
             "裁决之后又有人修改过，不能撤销；如需更正请直接修改档案",

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use doorstep_core::ids::{RecordId, UserId};
-use doorstep_core::value::{Fields, Value};
+use doorstep_core::value::Fields;
 use serde_json::json;
 
 use super::judge::IN_ERROR;
@@ -15,7 +15,7 @@ use super::work::{LEASE, end};
 use crate::database::system_tx;
 use crate::domains::audit::{self, Action, Entry};
 use crate::error::ApiResult;
-use crate::register::{self, Opened, Prepared, Submission, Submitter};
+use crate::register::{self, Opened, Put, Submission, Submitter};
 use crate::state::AppState;
 
 const BATCH: i64 = 200;
@@ -39,7 +39,7 @@ pub(super) async fn take_back(state: &AppState, import: &ImportRow) -> ApiResult
             .flat_map(|(_, writes)| writes.iter().map(|write| write.record))
             .collect();
         let records = register::lock(&mut tx, &state.keys, &ids).await?;
-        let mut items = Vec::new();
+        let mut puts = Vec::new();
         let mut marks = Vec::new();
         for (row, writes) in bodies {
             let kept = writes.iter().any(|write| !stands(&records, write));
@@ -48,17 +48,13 @@ pub(super) async fn take_back(state: &AppState, import: &ImportRow) -> ApiResult
             marks.push((row, if kept { "kept" } else { "undone" }));
             // A row goes back whole or not at all: no resident is left without a place.
             let back = writes.into_iter().rev().filter(|_| !kept);
-            items.extend(back.map(|write| Prepared::Put {
+            puts.extend(back.map(|write| Put {
                 record: write.record,
                 record_type: write.record_type.clone(),
                 fields: former(state, write),
             }));
         }
-        let submission = Submission {
-            who: Submitter::server(state, by),
-            envelope: None,
-            items,
-        };
+        let submission = Submission::puts(Submitter::server(state, by), puts);
         let mut applied = register::apply(&mut tx, state, vec![submission]).await?;
         store::mark_rows(&mut tx, import.id, &marks).await?;
         store::progress(
@@ -88,11 +84,8 @@ pub(super) async fn take_back(state: &AppState, import: &ImportRow) -> ApiResult
 /// Whether a record still holds what was written.
 fn stands(records: &BTreeMap<RecordId, Opened>, write: &Written) -> bool {
     records.get(&write.record).is_some_and(|record| {
-        let same = |(key, value): (&String, &Value)| {
-            key.starts_with('_') || record.registers.get(key) == Some(value)
-        };
         let untouched = !write.created || record.registers.change_count() == 1;
-        untouched && write.after.iter().all(same)
+        untouched && record.holds(&write.after)
     })
 }
 

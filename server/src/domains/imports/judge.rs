@@ -17,7 +17,7 @@ use super::tokens;
 use crate::domains::areas;
 use crate::error::ApiResult;
 use crate::random;
-use crate::register::{self, Opened};
+use crate::register::{self, Opened, Put};
 use crate::state::AppState;
 
 /// 登记错误: entered in error.
@@ -34,17 +34,15 @@ pub(super) struct Judged {
     /// Keys that differ from the register.
     pub(super) changed: Vec<String>,
     pub(super) problems: Vec<RowProblemView>,
-    pub(super) puts: Vec<Put>,
+    pub(super) writes: Vec<Write>,
     /// Two records that are likely one, for a supervisor.
     pub(super) suspects: Vec<(RecordId, RecordId)>,
 }
 
 /// Values to put on a record.
 #[derive(Debug)]
-pub(super) struct Put {
-    pub(super) record: RecordId,
-    pub(super) record_type: &'static str,
-    pub(super) fields: Fields,
+pub(super) struct Write {
+    pub(super) put: Put,
     /// What the record holds under these keys now; `None` for a new one.
     pub(super) before: Option<Fields>,
 }
@@ -463,12 +461,11 @@ impl Judge {
             }
             _ => {}
         }
-        let record_type = self.declared.name.as_str();
-        judged.differ(record, record_type_name(record_type), &reading.row.fields);
-        if record_type == "resident" {
+        judged.differ(record, &reading.row.fields);
+        if self.declared.name == "resident" {
             self.residences(state, reading, id, area, found, judged)?;
         }
-        if !judged.puts.is_empty() {
+        if !judged.writes.is_empty() {
             judged.verdict = Verdict::Changed;
         }
         Ok(())
@@ -488,13 +485,7 @@ impl Judge {
         }
         let id = new_id(state)?;
         judged.record = Some(id);
-        let record_type = record_type_name(&self.declared.name);
-        judged.puts.push(Put {
-            record: id,
-            record_type,
-            fields: beginning(&reading.row.fields, self.declared, area),
-            before: None,
-        });
+        judged.begin(id, self.declared, &reading.row.fields, area);
         if self.declared.name == "resident" {
             self.residences(state, reading, id, area, found, judged)?;
             // Equal ID numbers are found by the register itself.
@@ -534,7 +525,7 @@ impl Judge {
             let own = found.residence(resident, tie, &place, |held| self.holds(held));
             let held = own.or_else(|| found.residence(resident, tie, &place, |_| true));
             match held {
-                Some(held) if self.holds(held) => judged.differ(held, "residence", &fields),
+                Some(held) if self.holds(held) => judged.differ(held, &fields),
                 // Another community's record is not this file's to change.
                 Some(_) => judged.problems.push(RowProblemView::of_row(
                     "residence_elsewhere",
@@ -545,12 +536,7 @@ impl Judge {
                     let lies_in = said(tie)
                         .filter(|area| self.area.contains(area))
                         .unwrap_or(area);
-                    judged.puts.push(Put {
-                        record: new_id(state)?,
-                        record_type: "residence",
-                        fields: beginning(&fields, declared, lies_in),
-                        before: None,
-                    });
+                    judged.begin(new_id(state)?, declared, &fields, lies_in);
                 }
             }
         }
@@ -559,8 +545,18 @@ impl Judge {
 }
 
 impl Judged {
+    /// Puts the first values of a record.
+    fn begin(&mut self, record: RecordId, declared: &RecordType, fields: &Fields, area: AreaCode) {
+        let put = Put {
+            record,
+            record_type: declared.name.clone(),
+            fields: beginning(fields, declared, area),
+        };
+        self.writes.push(Write { put, before: None });
+    }
+
     /// Puts what differs from a record.
-    fn differ(&mut self, record: &Opened, record_type: &'static str, wanted: &Fields) {
+    fn differ(&mut self, record: &Opened, wanted: &Fields) {
         let mut fields = Fields::new();
         let mut before = Fields::new();
         for (key, value) in wanted {
@@ -568,7 +564,7 @@ impl Judged {
             if held != value {
                 before.insert(key.clone(), held.clone());
                 fields.insert(key.clone(), value.clone());
-                if record_type != "residence" {
+                if record.record_type != "residence" {
                     self.changed.push(key.clone());
                 } else if !self.changed.contains(&"address".to_owned()) {
                     self.changed.push("address".to_owned());
@@ -576,10 +572,13 @@ impl Judged {
             }
         }
         if !fields.is_empty() {
-            self.puts.push(Put {
+            let put = Put {
                 record: record.id,
-                record_type,
+                record_type: record.record_type.clone(),
                 fields,
+            };
+            self.writes.push(Write {
+                put,
                 before: Some(before),
             });
         }
@@ -670,10 +669,6 @@ fn by_row(found: Vec<(i32, RecordId)>) -> BTreeMap<i32, BTreeSet<RecordId>> {
 
 fn new_id(state: &AppState) -> ApiResult<RecordId> {
     random::id(state.clock.timestamp(), RecordId::new)
-}
-
-fn record_type_name(name: &str) -> &'static str {
-    if name == "house" { "house" } else { "resident" }
 }
 
 /// The village that fields name.

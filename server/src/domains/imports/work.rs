@@ -12,14 +12,14 @@ use serde_json::json;
 use sqlx::types::Uuid;
 
 use super::back;
-use super::judge::{Judge, Judged};
+use super::judge::{Judge, Judged, Write};
 use super::model::{Counts, ImportRow, RowBody, RowProblemView, RowRow, Step, Verdict, Written};
 use super::rows::Sealer;
 use super::store::{self, RowColumns};
 use crate::database::system_tx;
 use crate::domains::audit::{self, Action, Entry};
 use crate::error::{ApiError, ApiResult, Kind};
-use crate::register::{self, Prepared, Submission, Submitter};
+use crate::register::{self, Submission, Submitter};
 use crate::state::AppState;
 
 /// How long a batch may take before another node takes over.
@@ -186,19 +186,9 @@ async fn run(state: &AppState, import: &ImportRow) -> ApiResult<()> {
         let cells = opened(&sealer, &rows)?;
         let judged = judge.batch(&mut tx, state, &cells).await?;
         let by = UserId(import.created_by);
-        let mut items = Vec::new();
-        for judged in &judged {
-            items.extend(judged.puts.iter().map(|put| Prepared::Put {
-                record: put.record,
-                record_type: put.record_type.to_owned(),
-                fields: put.fields.clone(),
-            }));
-        }
-        let submission = Submission {
-            who: Submitter::server(state, by),
-            envelope: None,
-            items,
-        };
+        let writes = judged.iter().flat_map(|judged| &judged.writes);
+        let puts = writes.map(|write| write.put.clone());
+        let submission = Submission::puts(Submitter::server(state, by), puts);
         let mut applied = register::apply(&mut tx, state, vec![submission]).await?;
         let suspects: Vec<(RecordId, RecordId)> = judged
             .iter()
@@ -207,10 +197,7 @@ async fn run(state: &AppState, import: &ImportRow) -> ApiResult<()> {
         applied
             .told
             .add(register::suspect_duplicates(&mut tx, state, &suspects, by).await?);
-        let mut outcomes = applied
-            .receipts
-            .iter()
-            .flat_map(|receipt| &receipt.outcomes);
+        let mut outcomes = applied.outcomes();
         let mut columns = RowColumns::default();
         for (mut judged, (_, cells)) in judged.into_iter().zip(cells) {
             let writes = written(&mut judged, &mut outcomes);
@@ -286,13 +273,13 @@ fn written<'a>(
     outcomes: &mut impl Iterator<Item = &'a Outcome>,
 ) -> Vec<Written> {
     let mut writes = Vec::new();
-    for put in judged.puts.drain(..) {
+    for Write { put, before } in judged.writes.drain(..) {
         match outcomes.next() {
             Some(Outcome::Accepted) => writes.push(Written {
                 record: put.record,
-                record_type: put.record_type.to_owned(),
-                created: put.before.is_none(),
-                before: put.before.unwrap_or_default(),
+                record_type: put.record_type,
+                created: before.is_none(),
+                before: before.unwrap_or_default(),
                 after: put.fields,
             }),
             Some(Outcome::Refused(refusal)) => {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
-use super::edit::{self, Put};
+use super::edit;
 use super::model::{RecordRow, RecordView};
 use super::store::{self, Filter};
 use super::view::{self, Open};
@@ -215,7 +215,7 @@ async fn write(
         &mut tx,
         state,
         Submitter::user(state, actor),
-        vec![Put::of(&open, fields)],
+        vec![open.put(fields)],
     )
     .await?;
     if !same_day {

@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::checks::problems;
-use super::edit::{Put, finish, lock, put, today};
+use super::edit::{finish, lock, put, today};
 use super::model::{CancelRecord, PeopleOfHouse, RecordRow, RecordView, RestoreRecord};
 use super::view::{self, Open};
 use super::{reminders, store};
@@ -75,7 +75,7 @@ pub(super) async fn cancel(
         "注销日期不能晚于今天",
     );
     wrong.finish()?;
-    let mut puts = vec![Put::of(&open, fields)];
+    let mut puts = vec![open.put(fields)];
     if !people.is_empty() {
         let target = match &input.people {
             None => return Err(house_has_people(people.len())),
@@ -88,7 +88,7 @@ pub(super) async fn cancel(
                 || ended(on),
                 |house| Fields::from([("house".to_owned(), house.to_string().into())]),
             );
-            puts.push(Put::of(&tie, moved));
+            puts.push(tie.put(moved));
         }
     }
     let mut applied = put(&mut tx, state, Submitter::user(state, actor), puts).await?;
@@ -174,7 +174,7 @@ pub(super) async fn restore(
         &mut tx,
         state,
         Submitter::user(state, actor),
-        vec![Put::of(&open, fields)],
+        vec![open.put(fields)],
     )
     .await?;
     finish(

@@ -7,7 +7,7 @@ use doorstep_core::value::Fields;
 use serde_json::json;
 
 use super::checks::{References, problems, references, written};
-use super::edit::{Put, finish, put, today};
+use super::edit::{finish, put, today};
 use super::model::{CreateRecord, Written};
 use super::{store, view};
 use crate::database::system_tx;
@@ -15,7 +15,7 @@ use crate::domains::audit::Action;
 use crate::domains::auth::Actor;
 use crate::error::{ApiError, ApiResult, Problems};
 use crate::random;
-use crate::register::Submitter;
+use crate::register::{Put, Submitter};
 use crate::state::AppState;
 
 /// Creates a record in a village.

@@ -5,10 +5,8 @@ use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
 use doorstep_core::ids::RecordId;
-use doorstep_core::protocol::frames::Outcome;
 use doorstep_core::records;
 use doorstep_core::rights::Permission;
-use doorstep_core::value::Fields;
 use serde_json::json;
 use sqlx::PgConnection;
 
@@ -20,26 +18,8 @@ use crate::database::{Tx, system_tx};
 use crate::domains::audit::{self, Action, Entry};
 use crate::domains::auth::Actor;
 use crate::error::{ApiError, ApiResult, Problems};
-use crate::register::{self, Applied, Prepared, Submission, Submitter};
+use crate::register::{self, Applied, Put, Submission, Submitter};
 use crate::state::AppState;
-
-/// Values to be put into one record.
-#[derive(Clone, Debug)]
-pub(super) struct Put {
-    pub(super) record: RecordId,
-    pub(super) record_type: String,
-    pub(super) fields: Fields,
-}
-
-impl Put {
-    pub(super) fn of(open: &Open, fields: Fields) -> Self {
-        Self {
-            record: RecordId(open.row.sealed.id),
-            record_type: open.row.sealed.record_type.clone(),
-            fields,
-        }
-    }
-}
 
 /// Puts values through the register, in the caller's transaction. What the register refuses is refused whole: on the
 /// console the person is there to mend it, so nothing goes to the queue.
@@ -49,40 +29,14 @@ pub(super) async fn put(
     who: Submitter,
     puts: Vec<Put>,
 ) -> ApiResult<Applied> {
-    let items = puts.into_iter().map(|put| Prepared::Put {
-        record: put.record,
-        record_type: put.record_type,
-        fields: put.fields,
-    });
-    let submission = Submission {
-        who,
-        envelope: None,
-        items: items.collect(),
-    };
-    let applied = register::apply(tx, state, vec![submission]).await?;
-    for outcome in applied
-        .receipts
-        .iter()
-        .flat_map(|receipt| &receipt.outcomes)
-    {
-        match outcome {
-            Outcome::Accepted | Outcome::Duplicate => {}
-            Outcome::Refused(refusal) if refusal.code == "out_of_scope" => {
-                return Err(ApiError::forbidden());
-            }
-            Outcome::Refused(refusal) => {
-                let path = refusal.field.as_deref().unwrap_or("fields");
-                return Err(ApiError::field(
-                    path,
-                    &refusal.code,
-                    refusal.message.clone(),
-                ));
-            }
-            Outcome::Waiting => {
-                return Err(ApiError::internal(anyhow::anyhow!("a put can't wait")));
-            }
+    let applied = register::apply(tx, state, vec![Submission::puts(who, puts)]).await?;
+    applied.require_all(|refusal| {
+        if refusal.code == "out_of_scope" {
+            return ApiError::forbidden();
         }
-    }
+        let path = refusal.field.as_deref().unwrap_or("fields");
+        ApiError::field(path, &refusal.code, refusal.message.clone())
+    })?;
     Ok(applied)
 }
 
@@ -186,7 +140,7 @@ pub(super) async fn update(
         &mut tx,
         state,
         Submitter::user(state, actor),
-        vec![Put::of(&open, edits)],
+        vec![open.put(edits)],
     )
     .await?;
     let conflicts_opened = applied.conflicts;

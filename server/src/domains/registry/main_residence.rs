@@ -13,7 +13,7 @@ use sqlx::PgConnection;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::edit::{self, Put};
+use super::edit;
 use super::model::{TieRow, TieView};
 use super::view::{self, Open};
 use super::{checks, file, notify, store};
@@ -22,7 +22,7 @@ use crate::domains::audit::Action;
 use crate::domains::auth::{Actor, scoped_tx};
 use crate::domains::users;
 use crate::error::{ApiError, ApiResult, Problems};
-use crate::register::{self, Applied, SERVER_DEVICE, Submitter};
+use crate::register::{self, Applied, Put, SERVER_DEVICE, Submitter};
 use crate::state::AppState;
 
 /// The main residences that are held and claimed, side by side.
@@ -190,7 +190,7 @@ pub(super) async fn claim(
         &mut tx,
         state,
         Submitter::user(state, actor),
-        vec![Put::of(&open, fields)],
+        vec![open.put(fields)],
     )
     .await?;
     let detail = json!({ "residence": input.residence, "evidence": input.evidence.len(), "others": held.len() });

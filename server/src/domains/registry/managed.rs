@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::edit::{self, Put};
+use super::edit;
 use super::model::RecordView;
 use super::view;
 use crate::database::system_tx;
@@ -92,7 +92,7 @@ pub(super) async fn manage(
         &mut tx,
         state,
         Submitter::user(state, actor),
-        vec![Put::of(&open, fields)],
+        vec![open.put(fields)],
     )
     .await?;
     edit::finish(

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use doorstep_core::codes;
+use doorstep_core::ids::RecordId;
 use doorstep_core::mask;
 use doorstep_core::records::{self, FieldKind, RecordType, SetOf, split_key};
 use doorstep_core::time::Timestamp;
@@ -12,6 +13,7 @@ use uuid::Uuid;
 
 use super::model::{RecordRow, RecordView, TieRow, TieView};
 use crate::error::{ApiError, ApiResult};
+use crate::register::Put;
 use crate::state::AppState;
 
 /// A record's declaration.
@@ -54,6 +56,15 @@ impl Open {
             open.push(Self::new(state, row).await?);
         }
         Ok(open)
+    }
+
+    /// Values to be put into it.
+    pub(super) fn put(&self, fields: Fields) -> Put {
+        Put {
+            record: RecordId(self.row.sealed.id),
+            record_type: self.row.sealed.record_type.clone(),
+            fields,
+        }
     }
 
     pub(super) fn text(&self, key: &str) -> Option<&str> {
