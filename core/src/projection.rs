@@ -12,12 +12,7 @@ use crate::records::{self, FieldKind, Sensitivity};
 use crate::search;
 use crate::value::{Fields, Value};
 
-/// The key that holds a record's type, put by its first change.
-pub const TYPE_KEY: &str = "_type";
-/// The key that holds the version of the declaration.
-pub const VERSION_KEY: &str = "_v";
-/// The key that holds the area the record was made in.
-pub const AREA_KEY: &str = "_area";
+pub use crate::records::{AREA_KEY, TYPE_KEY, VERSION_KEY};
 
 /// Raised when `project` or `search::tokens` derives something else from the same record, so that what was derived
 /// before is derived again (see `stamp`).

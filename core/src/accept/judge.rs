@@ -9,7 +9,7 @@ use crate::crdt::{ApplyError, FlatChange, Registers};
 use crate::crypto::actor;
 use crate::crypto::sm2::PublicKey;
 use crate::ids::{AreaCode, ChangeHash, RecordId};
-use crate::projection::{AREA_KEY, TYPE_KEY, VERSION_KEY};
+use crate::projection::{AREA_KEY, TYPE_KEY};
 use crate::protocol::frames::Refusal;
 use crate::records::{self, Merge, RecordKind, RecordType, Severity};
 use crate::rights::Role;
@@ -204,7 +204,7 @@ fn check_fields(
                 "同一次修改里同一项目写了两次，请更新应用后重新填写。",
             ));
         }
-        if [TYPE_KEY, VERSION_KEY, AREA_KEY].contains(&op.key.as_str()) {
+        if records::is_reserved(&op.key) {
             if !new {
                 return Some(refusal(
                     "reserved_field",

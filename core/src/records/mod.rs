@@ -16,12 +16,14 @@
 pub mod import_map;
 mod parse;
 pub mod read;
+mod reserved;
 mod types;
 mod validate;
 
 use std::sync::OnceLock;
 
-pub use parse::{DeclarationError, RESERVED, parse};
+pub use parse::{DeclarationError, parse};
+pub use reserved::{AREA_KEY, RESERVED, TYPE_KEY, VERSION_KEY, begin, is_reserved};
 pub use types::{
     Authority, Field, FieldKind, Mask, Merge, RecordKind, RecordType, Rule, SearchIndex,
     Sensitivity, SetOf, Severity, split_key,

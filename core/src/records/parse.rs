@@ -13,10 +13,6 @@ use super::types::{
 use crate::codes;
 use crate::rights::Role;
 
-/// Keys that every record has beside its declared fields: its type, the declaration's version, the area
-/// it was made in.
-pub const RESERVED: [&str; 3] = ["_type", "_v", "_area"];
-
 const SHORT_TEXT: usize = 200;
 const ELEMENT: usize = 64;
 

@@ -13,7 +13,7 @@ use chrono::NaiveDate;
 use serde::Serialize;
 
 use super::types::{Field, FieldKind, RecordType, SetOf, Severity, split_key};
-use super::{RESERVED, read};
+use super::{is_reserved, read};
 use crate::codes;
 use crate::identity::certificate::{self, RESIDENT_ID};
 use crate::identity::phone;
@@ -101,7 +101,7 @@ pub fn validate_on(
         problems: Vec::new(),
     };
     for (key, value) in fields {
-        if RESERVED.contains(&key.as_str()) {
+        if is_reserved(key) {
             continue;
         }
         match rt.field(key) {

@@ -4,7 +4,7 @@ use crate::crdt::Registers;
 use crate::crypto::actor;
 use crate::envelope::{ChangeItem, EventItem, Item};
 use crate::ids::{AreaCode, ChangeHash, EventId, RecordId, ScopeId};
-use crate::projection::{AREA_KEY, TYPE_KEY, VERSION_KEY, keeps_tokens};
+use crate::projection::{AREA_KEY, keeps_tokens};
 use crate::protocol::frames::EventEntry;
 use crate::records::{self, FieldProblem, Mode, RecordKind, Severity};
 use crate::store::{DeviceStore, OutboxItem, RecordWrite, StoredChange, StoredRecord, WriteBatch};
@@ -22,7 +22,7 @@ pub fn create<S: DeviceStore>(
     id: RecordId,
     record_type: &str,
     area: AreaCode,
-    mut fields: Fields,
+    fields: Fields,
     now: Timestamp,
 ) -> Result<ChangeHash, DeviceError<S::Error>> {
     let declared = records::record_type(record_type)
@@ -32,9 +32,7 @@ pub fn create<S: DeviceStore>(
     if store.record(id)?.is_some() {
         return Err(DeviceError::Exists);
     }
-    fields.insert(TYPE_KEY.to_owned(), record_type.into());
-    fields.insert(VERSION_KEY.to_owned(), i64::from(declared.version).into());
-    fields.insert(AREA_KEY.to_owned(), area.as_str().into());
+    let fields = records::begin(declared, area, fields);
     let record = StoredRecord {
         id,
         record_type: record_type.to_owned(),

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use doorstep_core::address;
 use doorstep_core::ids::{AreaCode, ChangeHash, RecordId};
-use doorstep_core::projection::{AREA_KEY, TYPE_KEY, VERSION_KEY};
 use doorstep_core::records::{self, Mode, Severity, split_key};
 use doorstep_core::rights::Permission;
 use doorstep_core::value::{Fields, Value};
@@ -266,17 +265,12 @@ pub(super) async fn split(
     });
     check_person(declared, &new, own_number.as_ref())?;
     let id = random::id(state.clock.timestamp(), RecordId::new)?;
-    let area = moved
-        .first()
-        .and_then(|residence| residence.areas.first().copied())
-        .unwrap_or(case.row.wrapped.area);
-    new.insert(TYPE_KEY.to_owned(), RESIDENT.into());
-    new.insert(VERSION_KEY.to_owned(), i64::from(declared.version).into());
-    new.insert(AREA_KEY.to_owned(), area.as_str().into());
+    let lies_in = moved.first().and_then(|residence| residence.areas.first());
+    let area = lies_in.copied().unwrap_or(case.row.wrapped.area);
     let mut plan = Plan::default();
     plan.detail.insert("keep".into(), keep.into());
     plan.detail.insert("created".into(), id.to_string().into());
-    plan.put(id, RESIDENT, new);
+    plan.put(id, RESIDENT, records::begin(declared, area, new));
     plan.created.push(id);
     for residence in moved {
         let fields = Fields::from([("resident".to_owned(), Value::from(id.to_string()))]);

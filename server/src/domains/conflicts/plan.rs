@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use doorstep_core::envelope::Item;
 use doorstep_core::ids::{RecordId, UserId};
-use doorstep_core::projection::{AREA_KEY, TYPE_KEY, VERSION_KEY};
 use doorstep_core::records::{self, Mode, RecordType, Severity, read};
 use doorstep_core::value::{Fields, Value};
 use sqlx::types::Uuid;
@@ -273,18 +272,13 @@ fn put_accepted(case: &Case, mut fields: Fields, plan: &mut Plan) -> ApiResult<(
         .record_type()
         .ok_or_else(|| ApiError::conflict("record_missing", "看不出这是哪种档案，不能采纳"))?;
     if case.opened().is_some() {
-        fields.retain(|key, _| ![TYPE_KEY, VERSION_KEY, AREA_KEY].contains(&key.as_str()));
+        fields.retain(|key, _| !records::is_reserved(key));
     } else {
-        let declared = declared(record_type)?;
-        fields
-            .entry(TYPE_KEY.to_owned())
-            .or_insert_with(|| record_type.into());
-        fields
-            .entry(VERSION_KEY.to_owned())
-            .or_insert_with(|| i64::from(declared.version).into());
-        fields
-            .entry(AREA_KEY.to_owned())
-            .or_insert_with(|| case.row.wrapped.area.as_str().into());
+        // What was refused may say these too.
+        let area = case.row.wrapped.area;
+        let mut begun = records::begin(declared(record_type)?, area, Fields::new());
+        begun.extend(fields);
+        fields = begun;
         plan.created.push(case.record);
     }
     plan.put(case.record, record_type, fields);

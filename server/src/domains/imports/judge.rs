@@ -4,9 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use doorstep_core::ids::{AreaCode, RecordId};
-use doorstep_core::projection::{AREA_KEY, TYPE_KEY, VERSION_KEY};
 use doorstep_core::records::import_map::{Mapping, Row};
-use doorstep_core::records::{RecordType, Severity};
+use doorstep_core::records::{self, RecordType, Severity};
 use doorstep_core::value::{Fields, Value};
 use sqlx::PgConnection;
 
@@ -485,7 +484,7 @@ impl Judge {
         }
         let id = new_id(state)?;
         judged.record = Some(id);
-        judged.begin(id, self.declared, &reading.row.fields, area);
+        judged.begin(id, self.declared, reading.row.fields.clone(), area);
         if self.declared.name == "resident" {
             self.residences(state, reading, id, area, found, judged)?;
             // Equal ID numbers are found by the register itself.
@@ -512,7 +511,7 @@ impl Judge {
         found: &Found,
         judged: &mut Judged,
     ) -> ApiResult<()> {
-        let Some(declared) = doorstep_core::records::record_type("residence") else {
+        let Some(declared) = records::record_type("residence") else {
             return Ok(());
         };
         for tie in &reading.row.residences {
@@ -536,7 +535,7 @@ impl Judge {
                     let lies_in = said(tie)
                         .filter(|area| self.area.contains(area))
                         .unwrap_or(area);
-                    judged.begin(new_id(state)?, declared, &fields, lies_in);
+                    judged.begin(new_id(state)?, declared, fields, lies_in);
                 }
             }
         }
@@ -546,11 +545,11 @@ impl Judge {
 
 impl Judged {
     /// Puts the first values of a record.
-    fn begin(&mut self, record: RecordId, declared: &RecordType, fields: &Fields, area: AreaCode) {
+    fn begin(&mut self, record: RecordId, declared: &RecordType, fields: Fields, area: AreaCode) {
         let put = Put {
             record,
             record_type: declared.name.clone(),
-            fields: beginning(fields, declared, area),
+            fields: records::begin(declared, area, fields),
         };
         self.writes.push(Write { put, before: None });
     }
@@ -678,15 +677,6 @@ fn said(fields: &Fields) -> Option<AreaCode> {
 
 fn said_area(reading: &Reading) -> Option<AreaCode> {
     said(&reading.row.fields).or_else(|| reading.row.residences.iter().find_map(said))
-}
-
-/// The first values of a record.
-fn beginning(fields: &Fields, declared: &RecordType, area: AreaCode) -> Fields {
-    let mut fields = fields.clone();
-    fields.insert(TYPE_KEY.to_owned(), declared.name.clone().into());
-    fields.insert(VERSION_KEY.to_owned(), i64::from(declared.version).into());
-    fields.insert(AREA_KEY.to_owned(), area.to_string().into());
-    fields
 }
 
 fn number_keys(fields: &Fields) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! Creating a resident, a house or a residence on the console.
 
 use doorstep_core::ids::{AreaCode, AreaLevel, RecordId};
-use doorstep_core::projection::{AREA_KEY, TYPE_KEY, VERSION_KEY};
+use doorstep_core::records;
 use doorstep_core::rights::Permission;
 use doorstep_core::value::Fields;
 use serde_json::json;
@@ -56,13 +56,10 @@ pub(super) async fn create(
             "这份档案已经登记过，请刷新后查看",
         ));
     }
-    fields.insert(TYPE_KEY.to_owned(), declared.name.as_str().into());
-    fields.insert(VERSION_KEY.to_owned(), i64::from(declared.version).into());
-    fields.insert(AREA_KEY.to_owned(), area.as_str().into());
     let put_all = vec![Put {
         record: id,
         record_type: declared.name.clone(),
-        fields,
+        fields: records::begin(declared, area, fields),
     }];
     let applied = put(&mut tx, state, Submitter::user(state, actor), put_all).await?;
     let conflicts_opened = applied.conflicts;
