@@ -1,6 +1,6 @@
-//! The server's time, passed in so that tests can turn it. Knows no time zone: all is UTC.
+//! The server's time, passed in so that tests can turn it. All of it is UTC but the day, which is Shanghai's.
 
-use chrono::{DateTime, Datelike, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use doorstep_core::time::Timestamp;
 
 /// Where 'now' comes from.
@@ -11,6 +11,11 @@ pub trait Clock: Send + Sync + std::fmt::Debug {
     /// The present moment as devices write it: Unix milliseconds.
     fn timestamp(&self) -> Timestamp {
         Timestamp(self.now().timestamp_millis())
+    }
+
+    /// The present day in Shanghai.
+    fn today(&self) -> NaiveDate {
+        self.timestamp().date_in_shanghai().unwrap_or_default()
     }
 }
 

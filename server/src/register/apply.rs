@@ -26,7 +26,7 @@ use crate::error::{ApiError, ApiResult};
 use crate::state::AppState;
 
 /// How long a supervisor has for a conflict item.
-pub(super) const DUE: Duration = Duration::days(3);
+pub const DUE: Duration = Duration::days(3);
 
 /// What applying did; call `tell` after the commit.
 #[derive(Debug, Default)]

@@ -32,7 +32,7 @@ mod standing;
 mod store;
 
 pub use alias::{bring_back, merge_away, survivors};
-pub use apply::{Applied, apply, commit};
+pub use apply::{Applied, DUE, apply, commit};
 pub use conflicts::suspect_duplicates;
 pub use erase::{Erasure, erase};
 pub use filters::{filter_token, named_in};

@@ -39,12 +39,7 @@ pub async fn import(
     }
     let version = store::last_version(&mut tx).await? + 1;
     let at = state.clock.now();
-    let today = state
-        .clock
-        .timestamp()
-        .date_in_shanghai()
-        .unwrap_or_default();
-    let effective_on: NaiveDate = options.effective_on.unwrap_or(today);
+    let effective_on = options.effective_on.unwrap_or(state.clock.today());
     let by = actor.map(|actor| actor.user.0);
     store::create_version(&mut tx, version, effective_on, &options.note, at, by).await?;
     store::apply(&mut tx, version, &changes).await?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::NaiveDate;
 use doorstep_core::address;
 use doorstep_core::ids::{AreaCode, ChangeHash, RecordId};
 use doorstep_core::records::{self, Mode, Severity, split_key};
@@ -16,6 +17,7 @@ use super::plan::{self, Plan};
 use super::store;
 use crate::domains::auth::Actor;
 use crate::domains::registry;
+use crate::domains::registry::service::{STANDING, cancelled, reason};
 use crate::error::{ApiError, ApiResult, Kind, Problems};
 use crate::random;
 use crate::register::{self, Opened};
@@ -24,10 +26,6 @@ use crate::state::AppState;
 const RESIDENT: &str = "resident";
 /// The certificate's number, which no two persons share.
 const NUMBER: &str = "id_number";
-/// 并入他人档案: merged into another record.
-const MERGED: &str = "72";
-/// 重复登记: entered twice.
-const DUPLICATE: &str = "70";
 /// What belongs to the record in another register, and so to one of the two persons only.
 const SOURCES: [&str; 5] = [
     "community_id",
@@ -36,8 +34,6 @@ const SOURCES: [&str; 5] = [
     "source_updated_at",
     "police_updated_at",
 ];
-/// What says how a record stands, and never moves to another.
-const STANDING: [&str; 4] = ["status", "cancel_reason", "cancelled_on", "cancel_note"];
 
 /// The survivor takes over the other's residences and what it lacks; the other is cancelled and leaves every phone.
 pub(super) async fn merge(
@@ -63,19 +59,14 @@ pub(super) async fn merge(
     let mut plan = Plan::default();
     plan.detail
         .insert("survivor".into(), survivor.id.to_string().into());
-    let today = today(state);
-    move_residences(case, survivor, other, &today, &mut plan);
+    let today = state.clock.today();
+    move_residences(case, survivor, other, today, &mut plan);
     plan.put(
         survivor.id,
         RESIDENT,
         gained(survivor, other, take_from_other),
     );
-    let ended = Fields::from([
-        ("status".to_owned(), "cancelled".into()),
-        ("cancel_reason".to_owned(), MERGED.into()),
-        ("cancelled_on".to_owned(), today.into()),
-    ]);
-    plan.put(other.id, RESIDENT, ended);
+    plan.put(other.id, RESIDENT, cancelled(reason::MERGED, today));
     for (record, fields) in registry::service::relinked(tx, state, other.id, survivor.id).await? {
         plan.put(record, RESIDENT, fields);
     }
@@ -175,7 +166,13 @@ fn gained(survivor: &Opened, other: &Opened, chosen: &[String]) -> Fields {
         .collect()
 }
 
-fn move_residences(case: &Case, survivor: &Opened, other: &Opened, today: &str, plan: &mut Plan) {
+fn move_residences(
+    case: &Case,
+    survivor: &Opened,
+    other: &Opened,
+    today: NaiveDate,
+    plan: &mut Plan,
+) {
     let held: Vec<(Option<Value>, String)> =
         case.residences_of(survivor.id).map(place_of).collect();
     let has_main = case
@@ -189,9 +186,7 @@ fn move_residences(case: &Case, survivor: &Opened, other: &Opened, today: &str, 
             fields.insert("main".to_owned(), Value::Bool(false));
         }
         if held.contains(&place_of(residence)) {
-            fields.insert("status".to_owned(), "cancelled".into());
-            fields.insert("cancel_reason".to_owned(), DUPLICATE.into());
-            fields.insert("cancelled_on".to_owned(), today.into());
+            fields.extend(cancelled(reason::DUPLICATE, today));
         }
         plan.put(residence.id, &residence.record_type, fields);
     }
@@ -361,11 +356,6 @@ fn check_person(
         "两个人不能是同一个证件号码，请填写新档案的证件号码，或留空",
     );
     problems.finish()
-}
-
-fn today(state: &AppState) -> String {
-    let day = state.clock.timestamp().date_in_shanghai();
-    day.unwrap_or_default().to_string()
 }
 
 fn tell(plan: &mut Plan, case: &Case, text: &str) {

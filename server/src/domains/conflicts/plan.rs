@@ -11,6 +11,7 @@ use sqlx::types::Uuid;
 
 use super::case::{Case, Refused};
 use crate::domains::auth::Actor;
+use crate::domains::registry::service::restored;
 use crate::error::{ApiError, ApiResult, Kind, Problems};
 use crate::register::{Prepared, Put, Submission, Submitter};
 use crate::state::AppState;
@@ -102,17 +103,6 @@ pub(super) fn take(case: &Case, choice: usize) -> ApiResult<Plan> {
         plan.told.insert(user, text);
     }
     Ok(plan)
-}
-
-/// A cancelled record lives again.
-fn restored() -> Fields {
-    let cleared = ["cancel_reason", "cancelled_on", "cancel_note"];
-    let mut fields: Fields = cleared
-        .iter()
-        .map(|key| ((*key).to_owned(), Value::Null))
-        .collect();
-    fields.insert("status".to_owned(), "active".into());
-    fields
 }
 
 /// Another value than those in dispute.

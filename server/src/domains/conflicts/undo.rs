@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use chrono::Duration;
 use doorstep_core::ids::{ConflictId, RecordId};
 use doorstep_core::protocol::codec;
-use doorstep_core::value::Fields;
 use serde_json::json;
 use sqlx::PgConnection;
 
@@ -18,16 +17,13 @@ use super::{comes_to, list, store};
 use crate::database::system_tx;
 use crate::domains::audit::{self, Entry};
 use crate::domains::auth::Actor;
+use crate::domains::registry::service::{cancelled, reason};
 use crate::error::{ApiError, ApiResult};
 use crate::register::{self, Opened, Told};
 use crate::state::AppState;
 
 /// How long a decision can be taken back.
 pub(super) const WITHIN: Duration = Duration::days(1);
-/// The time for deciding a reopened item.
-const DUE: Duration = Duration::days(3);
-/// 登记错误: entered in error.
-const IN_ERROR: &str = "71";
 
 /// What a decision left.
 pub(super) async fn open_outcome(
@@ -116,7 +112,7 @@ pub(super) async fn undo(
     }
     // Open again before anything is put back: what the former values bring up anew is what this item is about.
     let reopened: Vec<_> = outcome.closed.iter().chain([&id]).map(|id| id.0).collect();
-    store::reopen(&mut tx, &reopened, now + DUE)
+    store::reopen(&mut tx, &reopened, now + register::DUE)
         .await
         .map_err(opened_again)?;
     let plan = back(state, &outcome);
@@ -187,15 +183,7 @@ fn back(state: &AppState, outcome: &Outcome) -> Plan {
             plan.put(write.record, &write.record_type, write.before.clone());
             continue;
         }
-        let today = state.clock.timestamp().date_in_shanghai();
-        let cancelled = Fields::from([
-            ("status".to_owned(), "cancelled".into()),
-            ("cancel_reason".to_owned(), IN_ERROR.into()),
-            (
-                "cancelled_on".to_owned(),
-                today.unwrap_or_default().to_string().into(),
-            ),
-        ]);
+        let cancelled = cancelled(reason::IN_ERROR, state.clock.today());
         plan.put(write.record, &write.record_type, cancelled);
     }
     plan

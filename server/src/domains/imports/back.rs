@@ -7,13 +7,13 @@ use doorstep_core::ids::{RecordId, UserId};
 use doorstep_core::value::Fields;
 use serde_json::json;
 
-use super::judge::IN_ERROR;
 use super::model::{ImportRow, Written};
 use super::rows::Sealer;
 use super::store;
 use super::work::{LEASE, end};
 use crate::database::system_tx;
 use crate::domains::audit::{self, Action, Entry};
+use crate::domains::registry::service::{cancelled, reason};
 use crate::error::ApiResult;
 use crate::register::{self, Opened, Put, Submission, Submitter};
 use crate::state::AppState;
@@ -93,13 +93,5 @@ fn former(state: &AppState, write: Written) -> Fields {
     if !write.created {
         return write.before;
     }
-    let today = state.clock.timestamp().date_in_shanghai();
-    Fields::from([
-        ("status".to_owned(), "cancelled".into()),
-        ("cancel_reason".to_owned(), IN_ERROR.into()),
-        (
-            "cancelled_on".to_owned(),
-            today.unwrap_or_default().to_string().into(),
-        ),
-    ])
+    cancelled(reason::IN_ERROR, state.clock.today())
 }

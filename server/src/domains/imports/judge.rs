@@ -14,13 +14,11 @@ use super::match_resident::{self, NUMBERS, Near, name_key};
 use super::model::{Duplicates, RowProblemView, Verdict};
 use super::tokens;
 use crate::domains::areas;
+use crate::domains::registry::service::reason;
 use crate::error::ApiResult;
 use crate::random;
 use crate::register::{self, Opened, Put};
 use crate::state::AppState;
-
-/// 登记错误: entered in error.
-pub(super) const IN_ERROR: &str = "71";
 
 /// What one row comes to.
 #[derive(Debug, Default)]
@@ -271,7 +269,7 @@ impl Judge {
                 .registers
                 .get("cancel_reason")
                 .and_then(Value::as_text)
-                != Some(IN_ERROR)
+                != Some(reason::IN_ERROR)
         });
         let fields = records
             .iter()

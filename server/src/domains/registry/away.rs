@@ -107,7 +107,7 @@ pub(super) async fn list(
     let mut filter = away_filter(state, search::areas(actor, area)?);
     filter.after = paging.after()?;
     filter.rows = STEP;
-    let today = edit::today(state);
+    let today = state.clock.today();
     let wanted = usize::try_from(paging.rows()).unwrap_or(usize::MAX);
     let mut tx = scoped_tx(&state.pool, actor, Permission::ReadRegister).await?;
     let mut found = Vec::new();
@@ -154,7 +154,7 @@ pub(super) async fn set(
         text.filter(|text| !text.trim().is_empty())
             .map_or(Value::Null, |text| text.trim().into())
     };
-    let from = input.from.unwrap_or_else(|| edit::today(state));
+    let from = input.from.unwrap_or_else(|| state.clock.today());
     let fields = Fields::from([
         ("away".to_owned(), true.into()),
         ("away_place".to_owned(), text(input.place)),
@@ -205,7 +205,7 @@ async fn write(
         view::declared("resident")?,
         &open.fields,
         &fields,
-        edit::today(state),
+        state.clock.today(),
     );
     Problems::from(errors).finish()?;
     let before = open.text("away_expected_return");
@@ -231,7 +231,7 @@ async fn write(
 /// # Errors
 /// When the database fails.
 pub async fn remind_returns(state: &AppState) -> ApiResult<usize> {
-    let today = edit::today(state);
+    let today = state.clock.today();
     reminders::withdraw_over(state, today).await?;
     let mut filter = away_filter(state, None);
     filter.rows = STEP;

@@ -230,7 +230,7 @@ async fn asked(
 }
 
 fn since(state: &AppState, query: &BuildingsQuery) -> NaiveDate {
-    let today = edit::today(state);
+    let today = state.clock.today();
     query
         .unverified_since
         .unwrap_or_else(|| today.checked_sub_days(UNVERIFIED_AFTER).unwrap_or(today))

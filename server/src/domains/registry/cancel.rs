@@ -8,8 +8,9 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::checks::problems;
-use super::edit::{finish, lock, put, today};
+use super::edit::{finish, lock, put};
 use super::model::{CancelRecord, PeopleOfHouse, RecordRow, RecordView, RestoreRecord};
+use super::standing::{NOTE, cancelled, reason, restored};
 use super::view::{self, Open};
 use super::{reminders, store};
 use crate::database::system_tx;
@@ -38,16 +39,10 @@ pub(super) async fn cancel(
     if open.row.sealed.cancelled {
         return Err(ApiError::conflict("already_cancelled", "这份档案已经注销"));
     }
-    let on = input.on.unwrap_or_else(|| today(state));
-    let mut fields = Fields::from([
-        ("status".to_owned(), "cancelled".into()),
-        ("cancel_reason".to_owned(), input.reason.into()),
-        ("cancelled_on".to_owned(), on.to_string().into()),
-        (
-            "cancel_note".to_owned(),
-            input.note.map_or(Value::Null, Value::from),
-        ),
-    ]);
+    let on = input.on.unwrap_or_else(|| state.clock.today());
+    let mut fields = cancelled(&input.reason, on);
+    let note = input.note.map_or(Value::Null, Value::from);
+    fields.insert(NOTE.to_owned(), note);
     let evidence = if declared.named("evidence").is_some() {
         "evidence"
     } else {
@@ -59,17 +54,13 @@ pub(super) async fn cancel(
             .iter()
             .map(|digest| (format!("{evidence}/{digest}"), true.into())),
     );
-    let (errors, _) = problems(declared, &open.fields, &fields, today(state));
+    let (errors, _) = problems(declared, &open.fields, &fields, state.clock.today());
     let mut wrong = Problems::from(errors);
-    let reason = fields
-        .get("cancel_reason")
-        .and_then(Value::as_text)
-        .unwrap_or_default();
-    let known =
-        doorstep_core::codes::table("cancel_reason").is_some_and(|table| table.known(reason));
+    let known = doorstep_core::codes::table("cancel_reason")
+        .is_some_and(|table| table.known(&input.reason));
     wrong.require(known, "reason", "unknown_code", "请从注销原因表中选择");
     wrong.require(
-        on <= today(state),
+        on <= state.clock.today(),
         "on",
         "in_future",
         "注销日期不能晚于今天",
@@ -100,12 +91,9 @@ pub(super) async fn cancel(
 
 /// A residence that ends on a day, since its house is no more.
 fn ended(on: NaiveDate) -> Fields {
-    Fields::from([
-        ("status".to_owned(), "cancelled".into()),
-        ("cancel_reason".to_owned(), "83".into()), // 关系终止
-        ("cancelled_on".to_owned(), on.to_string().into()),
-        ("main".to_owned(), false.into()),
-    ])
+    let mut fields = cancelled(reason::ENDED, on);
+    fields.insert("main".to_owned(), false.into());
+    fields
 }
 
 fn house_has_people(count: usize) -> ApiError {
@@ -164,12 +152,8 @@ pub(super) async fn restore(
             "这份档案没有注销，不用恢复",
         ));
     }
-    let fields = Fields::from([
-        ("status".to_owned(), "active".into()),
-        ("cancel_reason".to_owned(), Value::Null),
-        ("cancelled_on".to_owned(), Value::Null),
-        ("cancel_note".to_owned(), note.into()),
-    ]);
+    let mut fields = restored();
+    fields.insert(NOTE.to_owned(), note.into());
     let applied = put(
         &mut tx,
         state,

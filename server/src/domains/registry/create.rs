@@ -7,7 +7,7 @@ use doorstep_core::value::Fields;
 use serde_json::json;
 
 use super::checks::{References, problems, references, written};
-use super::edit::{finish, put, today};
+use super::edit::{finish, put};
 use super::model::{CreateRecord, Written};
 use super::{store, view};
 use crate::database::system_tx;
@@ -46,7 +46,7 @@ pub(super) async fn create(
     let area = village(input.area.as_deref(), &refers)?;
     actor.require(Permission::WriteRegister, &area)?;
     actor.trail.note_area(area);
-    let (errors, warnings) = problems(declared, &Fields::new(), &fields, today(state));
+    let (errors, warnings) = problems(declared, &Fields::new(), &fields, state.clock.today());
     let mut errors = errors;
     errors.extend(refers.problems(actor));
     Problems::from(errors).finish()?;

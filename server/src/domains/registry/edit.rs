@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use chrono::NaiveDate;
 use doorstep_core::ids::RecordId;
 use doorstep_core::records;
 use doorstep_core::rights::Permission;
@@ -12,6 +11,7 @@ use sqlx::PgConnection;
 
 use super::checks::{problems, references, written};
 use super::model::{EditRecord, RecordView, Written};
+use super::standing::has_own_operation;
 use super::view::{self, Open};
 use super::{file, store};
 use crate::database::{Tx, system_tx};
@@ -96,12 +96,6 @@ pub(super) async fn finish(
     Ok(view)
 }
 
-/// Whether a field is changed by an operation of its own, cancelling and restoring, never by an edit.
-#[must_use]
-pub fn has_own_operation(field: &str) -> bool {
-    ["status", "cancel_reason", "cancelled_on"].contains(&field)
-}
-
 /// Changes a record's fields.
 pub(super) async fn update(
     state: &AppState,
@@ -129,7 +123,7 @@ pub(super) async fn update(
     }
     let edits = written(declared, input.fields);
     let refers = references(&mut tx, declared, &edits).await?;
-    let (mut errors, warnings) = problems(declared, &open.fields, &edits, today(state));
+    let (mut errors, warnings) = problems(declared, &open.fields, &edits, state.clock.today());
     errors.extend(refers.problems(actor));
     Problems::from(errors).finish()?;
     let names: BTreeSet<String> = edits
@@ -151,9 +145,4 @@ pub(super) async fn update(
         warnings,
         conflicts_opened,
     })
-}
-
-/// Today in Shanghai.
-pub(super) fn today(state: &AppState) -> NaiveDate {
-    view::day(state.clock.now())
 }

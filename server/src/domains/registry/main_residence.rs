@@ -183,7 +183,7 @@ pub(super) async fn claim(
         view::declared("residence")?,
         &open.fields,
         &fields,
-        edit::today(state),
+        state.clock.today(),
     );
     Problems::from(errors).finish()?;
     let applied = edit::put(

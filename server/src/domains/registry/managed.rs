@@ -68,7 +68,7 @@ pub(super) async fn manage(
     input: ManageHouse,
     unchanged: impl Fn(&str) -> ApiResult<()>,
 ) -> ApiResult<RecordView> {
-    let today = edit::today(state);
+    let today = state.clock.today();
     let on = input.on.unwrap_or(today);
     let mut problems = Problems::default();
     problems.require(on <= today, "on", "in_future", "日期不能晚于今天");

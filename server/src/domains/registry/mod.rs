@@ -30,5 +30,6 @@ mod reveal;
 pub mod routes;
 mod search;
 pub mod service;
+mod standing;
 mod store;
 mod view;

@@ -1,7 +1,6 @@
 //! What other domains and jobs may ask of the registry.
 
 pub use super::away::remind_returns;
-pub use super::edit::has_own_operation;
 pub use super::erase::erase_again;
 pub use super::main_residence::{
     MainResidence, main_residence_changes, main_residences, move_main_residence,
@@ -9,6 +8,7 @@ pub use super::main_residence::{
 pub use super::notify::{Concerned, concerned};
 pub use super::relations::{Household, household, named_by, relinked, wards};
 pub use super::reveal::{Purpose, police_photo_file};
+pub use super::standing::{STANDING, cancelled, has_own_operation, reason, restored};
 
 /// A key of a caller's as an answer may repeat it: it is not ours, so not at any length.
 pub(super) fn short(key: &str) -> String {

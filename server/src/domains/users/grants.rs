@@ -46,7 +46,7 @@ pub async fn grant_role(
         "unknown_role",
         "没有这种角色，请重新选择",
     );
-    let past = input.ends_on.is_some_and(|day| day < today(state));
+    let past = input.ends_on.is_some_and(|day| day < state.clock.today());
     problems.require(!past, "ends_on", "past", "截止日期不能早于今天");
     problems.finish()?;
     let (Some(area), Some(role)) = (area, role) else {
@@ -161,7 +161,7 @@ pub async fn revoke_grant(state: &AppState, actor: &Actor, id: Uuid) -> ApiResul
 /// # Errors
 /// When the database fails.
 pub async fn note_ended(state: &AppState) -> ApiResult<()> {
-    let today = today(state);
+    let today = state.clock.today();
     let (first, last) = (today - Days::new(7), today - Days::new(1));
     let mut tx = system_tx(&state.pool).await?;
     let mut ended: BTreeMap<NaiveDate, Vec<UserId>> = BTreeMap::new();
@@ -377,7 +377,7 @@ fn state_of(state: &AppState, row: &GrantRow) -> GrantState {
         GrantState::Tampered
     } else if row.revoked_at.is_some() {
         GrantState::Revoked
-    } else if row.ends_on.is_some_and(|day| day < today(state)) {
+    } else if row.ends_on.is_some_and(|day| day < state.clock.today()) {
         GrantState::Ended
     } else {
         GrantState::InForce
@@ -416,15 +416,6 @@ fn view(
 
 fn key(state: &AppState) -> &[u8; 32] {
     state.keys.provider().mac_key(MacPurpose::Grants)
-}
-
-/// The day in Shanghai: grants end with it.
-fn today(state: &AppState) -> NaiveDate {
-    state
-        .clock
-        .timestamp()
-        .date_in_shanghai()
-        .unwrap_or_default()
 }
 
 /// The database keeps microseconds; the tag must cover what is read back.

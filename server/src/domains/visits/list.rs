@@ -76,13 +76,8 @@ pub(super) async fn due(
         cursor: query.cursor,
     };
     let area = area(actor, query.area.as_deref())?;
-    let today = state
-        .clock
-        .timestamp()
-        .date_in_shanghai()
-        .unwrap_or_default();
     let mut tx = scoped_tx(&state.pool, actor, Permission::ReadRegister).await?;
-    let by = query.by.unwrap_or(today);
+    let by = query.by.unwrap_or(state.clock.today());
     let rows = store::due(&mut tx, area.as_deref(), by, paging.after()?, paging.rows()).await?;
     let page = paging.page(rows, |due: &DueRow| (due.due_on, due.record), |due| due)?;
     let ids: Vec<RecordId> = page.items.iter().map(|due| RecordId(due.record)).collect();
