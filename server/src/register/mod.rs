@@ -40,9 +40,7 @@ pub use find::{find_by_tokens, find_residents_by_names};
 pub use holder::{Holder, holder, keep};
 pub use log::{LogSlice, Told, append_states};
 pub use message::{About, message};
-pub use model::{
-    Areas, Prepared, Put, Receipt, SERVER_DEVICE, Sealed, Submission, Submitter,
-};
+pub use model::{Areas, Prepared, Put, Receipt, SERVER_DEVICE, Sealed, Submission, Submitter};
 pub use opened::{EventAbout, Maker, Opened, events_about, lock, makers, open, residences_of};
 pub use refused::read_refused;
 pub use relations::{

@@ -4,9 +4,11 @@
 
 mod actions;
 mod chain;
+mod export;
 mod model;
 mod refusals;
 pub mod routes;
+mod search;
 pub mod service;
 mod store;
 mod writer;

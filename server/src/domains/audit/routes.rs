@@ -1,7 +1,5 @@
 //! The audit log over HTTP, for auditors.
 
-use std::collections::HashMap;
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, header};
@@ -9,159 +7,20 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
-use doorstep_core::ids::UserId;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use uuid::Uuid;
 
-use super::actions::Action;
-use super::chain::{Checker, EntryRow, Verdict};
+use super::chain::{Checker, Verdict};
+use super::export::{self, ExportForm};
+use super::search::{AuditEntryView, AuditQuery};
 use super::service;
-use super::store::Filter;
 use crate::domains::auth::Actor;
-use crate::error::{ApiError, ApiResult, Problems};
-use crate::http::{Page, PageParams, Params};
+use crate::error::{ApiError, ApiResult};
+use crate::http::{Page, Params};
 use crate::state::AppState;
 
-/// Entries in one export at most.
-const EXPORT_LIMIT: i64 = 100_000;
 /// Says on an export that older entries were left out, and after how many it was cut.
 const CUT_AFTER: HeaderName = HeaderName::from_static("doorstep-cut-after");
-
-/// An entry of the log.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct AuditEntryView {
-    /// Its number; gap-free.
-    pub seq: i64,
-    /// When.
-    pub at: DateTime<Utc>,
-    /// Who; none for the server itself or a user not known.
-    pub user: Option<Uuid>,
-    /// That person's name.
-    pub user_name: Option<String>,
-    /// On which device.
-    pub device: Option<Uuid>,
-    /// What, by its code: `actions` of the declarations.
-    pub action: String,
-    /// `done`, `refused` or `failed`.
-    pub outcome: String,
-    /// Which area it concerns.
-    pub area: Option<String>,
-    /// What it was done to.
-    pub subject_kind: Option<String>,
-    /// Its id.
-    pub subject_id: Option<String>,
-    /// That user's name, when it was done to one.
-    pub subject_name: Option<String>,
-    /// More about it.
-    pub detail: serde_json::Value,
-    /// Names the request in the server's log.
-    pub request_id: String,
-    /// From which address.
-    pub address: Option<String>,
-    /// SM3 of the entry and the one before, hexadecimal.
-    pub hash: String,
-}
-
-impl AuditEntryView {
-    fn new(row: EntryRow, names: &HashMap<UserId, String>) -> Self {
-        Self {
-            seq: row.seq,
-            at: row.at,
-            subject_name: row.subject_user().and_then(|id| names.get(&id).cloned()),
-            user: row.user_id,
-            user_name: row.user_id.and_then(|id| names.get(&UserId(id)).cloned()),
-            device: row.device_id,
-            action: row.action,
-            outcome: row.outcome,
-            area: row.area_code,
-            subject_kind: row.subject_kind,
-            subject_id: row.subject_id,
-            detail: serde_json::from_str(&row.detail).unwrap_or_default(),
-            request_id: row.request_id,
-            address: row.address,
-            hash: hex::encode(row.hash),
-        }
-    }
-}
-
-/// What to look for; all given ones must fit.
-#[derive(Clone, Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct AuditQuery {
-    /// By this user.
-    pub user: Option<Uuid>,
-    /// What was done, by its code: `actions` of the declarations.
-    pub action: Option<String>,
-    /// Only what changes something, whether it was done or not: neither looking nor signing in does.
-    #[serde(default)]
-    pub changes: bool,
-    /// `done`, `refused` or `failed`.
-    pub outcome: Option<String>,
-    /// Id of what it was done to.
-    pub subject: Option<String>,
-    /// Not before (RFC 3339).
-    pub from: Option<String>,
-    /// Before (RFC 3339).
-    pub until: Option<String>,
-    /// Items at most.
-    pub limit: Option<u32>,
-    /// Where the page before ended.
-    pub cursor: Option<String>,
-}
-
-impl AuditQuery {
-    fn paging(&self) -> PageParams {
-        PageParams {
-            limit: self.limit,
-            cursor: self.cursor.clone(),
-        }
-    }
-
-    /// The codes that fit, where not any does.
-    fn actions(&self) -> Option<Vec<String>> {
-        let asked = |code: &str| self.action.as_ref().is_none_or(|asked| asked == code);
-        if !self.changes {
-            return self.action.clone().map(|code| vec![code]);
-        }
-        let changing = Action::ALL.iter().filter(|action| action.changes());
-        let codes = changing.map(|action| action.code().to_owned());
-        Some(codes.filter(|code| asked(code)).collect())
-    }
-
-    fn filter(self, before: Option<i64>, rows: i64) -> ApiResult<Filter> {
-        let mut problems = Problems::default();
-        let mut time = |path: &str, text: &Option<String>| {
-            let at = text.as_deref().and_then(service::instant);
-            problems.require(
-                text.is_some() == at.is_some(),
-                path,
-                "time",
-                "时间格式应为 2026-11-24T09:00:00+08:00",
-            );
-            at
-        };
-        let (from, until) = (time("from", &self.from), time("until", &self.until));
-        problems.finish()?;
-        let actions = self.actions();
-        let Self {
-            user,
-            outcome,
-            subject,
-            ..
-        } = self;
-        Ok(Filter {
-            user,
-            actions,
-            outcome,
-            subject,
-            from,
-            until,
-            before,
-            rows,
-        })
-    }
-}
 
 /// Entries of the auditor's areas, newest first.
 #[utoipa::path(get, path = "/api/audit", tag = "audit", operation_id = "search_audit", params(AuditQuery),
@@ -178,17 +37,6 @@ pub async fn search_audit(
     let names = service::names(&state, &rows).await?;
     let view = |row| AuditEntryView::new(row, &names);
     Ok(Json(paging.page(rows, |row| row.seq, view)?))
-}
-
-/// How an export is written.
-#[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ExportForm {
-    /// CSV, UTF-8 with a byte order mark.
-    #[default]
-    Csv,
-    /// An entry a line, as JSON.
-    Lines,
 }
 
 /// The form of an export.
@@ -214,45 +62,16 @@ pub async fn export_audit(
     State(state): State<AppState>,
     actor: Actor,
     Params(query): Params<AuditQuery>,
-    Params(export): Params<ExportQuery>,
+    Params(ExportQuery { form }): Params<ExportQuery>,
 ) -> ApiResult<Response> {
-    // One more than is given tells whether there are more.
-    let filter = query.filter(None, EXPORT_LIMIT + 1)?;
-    let mut rows = service::search(&state, &actor, &filter).await?;
-    let cut = cut(&mut rows, EXPORT_LIMIT);
-    actor
-        .trail
-        .note_detail(serde_json::json!({ "entries": rows.len() }));
-    let mut file = match export.form {
-        ExportForm::Csv => csv_file(rows)?,
-        ExportForm::Lines => {
-            let names = service::names(&state, &rows).await?;
-            lines_file(rows, &names)?
-        }
-    };
+    let (bytes, cut) = export::export(&state, &actor, query, form).await?;
+    let (media_type, name) = form.file();
+    let mut file = attachment(media_type, name, bytes);
     if cut {
-        let after = HeaderValue::from(EXPORT_LIMIT);
+        let after = HeaderValue::from(export::LIMIT);
         file.headers_mut().insert(CUT_AFTER, after);
     }
     Ok(file)
-}
-
-/// Leaves `limit` rows; tells whether there were more.
-fn cut<T>(rows: &mut Vec<T>, limit: i64) -> bool {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    more
-}
-
-fn lines_file(rows: Vec<EntryRow>, names: &HashMap<UserId, String>) -> ApiResult<Response> {
-    let mut bytes = Vec::new();
-    for row in rows {
-        let view = AuditEntryView::new(row, names);
-        serde_json::to_writer(&mut bytes, &view).map_err(ApiError::internal)?;
-        bytes.push(b'\n');
-    }
-    Ok(attachment("application/x-ndjson", "audit.jsonl", bytes))
 }
 
 fn attachment(media_type: &'static str, name: &str, bytes: Vec<u8>) -> Response {
@@ -262,54 +81,6 @@ fn attachment(media_type: &'static str, name: &str, bytes: Vec<u8>) -> Response 
         (header::CONTENT_DISPOSITION, disposition),
     ];
     (headers, bytes).into_response()
-}
-
-fn csv_file(rows: Vec<EntryRow>) -> ApiResult<Response> {
-    // Spreadsheets need the mark to read Chinese right.
-    let mut file = csv::Writer::from_writer(vec![0xEF, 0xBB, 0xBF]);
-    let heads = [
-        "序号",
-        "时间",
-        "用户",
-        "设备",
-        "操作",
-        "操作代码",
-        "结果",
-        "区划",
-        "对象类型",
-        "对象",
-        "说明",
-        "请求编号",
-        "来源地址",
-        "摘要",
-    ];
-    file.write_record(heads).map_err(ApiError::internal)?;
-    for row in rows {
-        let text = |value: Option<String>| value.unwrap_or_default();
-        let action: Result<Action, _> = row.action.parse();
-        let label = action.map_or_else(|_| row.action.clone(), |action| action.label().to_owned());
-        file.write_record([
-            row.seq.to_string(),
-            row.at.to_rfc3339(),
-            text(row.user_id.map(|id| id.to_string())),
-            text(row.device_id.map(|id| id.to_string())),
-            label,
-            row.action,
-            row.outcome,
-            text(row.area_code),
-            text(row.subject_kind),
-            text(row.subject_id),
-            row.detail,
-            row.request_id,
-            text(row.address),
-            hex::encode(row.hash),
-        ])
-        .map_err(ApiError::internal)?;
-    }
-    let bytes = file
-        .into_inner()
-        .map_err(|error| ApiError::internal(anyhow::anyhow!("{error}")))?;
-    Ok(attachment("text/csv; charset=utf-8", "audit.csv", bytes))
 }
 
 /// Which part of the log to check.
@@ -405,17 +176,4 @@ pub async fn sign_audit_head(
     Ok(Json(SignedView {
         seq: service::sign_head(&state).await?,
     }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_export_is_cut_only_where_there_is_more_than_it_holds() {
-        for (found, left, more) in [(2, 2, false), (3, 3, false), (4, 3, true)] {
-            let mut rows: Vec<i32> = (0..found).collect();
-            assert_eq!((cut(&mut rows, 3), rows.len()), (more, left));
-        }
-    }
 }

@@ -8,7 +8,8 @@ use serde_json::json;
 
 use super::case::{self, Case};
 use super::decide::messages;
-use super::model::{Assign, ConflictView, Decider};
+use super::decisions::{Assign, Decider};
+use super::model::ConflictView;
 use super::{list, store};
 use crate::database::system_tx;
 use crate::domains::audit::{self, Entry};

@@ -14,9 +14,9 @@ use std::collections::BTreeMap;
 
 use super::case::{self, Case};
 use super::decide::{self, check_note};
-use super::model::{
-    Action, BulkChosen, BulkDecide, BulkDone, BulkItem, BulkRule, BulkTell, ConflictRow, Decide,
-};
+use super::decisions::{Action, Decide};
+use super::rows::ConflictRow;
+use super::rules::{BulkChosen, BulkDecide, BulkDone, BulkItem, BulkRule, BulkTell};
 use super::store::{self, Filter};
 use super::values::{self, Sight};
 use crate::database::{below, system_tx};

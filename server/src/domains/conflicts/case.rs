@@ -10,7 +10,7 @@ use doorstep_core::rights::Permission;
 use doorstep_core::value::{Fields, Value};
 use sqlx::PgConnection;
 
-use super::model::{ConflictRow, RefusedRow};
+use super::rows::{ConflictRow, RefusedRow};
 use super::store;
 use super::values::{self, Sight};
 use crate::domains::auth::Actor;

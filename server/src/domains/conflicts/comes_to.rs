@@ -7,7 +7,7 @@ use doorstep_core::records;
 use sqlx::PgConnection;
 
 use super::case::{self, Case};
-use super::model::{DecidedTell, DecidedWrite};
+use super::decisions::{DecidedTell, DecidedWrite};
 use super::plan::Plan;
 use super::values;
 use crate::domains::auth::Actor;

@@ -12,10 +12,11 @@ use serde_json::json;
 use sqlx::PgConnection;
 
 use super::case::{self, Case};
-use super::model::{
-    Action, ConflictRow, Decide, Decided, DecidedTell, DecidedWrite, Outcome, Written, actions_of,
+use super::decisions::{
+    Action, Decide, Decided, DecidedTell, DecidedWrite, Outcome, Written, actions_of,
 };
 use super::plan::{self, Plan};
+use super::rows::ConflictRow;
 use super::{comes_to, list, persons, residence, store};
 use crate::database::system_tx;
 use crate::domains::audit::{self, Entry};

@@ -9,7 +9,8 @@ use doorstep_core::rights::Permission;
 use sqlx::PgConnection;
 use sqlx::types::Uuid;
 
-use super::model::{ConflictList, ConflictQuery, ConflictRow, ConflictView, KindCount};
+use super::model::{ConflictList, ConflictQuery, ConflictView, KindCount};
+use super::rows::ConflictRow;
 use super::store::{self, Filter};
 use super::values::{self, Sight};
 use crate::database::{below, system_tx};

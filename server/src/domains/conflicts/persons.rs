@@ -12,8 +12,8 @@ use sqlx::PgConnection;
 use sqlx::types::Uuid;
 
 use super::case::Case;
-use super::model::ConflictRow;
 use super::plan::{self, Plan};
+use super::rows::ConflictRow;
 use super::store;
 use crate::domains::auth::Actor;
 use crate::domains::registry;

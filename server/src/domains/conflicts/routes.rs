@@ -7,10 +7,9 @@ use axum::response::Response;
 use doorstep_core::ids::ConflictId;
 use uuid::Uuid;
 
-use super::model::{
-    Assign, BulkDecide, BulkDone, ConflictDetail, ConflictList, ConflictQuery, ConflictView,
-    Decide, Decided, Decider, ShowQuery,
-};
+use super::decisions::{Assign, Decide, Decided, Decider};
+use super::model::{ConflictDetail, ConflictList, ConflictQuery, ConflictView, ShowQuery};
+use super::rules::{BulkDecide, BulkDone};
 use super::{assign, bulk, decide, list, show, undo};
 use crate::domains::auth::Actor;
 use crate::error::ApiResult;

@@ -13,9 +13,10 @@ use sqlx::PgConnection;
 use sqlx::types::Uuid;
 
 use super::case::{self, Case, Refused};
+use super::decisions::{Outcome, actions_of};
 use super::model::{
-    ConflictDetail, DecisionView, Evidence, Outcome, PhotosOf, RecordView, RefusedView, ShowQuery,
-    Shown, ValueView, VisitView, actions_of,
+    ConflictDetail, DecisionView, Evidence, PhotosOf, RecordView, RefusedView, ShowQuery, Shown,
+    ValueView, VisitView,
 };
 use super::values::{self, Sight};
 use super::{list, undo};

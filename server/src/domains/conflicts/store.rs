@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use sqlx::types::Uuid;
 
-use super::model::{ConflictRow, RefusedRow};
+use super::rows::{ConflictRow, RefusedRow};
 
 const LIST: &str = include_str!("sql/list.sql");
 const COUNTS: &str = include_str!("sql/counts.sql");

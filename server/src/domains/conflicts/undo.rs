@@ -11,8 +11,9 @@ use sqlx::PgConnection;
 
 use super::case::{self, Case};
 use super::decide::{messages, require_applied};
-use super::model::{ConflictRow, Decided, Outcome, Written};
+use super::decisions::{Decided, Outcome, Written};
 use super::plan::Plan;
+use super::rows::ConflictRow;
 use super::{comes_to, list, store};
 use crate::database::system_tx;
 use crate::domains::audit::{self, Entry};

@@ -20,6 +20,7 @@ mod history;
 mod household;
 mod ledger;
 mod main_residence;
+mod mains;
 mod managed;
 mod model;
 mod notify;

@@ -2,9 +2,8 @@
 
 pub use super::away::remind_returns;
 pub use super::erase::erase_again;
-pub use super::main_residence::{
-    MainResidence, main_residence_changes, main_residences, move_main_residence,
-};
+pub use super::main_residence::move_main_residence;
+pub use super::mains::{MainResidence, main_residence_changes, main_residences};
 pub use super::notify::{Concerned, concerned};
 pub use super::relations::{Household, household, named_by, relinked, wards};
 pub use super::reveal::{Purpose, police_photo_file};
