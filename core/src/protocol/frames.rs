@@ -301,7 +301,7 @@ pub struct Present {
 /// The end of a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bye {
-    /// Stable code: `signed_out`, `device_revoked`, `version`, `too_slow`, `shutting_down`, `protocol`.
+    /// Stable code: `signed_out`, `device_revoked`, `replaced`, `version`, `too_slow`, `shutting_down`, `protocol`.
     pub code: String,
     /// Chinese words that say what to do.
     pub message: String,

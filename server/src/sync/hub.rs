@@ -83,6 +83,8 @@ pub enum Delivery {
     Slice(Arc<Parcel>),
     /// Who has a record open changed in this scope.
     Presence(ScopeId),
+    /// A newer connection of the same device has taken this one's place.
+    Replaced,
 }
 
 /// What waits for one follower. Nearly always nothing, and there are tens of thousands: a channel would hold room for
@@ -92,6 +94,8 @@ struct Mailbox {
     waiting: Mutex<VecDeque<Delivery>>,
     /// Something was lost because too much waited.
     behind: AtomicBool,
+    /// A newer connection of the same device has taken its place.
+    replaced: AtomicBool,
     came: Notify,
 }
 
@@ -105,6 +109,15 @@ impl Mailbox {
         }
         drop(waiting);
         self.came.notify_one();
+    }
+
+    fn replace(&self) {
+        self.replaced.store(true, Ordering::Release);
+        self.came.notify_one();
+    }
+
+    fn is_replaced(&self) -> bool {
+        self.replaced.load(Ordering::Acquire)
     }
 
     fn take(&self) -> Option<Delivery> {
@@ -129,6 +142,8 @@ type Open = HashMap<(Uuid, UserId), (RecordId, String)>;
 #[derive(Debug, Default)]
 struct Inner {
     followers: HashMap<ScopeId, Vec<Follower>>,
+    /// The one connection of each device here.
+    devices: HashMap<DeviceId, Follower>,
     /// Where the logs of followed scopes end, as far as it was published here.
     ends: HashMap<ScopeId, u64>,
     /// Who has which record open, at which node.
@@ -153,6 +168,8 @@ pub struct Seat {
     id: u64,
     inbox: Arc<Mailbox>,
     scopes: Vec<ScopeId>,
+    /// Whose one place it has taken.
+    device: Option<DeviceId>,
 }
 
 impl Hub {
@@ -174,6 +191,7 @@ impl Hub {
             id,
             inbox: Arc::default(),
             scopes: Vec::new(),
+            device: None,
         }
     }
 
@@ -294,6 +312,26 @@ impl Hub {
 }
 
 impl Seat {
+    /// Takes the one place of a device: the connection that had it hears that it was replaced.
+    pub fn claim(&mut self, device: DeviceId) {
+        self.device = Some(device);
+        let holder = Follower {
+            id: self.id,
+            to: self.inbox.clone(),
+        };
+        let before = self.hub.lock().devices.insert(device, holder);
+        if let Some(before) = before {
+            before.to.replace();
+        }
+    }
+
+    /// Waits until a newer connection takes this one's place. Giving up waiting loses nothing.
+    pub async fn replaced(&self) {
+        while !self.inbox.is_replaced() {
+            self.inbox.came.notified().await;
+        }
+    }
+
     /// Follows a scope from now on.
     pub fn follow(&mut self, scope: ScopeId) {
         if self.scopes.contains(&scope) {
@@ -321,6 +359,9 @@ impl Seat {
     /// The next that comes. Giving up waiting loses nothing.
     pub async fn next(&self) -> Delivery {
         loop {
+            if self.inbox.is_replaced() {
+                return Delivery::Replaced;
+            }
             if let Some(delivery) = self.inbox.take() {
                 return delivery;
             }
@@ -358,6 +399,14 @@ impl Drop for Seat {
         let mut inner = self.hub.lock();
         for scope in &self.scopes {
             inner.leave(*scope, self.id);
+        }
+        if let Some(device) = self.device
+            && inner
+                .devices
+                .get(&device)
+                .is_some_and(|holder| holder.id == self.id)
+        {
+            inner.devices.remove(&device);
         }
     }
 }

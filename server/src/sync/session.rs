@@ -5,6 +5,7 @@ mod welcome;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::ws::Message;
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use doorstep_core::rights::{Permission, Role};
 use doorstep_core::sync::server::{Demand, ServerSession};
 
 use super::committer::Awaited;
+use super::pace::Pace;
 use super::packing;
 use super::quotas::Over;
 use super::socket::Outbox;
@@ -37,6 +39,10 @@ const STEP: i64 = 2_000;
 const REPAIR_STEP: usize = 500;
 /// How many envelopes of a connection may be on their way into the register: what devices keep under way.
 const UNDER_WAY: usize = 4;
+/// How many repairs a connection is given in a minute: each reads a whole scope.
+const REPAIRS_A_MINUTE: u32 = 30;
+/// How many records a user may open in a second: all who follow the scope hear of each.
+const OPENED_A_SECOND: u32 = 4;
 
 /// The number of an envelope and what became of it.
 pub(super) type Answer = (u64, ApiResult<Receipt>);
@@ -88,6 +94,21 @@ pub(super) fn bye(code: &str, message: &str, retry_after_ms: Option<u64>) -> Bye
     }
 }
 
+/// The goodbye to a device that may go on after a while.
+fn later(message: &str, wait: Duration) -> End {
+    let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+    End::Bye(bye("busy", message, Some(wait)))
+}
+
+/// The goodbye to a connection whose device has a newer one. Without a time: the two would take turns for ever.
+fn replaced() -> End {
+    End::Bye(bye(
+        "replaced",
+        "这台设备已用新的连接同步，这个旧连接已停止，数据不受影响；如果不是您本人在用，请修改密码并联系管理员。",
+        None,
+    ))
+}
+
 /// A connection past its sign-in.
 struct SignedIn {
     actor: Actor,
@@ -117,6 +138,8 @@ pub(super) struct Session {
     who: Option<SignedIn>,
     /// What it was told to purge, and has not said that it did.
     purging: BTreeSet<ScopeId>,
+    repairs: Pace,
+    opened: Pace,
     trail: Arc<Trail>,
 }
 
@@ -132,6 +155,8 @@ impl Session {
             out,
             who: None,
             purging: BTreeSet::new(),
+            repairs: Pace::of(REPAIRS_A_MINUTE, Duration::from_secs(60)),
+            opened: Pace::of(OPENED_A_SECOND, Duration::from_secs(1)),
             trail,
         }
     }
@@ -182,6 +207,7 @@ impl Session {
                 }
             }
             Delivery::Presence(scope) => self.tell_presence(scope).await,
+            Delivery::Replaced => Err(replaced()),
         }
     }
 
@@ -233,10 +259,12 @@ impl Session {
     }
 
     async fn sign_in(&mut self, hello: Hello) -> Result<(), End> {
-        let place = self.sync.door.enter().await.map_err(|wait| {
-            let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-            End::Bye(bye("busy", super::routes::BUSY, Some(wait)))
-        })?;
+        let place = self
+            .sync
+            .door
+            .enter()
+            .await
+            .map_err(|wait| later(super::routes::BUSY, wait))?;
         let token = String::from_utf8(hello.token.clone()).unwrap_or_default();
         let (state, trail) = (&self.state, &self.trail);
         let mut tx = system_tx(&state.pool).await.map_err(ApiError::from)?;
@@ -258,6 +286,7 @@ impl Session {
             .await?
             .ok_or_else(ApiError::unauthenticated)?;
         devices::service::require_active(&device)?;
+        self.seat.claim(hello.device);
         let owes_purge = device.purge_owed_since.is_some();
         self.who = Some(SignedIn {
             actor,
@@ -426,12 +455,10 @@ impl Session {
         if over.alarm {
             self.alarm(kind).await?;
         }
-        let wait = u64::try_from(over.wait.as_millis()).unwrap_or(u64::MAX);
-        Ok(End::Bye(bye(
-            "busy",
+        Ok(later(
             "这台设备短时间内上传的内容太多，其余的都保留在手机上，稍后会自动继续上传。",
-            Some(wait),
-        )))
+            over.wait,
+        ))
     }
 
     /// The device sent a frame past the limit, which was not read.
@@ -489,10 +516,15 @@ impl Session {
         if !self.machine.scopes().any(|scope| scope == heads.scope) {
             return Ok(());
         }
+        if let Err(wait) = self.repairs.take() {
+            return Err(later(
+                "这台设备短时间内要求核对的次数太多，稍后会自动继续，数据都保留在手机上。",
+                wait,
+            ));
+        }
         metrics::counter!("doorstep_repairs_total").increment(1);
         let held: std::collections::BTreeMap<RecordId, _> = heads.records.into_iter().collect();
         let mut tx = system_tx(&self.state.pool).await.map_err(ApiError::from)?;
-        let end = read::scope_end(&mut tx, heads.scope).await?;
         let members = read::members(&mut tx, area).await?;
         let known: std::collections::BTreeSet<RecordId> =
             members.iter().map(|(id, _)| *id).collect();
@@ -501,18 +533,30 @@ impl Session {
             .filter(|(id, part)| held.get(id) != Some(part))
             .map(|(id, _)| id)
             .collect();
-        let mut entries: Vec<Entry> = held
+        drop(tx);
+        let left: Vec<Entry> = held
             .keys()
             .filter(|id| !known.contains(id))
             .map(|id| Entry::Leave(*id))
             .collect();
-        for step in differing.chunks(REPAIR_STEP) {
-            let wholes = read::wholes(&mut tx, &self.state.keys, heads.scope, step).await?;
-            entries.extend(wholes.into_iter().map(Entry::Whole));
+        if !left.is_empty() || differing.is_empty() {
+            self.send_entries(heads.scope, heads.seq, heads.seq, left)
+                .await?;
         }
+        // What one step read is sent before the next is read: a device that reads slowly is not waited for with a whole
+        // village in memory.
+        for step in differing.chunks(REPAIR_STEP) {
+            let mut tx = system_tx(&self.state.pool).await.map_err(ApiError::from)?;
+            let wholes = read::wholes(&mut tx, &self.state.keys, heads.scope, step).await?;
+            drop(tx);
+            let entries = wholes.into_iter().map(Entry::Whole).collect();
+            self.send_entries(heads.scope, heads.seq, heads.seq, entries)
+                .await?;
+        }
+        // Looked at last: whatever was read is in the log by then.
+        let mut tx = system_tx(&self.state.pool).await.map_err(ApiError::from)?;
+        let end = read::scope_end(&mut tx, heads.scope).await?;
         drop(tx);
-        self.send_entries(heads.scope, heads.seq, heads.seq, entries)
-            .await?;
         // Beyond what was sent a checkpoint makes no sense to the device: it follows the rest of the log.
         if self.machine.next_after(heads.scope) == Some(end.seq) {
             self.checkpoint(heads.scope, end).await
@@ -525,6 +569,8 @@ impl Session {
         let Some(who) = &mut self.who else {
             return Ok(());
         };
+        // What is opened too fast is not shown, and neither is what was open before: that it no longer is.
+        let record = record.filter(|_| self.opened.take().is_ok());
         let areas = match record {
             Some(record) => read::areas_of(&self.state, record).await?,
             None => Vec::new(),

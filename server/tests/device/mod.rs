@@ -7,7 +7,7 @@ use std::time::Duration;
 use doorstep_core::envelope::{Envelope, Item, VERSION};
 use doorstep_core::ids::{AreaCode, DeviceId, EventId, RecordId, ScopeId, UserId};
 use doorstep_core::protocol::digest::ScopeDigest;
-use doorstep_core::protocol::frames::{Down, Up};
+use doorstep_core::protocol::frames::{Bye, Down, Up};
 use doorstep_core::rights::Role;
 use doorstep_core::store::memory::MemoryStore;
 use doorstep_core::store::{DeviceStore, ListQuery};
@@ -357,6 +357,29 @@ impl SimDevice {
         while !matches!(receive(&mut live.socket).await, Down::Welcome(_)) {}
     }
 
+    /// Waits for the goodbye.
+    pub(crate) async fn hears_goodbye(&mut self, live: &mut Live) -> Bye {
+        loop {
+            if let Down::Bye(bye) = receive(&mut live.socket).await {
+                return bye;
+            }
+        }
+    }
+
+    /// How often it is told who has what open, until nothing is said for a second.
+    pub(crate) async fn counts_presence(&mut self, live: &mut Live) -> usize {
+        let mut count = 0;
+        let second = Duration::from_secs(1);
+        while let Ok(Some(Ok(message))) = tokio::time::timeout(second, live.socket.next()).await {
+            if let Message::Binary(bytes) = message
+                && matches!(Down::decode(&bytes).unwrap(), Down::Presence(_))
+            {
+                count += 1;
+            }
+        }
+        count
+    }
+
     /// Waits for the order to wipe.
     pub(crate) async fn is_told_to_wipe(&mut self, live: &mut Live) {
         while !matches!(receive(&mut live.socket).await, Down::Wipe) {}
@@ -446,6 +469,23 @@ impl SimDevice {
             }
         }
         answers
+    }
+
+    /// Frames that nobody answers, and then an envelope: what the server says to that.
+    pub(crate) async fn says_after(
+        &mut self,
+        frames: Vec<Vec<u8>>,
+        items: Vec<Item>,
+    ) -> Option<Down> {
+        let mut live = self.connect().await;
+        let Down::Welcome(welcome) = receive(&mut live.socket).await else {
+            panic!("no welcome")
+        };
+        let envelope = self.sealed(welcome.next_envelope, NOW, items);
+        for frame in frames.into_iter().chain([envelope]) {
+            live.socket.send(Message::binary(frame)).await.ok();
+        }
+        answer(&mut live.socket).await
     }
 
     /// Items sealed as a device seals them.

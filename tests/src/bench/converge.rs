@@ -42,7 +42,7 @@ pub(super) async fn measure(
         for phone in &mut phones {
             phone.go_online();
         }
-        phone::level(&scene.server.url(), &phones, scene.area).await?;
+        phone::level(&scene.server.url(), &mut phones, scene.area).await?;
         seconds.push(started.elapsed().as_secs_f64());
         cpu.push(scene.server.cpu()?.since(used).seconds());
         bytes.push((total(&phones) - before) as f64 / 1e6);

@@ -159,8 +159,8 @@ impl Stage {
     }
 
     /// Waits until every phone stands where the server does; gives where that is. Nobody edits meanwhile.
-    pub(super) async fn level(&self) -> anyhow::Result<Cursor> {
-        phone::level(&self.server.url(), &self.phones, self.area).await
+    pub(super) async fn level(&mut self) -> anyhow::Result<Cursor> {
+        phone::level(&self.server.url(), &mut self.phones, self.area).await
     }
 
     /// All phones get a signal.

@@ -95,15 +95,21 @@ pub async fn light(
 ///
 /// # Errors
 /// When it takes longer than `PATIENCE`.
-pub async fn level(server: &str, phones: &[Phone], area: AreaCode) -> anyhow::Result<Cursor> {
-    for phone in phones {
+pub async fn level(server: &str, phones: &mut [Phone], area: AreaCode) -> anyhow::Result<Cursor> {
+    for phone in phones.iter() {
         phone
             .until("全部上传", |phone| Ok(phone.unsent()? == (0, 0)))
             .await?;
     }
-    let first = phones.first().context("no phone")?;
+    let first = phones.first_mut().context("no phone")?;
+    // A device has one connection at a time: it is off while someone asks in its name.
+    let online = first.online.is_some();
+    first.go_offline().await?;
     let end = tap::end_of(server, &first.device, ScopeId::Area(area)).await?;
-    for phone in phones {
+    if online {
+        first.go_online();
+    }
+    for phone in phones.iter() {
         phone
             .until("与服务器一致", |phone| {
                 Ok(phone.cursor(area)?.seq >= end.seq)

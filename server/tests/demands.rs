@@ -1,0 +1,118 @@
+//! What one device may take up, and what it leaves in the log: one connection, so many repairs, so many words.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod device;
+
+use device::SimDevice;
+use doorstep_core::envelope::{EventItem, Item};
+use doorstep_core::ids::{EventId, ScopeId};
+use doorstep_core::protocol::frames::{Down, Heads, Up};
+use doorstep_core::value::{Fields, Value};
+use doorstep_server::testing::TestServer;
+use doorstep_server::testing::city::VILLAGE;
+
+fn village() -> ScopeId {
+    ScopeId::Area(VILLAGE.parse().unwrap())
+}
+
+/// Something that is taken.
+fn visit(number: u8) -> Item {
+    let fields = Fields::from([
+        ("mode".to_owned(), Value::from("01")),
+        ("result".to_owned(), Value::from("01")),
+        ("at".to_owned(), Value::Int(1_795_482_000_000)),
+    ]);
+    Item::Event(EventItem {
+        id: EventId::from_bytes([number; 16]),
+        event_type: "visit".to_owned(),
+        area: VILLAGE.parse().unwrap(),
+        fields,
+    })
+}
+
+/// A device that says it holds nothing of the village.
+fn holds_nothing() -> Vec<u8> {
+    let heads = Heads {
+        scope: village(),
+        seq: 0,
+        records: Vec::new(),
+    };
+    Up::Heads(heads).encode()
+}
+
+#[tokio::test]
+async fn the_newer_connection_of_a_device_ends_the_older_and_goes_on() {
+    let server = TestServer::open_city().await.unwrap();
+    let mut one = SimDevice::new(&server, VILLAGE).await;
+    let mut two = SimDevice::new(&server, VILLAGE).await;
+    one.sync().await;
+    let mut older = one.connect().await;
+    one.sees_welcome(&mut older).await;
+    let mut newer = one.connect().await;
+    let bye = one.hears_goodbye(&mut older).await;
+    assert_eq!(bye.code, "replaced");
+    assert_eq!(
+        bye.retry_after_ms, None,
+        "or the two would take turns for ever"
+    );
+    one.listen_until_closed(&mut older).await;
+    let id = two.create_resident("叶海思", "310115197004275621");
+    two.sync().await;
+    one.listen_until(&mut newer, |one| one.field(id, "name").is_some())
+        .await;
+    // Its own end takes nothing from the one after it.
+    drop(newer);
+    one.set(id, "phone", "13800138000");
+    one.sync().await;
+    assert_eq!(one.unsent(), 0);
+}
+
+#[tokio::test]
+async fn a_device_is_given_so_many_repairs_a_minute() {
+    let server = TestServer::open_city().await.unwrap();
+    let mut one = SimDevice::new(&server, VILLAGE).await;
+    one.create_resident("叶海思", "310115197004275621");
+    one.sync().await;
+    let said = one
+        .says_after(vec![holds_nothing(); 30], vec![visit(1)])
+        .await;
+    assert!(matches!(said, Some(Down::Pushed(_))), "{said:?}");
+    let said = one
+        .says_after(vec![holds_nothing(); 31], vec![visit(2)])
+        .await;
+    let Some(Down::Bye(bye)) = said else {
+        panic!("{said:?}")
+    };
+    assert_eq!(bye.code, "busy");
+    assert!(
+        (1..=60_000).contains(&bye.retry_after_ms.unwrap()),
+        "{bye:?}"
+    );
+}
+
+#[tokio::test]
+async fn who_opens_records_too_fast_is_not_followed_through_all_of_them() {
+    let server = TestServer::open_city().await.unwrap();
+    let mut one = SimDevice::new(&server, VILLAGE).await;
+    let mut two = SimDevice::new(&server, VILLAGE).await;
+    let ids = [
+        one.create_resident("叶海思", "310115197004275621"),
+        one.create_resident("林晓", ""),
+    ];
+    one.sync().await;
+    two.sync().await;
+    let mut there = two.connect().await;
+    two.sees_welcome(&mut there).await;
+    let mut here = one.connect().await;
+    one.sees_welcome(&mut here).await;
+    for turn in 0..40 {
+        one.look_at(&mut here, Some(ids[turn % 2])).await;
+    }
+    let told = two.counts_presence(&mut there).await;
+    assert!((1..=15).contains(&told), "told {told} times");
+    // A person's own pace is followed.
+    one.look_at(&mut here, Some(ids[0])).await;
+    two.sees_present(&mut there, 1).await;
+    one.look_at(&mut here, None).await;
+    two.sees_present(&mut there, 0).await;
+}
