@@ -30,7 +30,7 @@ pub struct Envelope {
     pub seq: u64,
     /// The device's clock when it sealed the envelope.
     pub time: Timestamp,
-    /// At most `MAX_ITEMS`.
+    /// At least one, at most `MAX_ITEMS`.
     pub items: Vec<Item>,
 }
 
@@ -89,7 +89,7 @@ pub enum EnvelopeError {
     /// The signature does not fit the device's key.
     #[error("envelope signature does not match")]
     Signature,
-    /// The body can't be read, or is of another version.
+    /// The body can't be read, is of another version, or holds nothing.
     #[error("envelope can't be read")]
     Malformed,
     /// Too long, or too many items.
@@ -144,6 +144,10 @@ impl SignedEnvelope {
         }
         if envelope.device != device {
             return Err(EnvelopeError::WrongDevice);
+        }
+        // It would leave its rows for nothing, past every count of items.
+        if envelope.items.is_empty() {
+            return Err(EnvelopeError::Malformed);
         }
         Ok(envelope)
     }

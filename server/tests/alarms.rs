@@ -194,7 +194,7 @@ async fn envelopes_out_of_order_or_not_authentic_are_alarms_by_device_and_kind()
     let now = Timestamp(server.state.clock.now().timestamp_millis());
     let mut gaps = SimDevice::new(&server, VILLAGE).await;
     let said = gaps
-        .says(|liar, seq| liar.sealed(seq + 7, now, vec![]))
+        .says(|liar, seq| liar.sealed(seq + 7, now, vec![visit(now.0)]))
         .await;
     assert!(
         matches!(&said, Some(Down::Pushed(pushed)) if pushed.refused.is_some()),

@@ -5,11 +5,13 @@ mod device;
 
 use device::SimDevice;
 use doorstep_core::envelope::{EventItem, Item};
-use doorstep_core::ids::{EventId, ScopeId};
-use doorstep_core::protocol::frames::{Down, Heads, Up};
+use doorstep_core::ids::{EventId, RecordId, ScopeId};
+use doorstep_core::protocol::frames::{Down, Heads, Outcome, Purged, Up};
+use doorstep_core::rights::Role;
 use doorstep_core::value::{Fields, Value};
 use doorstep_server::testing::TestServer;
-use doorstep_server::testing::city::VILLAGE;
+use doorstep_server::testing::city::{OTHER_VILLAGE, VILLAGE};
+use serde_json::Value as Json;
 
 fn village() -> ScopeId {
     ScopeId::Area(VILLAGE.parse().unwrap())
@@ -115,4 +117,65 @@ async fn who_opens_records_too_fast_is_not_followed_through_all_of_them() {
     two.sees_present(&mut there, 1).await;
     one.look_at(&mut here, None).await;
     two.sees_present(&mut there, 0).await;
+}
+
+/// What the log says of an action, newest first.
+async fn log(server: &TestServer, action: &str) -> Vec<Json> {
+    let auditor = server.administrator(Role::Auditor).unwrap();
+    let path = format!("/api/audit?action={action}&limit=500");
+    let reply = server
+        .send("GET", &path, Some(&auditor.token), None)
+        .await
+        .unwrap();
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    reply.body["items"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn an_envelope_of_nothing_is_not_taken() {
+    let server = TestServer::open_city().await.unwrap();
+    let mut one = SimDevice::new(&server, VILLAGE).await;
+    let said = one.says_after(vec![], vec![]).await;
+    assert!(
+        matches!(&said, Some(Down::Bye(bye)) if bye.code == "envelope_malformed"),
+        "{said:?}"
+    );
+    let said = one.says_after(vec![], vec![visit(1)]).await;
+    assert!(
+        matches!(&said, Some(Down::Pushed(pushed)) if pushed.outcomes == [Outcome::Accepted]),
+        "{said:?}"
+    );
+}
+
+#[tokio::test]
+async fn only_a_purge_that_was_asked_for_is_noted_and_not_without_end() {
+    let server = TestServer::open_city_with(|config| config.device_items = 100)
+        .await
+        .unwrap();
+    let mut one = SimDevice::new(&server, VILLAGE).await;
+    let purged = |scope: ScopeId, records: Vec<RecordId>| {
+        let purged = Purged { scope, records };
+        Up::Purged(purged).encode()
+    };
+    let elsewhere = ScopeId::Area(OTHER_VILLAGE.parse().unwrap());
+    let record = RecordId::from_bytes([7; 16]);
+    let frames = vec![
+        purged(elsewhere, vec![]),
+        purged(elsewhere, vec![record]),
+        // It follows this one, and was not told to drop it.
+        purged(village(), vec![]),
+        purged(village(), vec![record]),
+    ];
+    let said = one.says_after(frames, vec![visit(1)]).await;
+    assert!(matches!(said, Some(Down::Pushed(_))), "{said:?}");
+    let noted = log(&server, "sync_purged").await;
+    assert_eq!(noted.len(), 1, "{noted:?}");
+    assert_eq!(noted[0]["detail"]["records"], 1);
+    let frames = vec![purged(village(), vec![record]); 200];
+    let said = one.says_after(frames, vec![visit(2)]).await;
+    assert!(
+        matches!(&said, Some(Down::Bye(bye)) if bye.code == "busy"),
+        "{said:?}"
+    );
+    assert!(log(&server, "sync_purged").await.len() <= 100);
 }

@@ -493,16 +493,27 @@ impl Session {
 
     async fn purged(&mut self, purged: Purged) -> Result<(), End> {
         let Some(who) = &self.who else { return Ok(()) };
+        let (user, device) = (who.actor.user, who.device);
+        // Each leaves an entry in the log, so it counts like an item.
+        if let Err(over) = self.sync.quotas.spend(device, 1, 0) {
+            return Err(self.over(over).await?);
+        }
+        let follows = self.machine.scopes().any(|scope| scope == purged.scope);
+        let told = self.purging.contains(&purged.scope) || (follows && !purged.records.is_empty());
+        // It was never told to: there is nothing to note.
+        if !told {
+            return Ok(());
+        }
         let entry = audit::Entry::by_server(self.state.clock.now(), audit::Action::SyncPurged)
-            .user(who.actor.user)
-            .device(who.device)
+            .user(user)
+            .device(device)
             .subject("scope", purged.scope)
             .detail(serde_json::json!({ "records": purged.records.len() }));
         let mut tx = system_tx(&self.state.pool).await.map_err(ApiError::from)?;
         audit::record(&mut tx, entry).await?;
         let was_owed = purged.records.is_empty() && self.purging.remove(&purged.scope);
         if was_owed && self.purging.is_empty() {
-            devices::service::note_purged(&mut tx, who.device, self.state.clock.now()).await?;
+            devices::service::note_purged(&mut tx, device, self.state.clock.now()).await?;
         }
         tx.commit().await.map_err(ApiError::from)?;
         Ok(())

@@ -181,6 +181,12 @@ fn bent(scene: &Scene, change_: &FlatChange) -> Lie {
     Lie::Items(vec![change(scene.near, chunk::encode(change_).0)])
 }
 
+/// An event that would be taken.
+fn one(scene: &mut Scene) -> Item {
+    let (fields, area) = (visit(scene), scene.area);
+    Item::Event(scene.event(fields, area))
+}
+
 fn visit(scene: &Scene) -> Fields {
     let mut fields: Fields = [("mode", "01"), ("result", "01")]
         .map(|(key, value)| (key.to_owned(), Value::from(value)))
@@ -251,6 +257,7 @@ pub(super) const KINDS: &[Kind] = &[
         name: "envelope in another user's name",
         must: Must::End("envelope_wrong_device"),
         tell: |scene| {
+            let items = vec![one(scene)];
             let who = scene.liar.who();
             let envelope = Envelope {
                 version: VERSION,
@@ -258,7 +265,7 @@ pub(super) const KINDS: &[Kind] = &[
                 user: UserId::from_bytes([6; 16]),
                 seq: scene.next,
                 time: scene.liar.now(),
-                items: vec![],
+                items,
             };
             Ok(Lie::Frame(Up::Push(envelope.seal(&who.key))))
         },
@@ -268,13 +275,22 @@ pub(super) const KINDS: &[Kind] = &[
         must: Must::RefuseEnvelope("envelope_gap"),
         tell: |scene| {
             let ahead = scene.next + scene.rng.random_range(1..1_000);
-            Ok(Lie::Frame(seal(&scene.liar, ahead, vec![])))
+            let items = vec![one(scene)];
+            Ok(Lie::Frame(seal(&scene.liar, ahead, items)))
         },
     },
     Kind {
         name: "envelope's number at the end of numbers",
         must: Must::RefuseEnvelope("envelope_gap"),
-        tell: |scene| Ok(Lie::Frame(seal(&scene.liar, u64::MAX, vec![]))),
+        tell: |scene| {
+            let items = vec![one(scene)];
+            Ok(Lie::Frame(seal(&scene.liar, u64::MAX, items)))
+        },
+    },
+    Kind {
+        name: "envelope of nothing",
+        must: Must::End("envelope_malformed"),
+        tell: |scene| Ok(Lie::Frame(seal(&scene.liar, scene.next, vec![]))),
     },
     Kind {
         name: "envelope's number used twice",
