@@ -179,3 +179,27 @@ async fn only_a_purge_that_was_asked_for_is_noted_and_not_without_end() {
     );
     assert!(log(&server, "sync_purged").await.len() <= 100);
 }
+
+#[tokio::test]
+async fn who_signs_in_and_whose_records_are_sent_again_stands_in_the_log() {
+    let server = TestServer::open_city().await.unwrap();
+    let mut one = SimDevice::new(&server, VILLAGE).await;
+    for name in ["叶海思", "林晓", "王一"] {
+        one.create_resident(name, "");
+    }
+    one.sync().await;
+    let came = log(&server, "open_sync").await;
+    assert_eq!(came.len(), 1, "{came:?}");
+    assert_eq!(came[0]["user"], one.person.id.to_string());
+    assert_eq!(came[0]["device"], one.who.device.to_string());
+    assert_eq!(came[0]["detail"]["areas"], serde_json::json!([VILLAGE]));
+    assert!(log(&server, "sync_repair").await.is_empty());
+    let said = one.says_after(vec![holds_nothing()], vec![visit(1)]).await;
+    assert!(matches!(said, Some(Down::Pushed(_))), "{said:?}");
+    assert_eq!(log(&server, "open_sync").await.len(), 2);
+    let sent = log(&server, "sync_repair").await;
+    assert_eq!(sent.len(), 1, "{sent:?}");
+    assert_eq!(sent[0]["device"], one.who.device.to_string());
+    assert_eq!(sent[0]["area"], VILLAGE);
+    assert_eq!(sent[0]["detail"]["records"], 3);
+}

@@ -521,7 +521,7 @@ impl Session {
 
     /// Sends what the device holds otherwise than the scope does, and names what it should not hold at all.
     async fn repair(&mut self, heads: Heads) -> Result<(), End> {
-        let ScopeId::Area(area) = heads.scope else {
+        let (ScopeId::Area(area), Some(who)) = (heads.scope, &self.who) else {
             return Ok(());
         };
         if !self.machine.scopes().any(|scope| scope == heads.scope) {
@@ -544,12 +544,20 @@ impl Session {
             .filter(|(id, part)| held.get(id) != Some(part))
             .map(|(id, _)| id)
             .collect();
-        drop(tx);
         let left: Vec<Entry> = held
             .keys()
             .filter(|id| !known.contains(id))
             .map(|id| Entry::Leave(*id))
             .collect();
+        let entry = audit::Entry::by(
+            &who.actor,
+            self.state.clock.now(),
+            audit::Action::SyncRepair,
+        )
+        .area(area)
+        .detail(serde_json::json!({ "records": differing.len(), "left": left.len() }));
+        audit::record(&mut tx, entry).await?;
+        tx.commit().await.map_err(ApiError::from)?;
         if !left.is_empty() || differing.is_empty() {
             self.send_entries(heads.scope, heads.seq, heads.seq, left)
                 .await?;

@@ -170,6 +170,7 @@ actions! {
     WriteImportBatch = "write_import_batch", "写入一批导入", changes;
     UndoImportBatch = "undo_import_batch", "撤销一批导入", changes;
     Sync = "sync", "设备同步", looks;
+    SyncRepair = "sync_repair", "设备核对补发", looks;
     SyncPush = "sync_push", "设备上传变更", changes;
     SyncPurged = "sync_purged", "设备清除回报", changes;
     RaiseAlarm = "raise_alarm", "触发安全告警", looks;

@@ -3,14 +3,15 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use doorstep_core::ids::{AreaCode, ScopeId, UserId};
 use doorstep_core::protocol::frames::{Cursor, Hello, StateEntry, Welcome};
 use doorstep_core::rights::Permission;
 use doorstep_core::sync::server::Allowed;
 
-use super::{Session, Start};
+use super::{Session, SignedIn, Start};
 use crate::database::{Tx, system_tx};
-use crate::domains::{areas, devices, users};
+use crate::domains::{areas, audit, devices, users};
 use crate::error::{ApiError, ApiResult};
 use crate::register;
 use crate::state::AppState;
@@ -70,6 +71,12 @@ impl Session {
         } else if owes_purge {
             devices::service::note_purged(&mut tx, device, self.state.clock.now()).await?;
         }
+        if hello.is_some()
+            && let Some(who) = &self.who
+        {
+            let entry = signed_in(who, &allowed, self.state.clock.now());
+            audit::record(&mut tx, entry).await?;
+        }
         // That the session was used is in it.
         tx.commit().await.map_err(ApiError::from)?;
         for state in &mut allowed {
@@ -97,6 +104,19 @@ impl Session {
         });
         Ok((welcome, starts.collect()))
     }
+}
+
+/// What the log says of a device that comes: it may have from now on what these areas hold.
+fn signed_in(who: &SignedIn, allowed: &[Allowed], now: DateTime<Utc>) -> audit::Entry {
+    let areas: Vec<AreaCode> = allowed
+        .iter()
+        .filter_map(|state| match state.scope {
+            ScopeId::Area(area) => Some(area),
+            _ => None,
+        })
+        .collect();
+    audit::Entry::by(&who.actor, now, audit::Action::OpenSync)
+        .detail(serde_json::json!({ "areas": areas }))
 }
 
 /// The logs of villages that a device follows: all, or as many as it may, first those that it holds already.
