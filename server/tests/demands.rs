@@ -3,7 +3,9 @@
 
 mod device;
 
-use device::SimDevice;
+use std::time::{Duration, Instant};
+
+use device::{SimDevice, administer};
 use doorstep_core::envelope::{EventItem, Item};
 use doorstep_core::ids::{EventId, RecordId, ScopeId};
 use doorstep_core::protocol::frames::{Down, Heads, Outcome, Purged, Up};
@@ -11,7 +13,7 @@ use doorstep_core::rights::Role;
 use doorstep_core::value::{Fields, Value};
 use doorstep_server::testing::TestServer;
 use doorstep_server::testing::city::{OTHER_VILLAGE, VILLAGE};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 fn village() -> ScopeId {
     ScopeId::Area(VILLAGE.parse().unwrap())
@@ -192,7 +194,7 @@ async fn who_signs_in_and_whose_records_are_sent_again_stands_in_the_log() {
     assert_eq!(came.len(), 1, "{came:?}");
     assert_eq!(came[0]["user"], one.person.id.to_string());
     assert_eq!(came[0]["device"], one.who.device.to_string());
-    assert_eq!(came[0]["detail"]["areas"], serde_json::json!([VILLAGE]));
+    assert_eq!(came[0]["detail"]["areas"], json!([VILLAGE]));
     assert!(log(&server, "sync_repair").await.is_empty());
     let said = one.says_after(vec![holds_nothing()], vec![visit(1)]).await;
     assert!(matches!(said, Some(Down::Pushed(_))), "{said:?}");
@@ -202,4 +204,40 @@ async fn who_signs_in_and_whose_records_are_sent_again_stands_in_the_log() {
     assert_eq!(sent[0]["device"], one.who.device.to_string());
     assert_eq!(sent[0]["area"], VILLAGE);
     assert_eq!(sent[0]["detail"]["records"], 3);
+}
+
+/// A text that can't be packed.
+fn noise(number: u32) -> String {
+    let mut state = number.wrapping_mul(2_654_435_761) | 1;
+    let next = |_| {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        char::from_u32(0x4e00 + state % 20_000).unwrap()
+    };
+    (0..500).map(next).collect()
+}
+
+#[tokio::test]
+async fn a_device_that_reads_nothing_is_cut_off_as_soon_as_it_is_stopped() {
+    let server = TestServer::open_city().await.unwrap();
+    let mut one = SimDevice::new(&server, VILLAGE).await;
+    for number in 0..200 {
+        let id = one.create_resident(&format!("王{number}"), "");
+        one.set(id, "remark", &noise(number));
+    }
+    one.sync().await;
+    // More than all buffers on the way hold: the server waits half a minute for each frame to be read.
+    let _open = one.reads_nothing(vec![holds_nothing(); 25]).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(server.state.hub.followers(village()) > 0);
+    let path = format!("/api/devices/{}/revoke", one.who.device);
+    let reason = json!({ "reason": "手机遗失" });
+    let reply = administer(&server, "POST", &path, Some(reason)).await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    let stopped = Instant::now();
+    while server.state.hub.followers(village()) > 0 {
+        assert!(stopped.elapsed() < Duration::from_secs(20), "still there");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }

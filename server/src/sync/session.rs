@@ -1,6 +1,7 @@
 //! One device's connection: the frames of `core::sync::server` against the register, the hub and the committer.
 //! Knows no websocket but the form of its messages: `socket` gives it frames and takes frames.
 
+mod sending;
 mod welcome;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -8,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::Message;
-use bytes::Bytes;
 use doorstep_core::crypto::sm2::PublicKey;
 use doorstep_core::ids::{AreaCode, DeviceId, RecordId, ScopeId};
 use doorstep_core::protocol::frames::{
@@ -16,6 +16,7 @@ use doorstep_core::protocol::frames::{
 };
 use doorstep_core::rights::{Permission, Role};
 use doorstep_core::sync::server::{Demand, ServerSession};
+use tokio::sync::broadcast;
 
 use super::committer::Awaited;
 use super::pace::Pace;
@@ -133,6 +134,7 @@ pub(super) struct Session {
     sync: SyncState,
     machine: ServerSession,
     pub(super) seat: Seat,
+    pub(super) notices: broadcast::Receiver<Notice>,
     pub(super) answers: Answers,
     pub(super) out: Outbox,
     who: Option<SignedIn>,
@@ -146,11 +148,13 @@ pub(super) struct Session {
 impl Session {
     pub(super) fn new(state: AppState, sync: SyncState, out: Outbox, trail: Arc<Trail>) -> Self {
         let seat = state.hub.seat();
+        let notices = state.live.listen();
         Self {
             state,
             sync,
             machine: ServerSession::new(),
             seat,
+            notices,
             answers: Answers::default(),
             out,
             who: None,
@@ -239,7 +243,10 @@ impl Session {
         drop(tx);
         match now.map(|device| device.status) {
             Some(DeviceStatus::Active) => return Ok(()),
-            Some(DeviceStatus::WipeOrdered) => self.send(Down::Wipe.encode().into()).await?,
+            Some(DeviceStatus::WipeOrdered) => {
+                let order = Message::Binary(Down::Wipe.encode().into());
+                self.out.say(order).await?;
+            }
             Some(DeviceStatus::Revoked | DeviceStatus::Wiped) | None => {}
         }
         Err(End::Bye(bye(
@@ -672,10 +679,6 @@ impl Session {
         self.who
             .as_ref()
             .map_or(DeviceId::from_bytes([0; 16]), |who| who.device)
-    }
-
-    async fn send(&mut self, frame: Bytes) -> Result<(), End> {
-        self.out.say(Message::Binary(frame)).await
     }
 }
 

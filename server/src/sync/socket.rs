@@ -55,7 +55,6 @@ pub(super) async fn serve(state: AppState, sync: SyncState, socket: WebSocket, t
     let online = Online::enter(&sync);
     let (to_device, mut from_device) = socket.split();
     let mut session = Session::new(state.clone(), sync, Outbox(to_device), trail);
-    let mut notices = state.live.listen();
     let mut tick = tokio::time::interval_at(Instant::now() + PING_EVERY, PING_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let rights_every = state.config.rights_interval;
@@ -80,7 +79,7 @@ pub(super) async fn serve(state: AppState, sync: SyncState, socket: WebSocket, t
                 let delivered = Box::pin(session.deliver(delivery)).await;
                 if delivered.is_ok() && session.seat.fell_behind() { Box::pin(session.catch_up()).await } else { delivered }
             }
-            notice = notices.recv() => match notice {
+            notice = session.notices.recv() => match notice {
                 // Not all at once.
                 Ok(Notice::Missed) => { rights.reset_after(SOON.mul_f64(random::fraction())); Ok(()) }
                 Ok(notice) => Box::pin(session.notice(notice)).await,

@@ -18,7 +18,7 @@ use doorstep_server::testing::city::Person;
 use doorstep_server::testing::{Reply, TestServer};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value as Json, json};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
@@ -313,6 +313,21 @@ impl SimDevice {
         let session = DeviceSession::new(self.who.clone(), self.token.clone().into_bytes());
         let hello = session.hello(&self.store).unwrap();
         socket.send(Message::binary(hello.encode())).await.unwrap();
+        Live { socket, session }
+    }
+
+    /// Connects with little room for what comes, says these frames, and reads nothing of the answers.
+    pub(crate) async fn reads_nothing(&mut self, frames: Vec<Vec<u8>>) -> Live {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4_096).unwrap();
+        let stream = MaybeTlsStream::Plain(socket.connect(self.address).await.unwrap());
+        let url = format!("ws://{}/api/sync", self.address);
+        let (mut socket, _) = tokio_tungstenite::client_async(url, stream).await.unwrap();
+        let session = DeviceSession::new(self.who.clone(), self.token.clone().into_bytes());
+        let hello = session.hello(&self.store).unwrap();
+        for frame in [hello.encode()].into_iter().chain(frames) {
+            socket.send(Message::binary(frame)).await.unwrap();
+        }
         Live { socket, session }
     }
 
