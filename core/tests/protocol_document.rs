@@ -356,7 +356,7 @@ fn the_document_names_every_limit_as_it_is() {
     use doorstep_core::crdt::chunk;
     use doorstep_core::{envelope, protocol, sync};
     let text = std::fs::read_to_string(document()).unwrap();
-    let limits: [(&str, u64); 12] = [
+    let limits: [(&str, u64); 13] = [
         ("frame from a device", protocol::MAX_FRAME_UP as u64),
         ("frame to a device", protocol::MAX_FRAME_DOWN as u64),
         ("unpacked batch", protocol::MAX_UNPACKED as u64),
@@ -366,6 +366,7 @@ fn the_document_names_every_limit_as_it_is() {
         ("operations in a change", chunk::MAX_OPS as u64),
         ("key", chunk::MAX_KEY as u64),
         ("predecessors of an operation", chunk::MAX_PREDS as u64),
+        ("predecessors in a change", chunk::MAX_CHANGE_PREDS as u64),
         ("entries sent ahead", sync::server::WINDOW_ENTRIES),
         ("photo", blob::MAX_BYTES),
         ("chunk of a photo", blob::CHUNK as u64),

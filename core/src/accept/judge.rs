@@ -1,11 +1,11 @@
 //! One change against one record.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::accept::conflict::{ConflictDraft, ConflictKind};
-use crate::accept::history::{self, History};
+use crate::accept::history::{History, Past};
 use crate::crdt::registers::Held;
-use crate::crdt::{ApplyError, FlatChange, Registers};
+use crate::crdt::{ApplyError, FlatChange, Put, Registers};
 use crate::crypto::actor;
 use crate::crypto::sm2::PublicKey;
 use crate::ids::{AreaCode, ChangeHash, RecordId};
@@ -98,12 +98,13 @@ pub fn judge(
         Ok(areas) => areas,
         Err(refusal) => return Judged::Refused(refusal),
     };
-    let before = history.map(|_| hold.registers.clone());
-    let applied = match history {
+    let past = history.map(|history| Past::of(history, &change.deps));
+    let before = past.as_ref().map(|_| hold.registers.clone());
+    let applied = match &past {
         // That it saw what it replaces is said by `follows`.
-        Some(history) => {
-            history::follows(history, change).and_then(|()| hold.registers.apply(change, hash))
-        }
+        Some(past) => past
+            .follows(change)
+            .and_then(|()| hold.registers.apply(change, hash)),
         None => hold.registers.apply_on_top(change, hash),
     };
     let concurrent = match applied {
@@ -112,8 +113,8 @@ pub fn judge(
     };
     record_type.clone_into(&mut hold.record_type);
     hold.areas = areas;
-    Judged::Accepted(match history.zip(before) {
-        Some((history, before)) => to_decide(hold, &before, change, hash, concurrent, history),
+    Judged::Accepted(match past.zip(before) {
+        Some((past, before)) => to_decide(hold, &before, change, hash, concurrent, &past),
         None => Vec::new(),
     })
 }
@@ -255,16 +256,19 @@ fn to_decide(
     change: &FlatChange,
     hash: ChangeHash,
     concurrent: Vec<crate::crdt::Concurrent>,
-    history: &History,
+    past: &Past<'_>,
 ) -> Vec<ConflictDraft> {
     let declared = records::record_type(&hold.record_type);
+    let ops = change.ops.iter();
+    let puts: BTreeMap<&str, &Put> = ops.map(|op| (op.key.as_str(), op)).collect();
     let mut conflicts = Vec::new();
     for found in concurrent.into_iter().filter(|found| found.differ) {
         let merge = declared
             .and_then(|declared| declared.field(&found.key))
             .map(|field| field.merge);
         if merge == Some(Merge::Review) && found.key != "status" {
-            let base = base_of(change, &found.key, history, before);
+            let put = puts.get(found.key.as_str());
+            let base = put.and_then(|put| base_of(put, past, before));
             conflicts.push(ConflictDraft {
                 kind: ConflictKind::Field,
                 key: found.key,
@@ -273,19 +277,19 @@ fn to_decide(
             });
         }
     }
-    conflicts.extend(update_against_cancel(hold, before, change, hash, history));
+    conflicts.extend(update_against_cancel(hold, before, change, hash, past));
     conflicts
 }
 
-/// What the key held before either wrote it: the first predecessor the change names.
-fn base_of(change: &FlatChange, key: &str, history: &History, before: &Registers) -> Option<Value> {
-    let pred = change.ops.iter().find(|op| op.key == key)?.pred.first()?;
+/// What the key held before either wrote it: the first predecessor that the put names.
+fn base_of(put: &Put, past: &Past<'_>, before: &Registers) -> Option<Value> {
+    let pred = put.pred.first()?;
     let held = before
-        .all(key)
+        .all(&put.key)
         .into_iter()
         .find(|held| held.op == *pred)
         .map(|held| held.value.clone());
-    held.or_else(|| history::value_of(history, *pred, key))
+    held.or_else(|| past.value_of(*pred, &put.key).cloned())
 }
 
 /// Someone cancelled the record without knowing of an edit, or edited it without knowing of the cancellation.
@@ -294,7 +298,7 @@ fn update_against_cancel(
     before: &Registers,
     change: &FlatChange,
     hash: ChangeHash,
-    history: &History,
+    past: &Past<'_>,
 ) -> Option<ConflictDraft> {
     let is_cancel = |value: &Value| value.as_text() == Some("cancelled");
     let cancels = change
@@ -307,7 +311,7 @@ fn update_against_cancel(
         .find(|held| is_cancel(&held.value))
         .cloned();
     let conflict = match &held_cancel {
-        Some(held) => !cancels && !history::builds_on(history, &change.deps, &held.change),
+        Some(held) => !cancels && !past.contains(&held.change),
         None => cancels && change.deps != before.heads(),
     };
     if !conflict {
@@ -321,7 +325,7 @@ fn update_against_cancel(
         .cloned();
     // What stands against the cancellation: this edit, or the newest of those that the canceller did not know.
     let rival = |held: &&Held| match cancels {
-        true => held.change != hash && !history::builds_on(history, &change.deps, &held.change),
+        true => held.change != hash && !past.contains(&held.change),
         false => held.change == hash,
     };
     let edited = hold

@@ -9,7 +9,7 @@ mod history;
 mod judge;
 
 pub use conflict::{ConflictDraft, ConflictKind};
-pub use history::History;
+pub use history::{History, Past};
 pub use judge::{Author, Hold, Judged, judge};
 
 #[cfg(test)]

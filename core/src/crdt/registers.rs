@@ -216,10 +216,12 @@ impl Registers {
     fn check_predecessors(&self, change: &FlatChange) -> Result<(), ApplyError> {
         for (index, put) in change.ops.iter().enumerate() {
             let earlier = |pred: &OpId| {
-                change.ops[..index]
-                    .iter()
-                    .enumerate()
-                    .any(|(at, op)| op.key == put.key && change.op_id(at) == *pred)
+                let at = pred.counter.checked_sub(change.start_op);
+                let at = at.and_then(|at| usize::try_from(at).ok());
+                pred.actor == change.actor
+                    && at
+                        .and_then(|at| change.ops[..index].get(at))
+                        .is_some_and(|op| op.key == put.key)
             };
             let held = self.held.get(&put.key);
             let holds = |pred: &OpId| {

@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::{Device, Server, beginning, puts};
-use crate::accept::history::builds_on;
-use crate::accept::{ConflictKind, Judged};
+use crate::accept::{ConflictKind, Judged, Past};
 use crate::crdt::FlatChange;
 use crate::ids::ChangeHash;
 
@@ -16,14 +15,14 @@ const KEYS: [&str; 4] = ["name", "register_address", "phone", "occupation"];
 const VALUES: [&str; 4] = ["甲", "乙", "丙", ""];
 
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     /// A device edits one or two fields.
     Edit(usize, Vec<(usize, usize)>),
     /// A device takes everything another has.
     Pull(usize, usize),
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(super) fn step() -> impl Strategy<Value = Step> {
     let edit = (
         0..DEVICES,
         prop::collection::vec((0..KEYS.len(), 0..VALUES.len()), 1..3),
@@ -35,12 +34,12 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// Every change, in an order that respects dependencies, with the device that made it.
-struct Made {
+pub(super) struct Made {
     devices: Vec<Device>,
-    changes: Vec<(usize, FlatChange, ChangeHash)>,
+    pub(super) changes: Vec<(usize, FlatChange, ChangeHash)>,
 }
 
-fn play(steps: &[Step]) -> Made {
+pub(super) fn play(steps: &[Step]) -> Made {
     let mut first = Device::collector(1);
     let (change, hash) = first.edit(&beginning(&[]));
     let mut devices: Vec<Device> = vec![first.clone()];
@@ -106,11 +105,12 @@ fn judge_all(made: &Made, order: &[usize]) -> Server {
         let Judged::Accepted(conflicts) = judged else {
             panic!("{judged:?}");
         };
+        let past = Past::of(&server.history, &change.deps);
         for op in &change.ops {
             let rivals: Vec<_> = before
                 .all(&op.key)
                 .into_iter()
-                .filter(|held| !builds_on(&server.history, &change.deps, &held.change))
+                .filter(|held| !past.contains(&held.change))
                 .collect();
             let differ = rivals.iter().any(|held| held.value != op.value);
             let reviewed = KEYS[..2].contains(&op.key.as_str());

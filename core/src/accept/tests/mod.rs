@@ -4,6 +4,7 @@
 
 mod any_order;
 mod conflicts;
+mod past;
 mod refusals;
 
 use std::collections::BTreeMap;

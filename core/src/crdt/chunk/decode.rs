@@ -2,8 +2,8 @@
 
 use super::leb::{BadNumber, Reader};
 use super::{
-    ACTION_SET, CHANGE_CHUNK, MAGIC, MAX_CHUNK, MAX_COUNTER, MAX_KEY, MAX_OPS, MAX_PREDS, column,
-    encode, kind, rle,
+    ACTION_SET, CHANGE_CHUNK, MAGIC, MAX_CHANGE_PREDS, MAX_CHUNK, MAX_COUNTER, MAX_KEY, MAX_OPS,
+    MAX_PREDS, column, encode, kind, rle,
 };
 use crate::crdt::change::{FlatChange, OpId, Put};
 use crate::ids::{Actor, ChangeHash};
@@ -48,7 +48,8 @@ impl From<BadNumber> for ChunkError {
 /// Reads one change chunk.
 ///
 /// # Errors
-/// See `ChunkError`. Work and memory are bounded by the length of the bytes and `MAX_OPS`.
+/// See `ChunkError`. Work and memory are bounded by the length of the bytes, `MAX_OPS` and
+/// `MAX_CHANGE_PREDS`.
 pub fn decode(chunk: &[u8]) -> Result<(FlatChange, ChangeHash), ChunkError> {
     if chunk.len() > MAX_CHUNK {
         return Err(ChunkError::TooLarge);
@@ -198,6 +199,9 @@ impl<'a> Columns<'a> {
         let mut pred_total = 0;
         for pred_count in &pred_counts {
             pred_total += bounded(*pred_count, MAX_PREDS)?;
+        }
+        if pred_total > MAX_CHANGE_PREDS {
+            return Err(ChunkError::TooLarge);
         }
         let pred_actors = rle::read(self.pred_actor, pred_total, Reader::unsigned)?;
         let pred_deltas = rle::read(self.pred_counter, pred_total, Reader::signed)?;

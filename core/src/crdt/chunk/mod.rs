@@ -24,6 +24,8 @@ pub const MAX_OPS: usize = 2_048;
 pub const MAX_KEY: usize = 128;
 /// The most predecessors of one operation.
 pub const MAX_PREDS: usize = 256;
+/// The most predecessors in one change: a few bytes of run lengths could say half a million.
+pub const MAX_CHANGE_PREDS: usize = 8_192;
 /// The greatest operation counter: Automerge keeps it in 32 bits.
 pub const MAX_COUNTER: u64 = u32::MAX as u64;
 

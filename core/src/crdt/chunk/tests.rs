@@ -6,8 +6,8 @@ use automerge::transaction::{CommitOptions, Transactable};
 use automerge::{ActorId, AutoCommit, Change, ROOT, ReadDoc, ScalarValue};
 use proptest::prelude::*;
 
-use super::{ChunkError, decode, encode};
-use crate::crdt::{FlatChange, Registers};
+use super::{ChunkError, MAX_CHANGE_PREDS, MAX_PREDS, decode, encode};
+use crate::crdt::{FlatChange, OpId, Put, Registers};
 use crate::ids::{Actor, ChangeHash};
 use crate::value::Value;
 
@@ -242,4 +242,35 @@ fn compressed_documents_and_nested_objects_are_refused() {
         decode(&vec![0; super::MAX_CHUNK + 1]),
         Err(ChunkError::TooLarge)
     );
+}
+
+/// So many puts, each of which replaces as many operations as one may.
+fn replaces(puts: usize) -> FlatChange {
+    let actor = Actor([1; 16]);
+    let pred: Vec<OpId> = (1..=MAX_PREDS as u64)
+        .map(|counter| OpId { counter, actor })
+        .collect();
+    let put = |number: usize| Put {
+        key: format!("tags/{number:04}"),
+        value: Value::Bool(true),
+        pred: pred.clone(),
+    };
+    FlatChange {
+        actor,
+        seq: 2,
+        start_op: 1_000,
+        time: 1,
+        deps: vec![ChangeHash([2; 32])],
+        ops: (0..puts).map(put).collect(),
+    }
+}
+
+#[test]
+fn a_change_has_no_more_predecessors_than_a_change_may() {
+    let most = MAX_CHANGE_PREDS / MAX_PREDS;
+    let (chunk, hash) = encode(&replaces(most));
+    assert_eq!(decode(&chunk), Ok((replaces(most), hash)));
+    let (chunk, _) = encode(&replaces(most + 1));
+    assert!(chunk.len() < 1_024, "{} bytes", chunk.len());
+    assert_eq!(decode(&chunk), Err(ChunkError::TooLarge));
 }
