@@ -422,6 +422,33 @@ async fn a_device_past_its_quota_is_told_to_come_later_and_the_others_go_on() {
 }
 
 #[tokio::test]
+async fn past_its_quota_a_device_still_hears_what_became_of_what_was_taken() {
+    let server = TestServer::open_city_with(|config| config.device_items = 100)
+        .await
+        .unwrap();
+    let now = server.state.clock.now().timestamp_millis();
+    let mut floods = SimDevice::new(&server, VILLAGE).await;
+    // As many under way as a device keeps; the third is past the quota.
+    let said = floods
+        .says_at_once(|device, next| {
+            let visits = |seq: u64| {
+                (0..60)
+                    .map(|n| visit(now + 1_000 * (seq * 60 + n) as i64))
+                    .collect()
+            };
+            (next..next + 4)
+                .map(|seq| device.sealed(seq, Timestamp(now), visits(seq)))
+                .collect()
+        })
+        .await;
+    assert!(
+        matches!(said.as_slice(), [Down::Pushed(one), Down::Pushed(two), Down::Bye(bye), ..]
+            if one.outcomes.len() == 60 && two.outcomes.len() == 60 && bye.code == "busy"),
+        "{said:?}"
+    );
+}
+
+#[tokio::test]
 async fn honest_work_raises_none() {
     let server = TestServer::open_city().await.unwrap();
     let city = server

@@ -452,7 +452,7 @@ impl Session {
     }
 
     /// A device that has sent too much is told when to go on; what it holds stays with it.
-    async fn over(&self, over: Over) -> Result<End, End> {
+    async fn over(&mut self, over: Over) -> Result<End, End> {
         let kind = if over.refused {
             alarms::Kind::QuotaRefused
         } else {
@@ -461,6 +461,10 @@ impl Session {
         metrics::counter!("doorstep_envelopes_refused_total", "code" => kind.code()).increment(1);
         if over.alarm {
             self.alarm(kind).await?;
+        }
+        // What was handed in before is committed all the same: without its answer it would come again and count again.
+        while let Some(answer) = self.answers.next().await {
+            self.answer(answer).await?;
         }
         Ok(later(
             "这台设备短时间内上传的内容太多，其余的都保留在手机上，稍后会自动继续上传。",

@@ -486,6 +486,29 @@ impl SimDevice {
         answers
     }
 
+    /// The same, without waiting for answers in between.
+    pub(crate) async fn says_at_once(
+        &mut self,
+        make: impl FnOnce(&Self, u64) -> Vec<Vec<u8>>,
+    ) -> Vec<Down> {
+        let mut live = self.connect().await;
+        let Down::Welcome(welcome) = receive(&mut live.socket).await else {
+            panic!("no welcome")
+        };
+        let frames = make(self, welcome.next_envelope);
+        for frame in &frames {
+            let frame = Message::binary(frame.clone());
+            live.socket.send(frame).await.ok();
+        }
+        let mut answers = Vec::new();
+        while answers.len() < frames.len()
+            && let Some(down) = answer(&mut live.socket).await
+        {
+            answers.push(down);
+        }
+        answers
+    }
+
     /// Frames that nobody answers, and then an envelope: what the server says to that.
     pub(crate) async fn says_after(
         &mut self,
