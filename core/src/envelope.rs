@@ -14,6 +14,8 @@ use crate::value::Fields;
 pub const MAX_ITEMS: usize = 256;
 /// The longest envelope body, in bytes.
 pub const MAX_BODY: usize = 512 * 1024;
+/// How many envelopes of a device may be under way unanswered.
+pub const MAX_UNANSWERED: usize = 4;
 /// The version written here.
 pub const VERSION: u8 = 1;
 

@@ -449,6 +449,33 @@ async fn past_its_quota_a_device_still_hears_what_became_of_what_was_taken() {
 }
 
 #[tokio::test]
+async fn what_was_under_way_behind_an_envelope_that_could_not_be_kept_is_no_alarm() {
+    let server = TestServer::open_city().await.unwrap();
+    let now = server.state.clock.now().timestamp_millis();
+    let mut honest = SimDevice::new(&server, VILLAGE).await;
+    // The first of four failed, so the others come without it.
+    let said = honest
+        .says_at_once(|device, next| {
+            (next + 1..next + 4)
+                .map(|seq| device.sealed(seq, Timestamp(now), vec![visit(now)]))
+                .collect()
+        })
+        .await;
+    assert_eq!(said.len(), 3, "{said:?}");
+    for down in said {
+        let Down::Pushed(pushed) = down else {
+            panic!("{down:?}")
+        };
+        assert_eq!(pushed.refused.unwrap().code, "envelope_gap");
+    }
+    assert_eq!(alarms(&server).await, []);
+    honest
+        .says(|device, next| device.sealed(next + 4, Timestamp(now), vec![visit(now)]))
+        .await;
+    assert_eq!(alarms(&server).await, [("envelope_gap".to_owned(), 1)]);
+}
+
+#[tokio::test]
 async fn honest_work_raises_none() {
     let server = TestServer::open_city().await.unwrap();
     let city = server

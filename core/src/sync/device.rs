@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::crypto::sm2::KeyPair;
-use crate::envelope::{Envelope, MAX_BODY, MAX_ITEMS, VERSION};
+use crate::envelope::{Envelope, MAX_BODY, MAX_ITEMS, MAX_UNANSWERED, VERSION};
 use crate::ids::{DeviceId, RecordId, ScopeId, UserId};
 use crate::protocol::frames::{
     Batch, BundleOffer, Bye, Cursor, Down, Heads, Hello, Outcome, Present, Purged, StateEntry, Up,
@@ -15,8 +15,6 @@ use crate::sync::set_back::{begin_anew, is_set_back, lacks_confirmed, set_back};
 use crate::sync::{DeviceError, HOLES, edit, hole_key, incoming, loading_key, replay};
 use crate::time::Timestamp;
 
-/// How many envelopes may be under way unanswered.
-const WINDOW: usize = 4;
 /// How many items go into one envelope.
 const ITEMS_PER_ENVELOPE: usize = 200;
 
@@ -156,7 +154,7 @@ impl DeviceSession {
         let pausing = self
             .waited
             .is_some_and(|since| (since.0..since.plus_ms(PAUSE_MS).0).contains(&now.0));
-        if !self.welcomed || self.sent.len() >= WINDOW || pausing {
+        if !self.welcomed || self.sent.len() >= MAX_UNANSWERED || pausing {
             return Ok(None);
         }
         let saved = store.envelopes()?;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Duration, Utc};
 use doorstep_core::accept::ConflictKind;
+use doorstep_core::envelope::MAX_UNANSWERED;
 use doorstep_core::ids::{AreaCode, EventId, RecordId, ScopeId};
 use doorstep_core::projection::{self, Projection};
 use doorstep_core::protocol::codec;
@@ -273,8 +274,12 @@ impl Answered {
             .copied()
             .unwrap_or(0);
         if seq != last + 1 {
-            let kind = alarms::Kind::EnvelopeGap;
-            judgement.alarms.note(kind, who.device, who.user);
+            // When one could not be committed, those that were under way behind it are an honest device's.
+            let gap = usize::try_from(seq.saturating_sub(last)).ok();
+            if gap.is_none_or(|gap| !(1..=MAX_UNANSWERED).contains(&gap)) {
+                let kind = alarms::Kind::EnvelopeGap;
+                judgement.alarms.note(kind, who.device, who.user);
+            }
             return Some(refused(
                 "envelope_gap",
                 "上传批次不连续，请重新连接后再试；数据仍保留在手机上。",

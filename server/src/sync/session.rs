@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use axum::extract::ws::Message;
 use doorstep_core::crypto::sm2::PublicKey;
+use doorstep_core::envelope::MAX_UNANSWERED;
 use doorstep_core::ids::{AreaCode, DeviceId, RecordId, ScopeId};
 use doorstep_core::protocol::frames::{
     Bye, Cursor, Down, Entry, Heads, Hello, Present, Purged, Pushed, Unsent,
@@ -38,8 +39,6 @@ use crate::state::AppState;
 const STEP: i64 = 2_000;
 /// How many records a repair opens at a time.
 const REPAIR_STEP: usize = 500;
-/// How many envelopes of a connection may be on their way into the register: what devices keep under way.
-const UNDER_WAY: usize = 4;
 /// How many repairs a connection is given in a minute: each reads a whole scope.
 const REPAIRS_A_MINUTE: u32 = 30;
 /// How many records a user may open in a second: all who follow the scope hear of each.
@@ -441,7 +440,7 @@ impl Session {
             return Err(self.over(over).await?);
         }
         // One too many at a time waits here, and with it the socket.
-        while self.answers.0.len() >= UNDER_WAY
+        while self.answers.0.len() >= MAX_UNANSWERED
             && let Some(answer) = self.answers.next().await
         {
             self.answer(answer).await?;

@@ -6,7 +6,7 @@ use doorstep_core::crdt::{FlatChange, OpId, Put, Registers, chunk};
 use doorstep_core::crypto::actor;
 use doorstep_core::crypto::sm2::KeyPair;
 use doorstep_core::envelope::{
-    ChangeItem, Envelope, EventItem, Item, MAX_ITEMS, SignedEnvelope, VERSION,
+    ChangeItem, Envelope, EventItem, Item, MAX_ITEMS, MAX_UNANSWERED, SignedEnvelope, VERSION,
 };
 use doorstep_core::ids::{Actor, AreaCode, ChangeHash, DeviceId, EventId, RecordId, UserId};
 use doorstep_core::protocol::MAX_FRAME_UP;
@@ -274,7 +274,7 @@ pub(super) const KINDS: &[Kind] = &[
         name: "gap between envelopes",
         must: Must::RefuseEnvelope("envelope_gap"),
         tell: |scene| {
-            let ahead = scene.next + scene.rng.random_range(1..1_000);
+            let ahead = scene.next + scene.rng.random_range(MAX_UNANSWERED as u64..1_000);
             let items = vec![one(scene)];
             Ok(Lie::Frame(seal(&scene.liar, ahead, items)))
         },
