@@ -476,6 +476,25 @@ async fn what_was_under_way_behind_an_envelope_that_could_not_be_kept_is_no_alar
 }
 
 #[tokio::test]
+async fn what_was_refused_once_is_not_counted_again_when_its_answer_was_lost() {
+    let server = TestServer::open_city_with(|config| config.device_items = 100)
+        .await
+        .unwrap();
+    let now = server.state.clock.now().timestamp_millis();
+    let mut moved = SimDevice::new(&server, VILLAGE).await;
+    let said = moved
+        .says_all(|device, next| vec![device.sealed(next, Timestamp(now), forged(5)); 8])
+        .await;
+    // A fifth of a hundred may be refused: five are, and not forty.
+    assert_eq!(said.len(), 8, "{said:?}");
+    assert!(
+        said.iter().all(|down| matches!(down, Down::Pushed(_))),
+        "{said:?}"
+    );
+    assert_eq!(alarms(&server).await, [("forged_actor".to_owned(), 5)]);
+}
+
+#[tokio::test]
 async fn honest_work_raises_none() {
     let server = TestServer::open_city().await.unwrap();
     let city = server

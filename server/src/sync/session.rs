@@ -489,8 +489,9 @@ impl Session {
     pub(super) async fn answer(&mut self, (seq, receipt): Answer) -> Result<(), End> {
         let receipt = receipt?;
         let device = self.device();
-        self.sync.quotas.refused(device, receipt.refusals());
-        if receipt.again && self.sync.quotas.replayed(device) {
+        if !receipt.again {
+            self.sync.quotas.refused(device, receipt.refusals());
+        } else if self.sync.quotas.replayed(device) {
             self.alarm(alarms::Kind::Replayed).await?;
         }
         let pushed = Pushed {
