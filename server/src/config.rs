@@ -8,6 +8,9 @@ use std::time::Duration;
 use crate::domains::photos::service as photos;
 use crate::{bus, sync};
 
+/// Devices of one user, where nothing else is chosen.
+pub const USER_DEVICES: u32 = 10;
+
 /// A server's settings.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -44,6 +47,8 @@ pub struct Config {
     pub device_items: u32,
     /// Megabytes of photos that one user may send within a day; more wait on the phone.
     pub photo_megabytes: u32,
+    /// Devices of one user that may connect; a further one is not enrolled.
+    pub user_devices: u32,
 }
 
 /// Settings of an S3 store by the names that its tools use in the environment: `AWS_ENDPOINT_URL`, `AWS_REGION`,
@@ -125,6 +130,7 @@ impl Config {
             rights_interval: Duration::from_secs(5 * MINUTE),
             device_items: sync::DEVICE_ITEMS,
             photo_megabytes: photos::DAILY_MEGABYTES,
+            user_devices: USER_DEVICES,
         }
     }
 }

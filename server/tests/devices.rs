@@ -475,6 +475,115 @@ async fn an_order_to_wipe_is_not_taken_back_by_revoking() {
 }
 
 #[tokio::test]
+async fn after_a_device_was_stopped_a_new_one_needs_a_password_that_was_given_since() {
+    let server = TestServer::open_city().await.unwrap();
+    let admin = server
+        .person(Role::AreaAdministrator, STREET)
+        .await
+        .unwrap();
+    let person = server.person(Role::Collector, VILLAGE).await.unwrap();
+    let device = server.device(&person).await.unwrap();
+    let later = || server.clock.advance(Duration::from_secs(60));
+    let enrol = async |password: &str| {
+        let key = KeyPair::from_secret(&doorstep_server::random::bytes().unwrap()).unwrap();
+        let person = Person {
+            password: password.to_owned(),
+            ..person.clone()
+        };
+        server.enrol(&person, &key).await.unwrap()
+    };
+    later();
+    let path = format!("/api/devices/{}/wipe", device.id);
+    let why = json!({ "reason": "手机遗失" });
+    let ordered = server
+        .send("POST", &path, Some(&admin.token), Some(why))
+        .await
+        .unwrap();
+    assert_eq!(ordered.status, 200, "{}", ordered.body);
+    let refused = enrol(&person.password).await;
+    assert_eq!(
+        (refused.status, refused.code()),
+        (403, "password_reset_required")
+    );
+    // Whoever has the password may change it at a console: that proves no more.
+    later();
+    let changed = "Quiet-Harbour-5";
+    let change = json!({ "current": person.password, "new": changed });
+    let reply = server
+        .send(
+            "POST",
+            "/api/auth/password",
+            Some(&person.token),
+            Some(change),
+        )
+        .await
+        .unwrap();
+    assert_eq!(reply.status, 204, "{}", reply.body);
+    assert_eq!(enrol(changed).await.code(), "password_reset_required");
+    assert_eq!(
+        refusals(&server).await,
+        vec![
+            (
+                "enrol_device".to_owned(),
+                "password_reset_required".to_owned()
+            );
+            2
+        ]
+    );
+
+    let path = format!("/api/users/{}/password", person.id);
+    let reset = server
+        .send("POST", &path, Some(&admin.token), None)
+        .await
+        .unwrap();
+    let temporary = reset.body["temporary_password"].as_str().unwrap();
+    // That the old one says only now that it wiped itself changes nothing.
+    later();
+    let said = server
+        .device_says(&device, b"doorstep-wiped-v1")
+        .await
+        .unwrap();
+    let wiped = server
+        .send("POST", "/api/devices/wiped", None, Some(said))
+        .await
+        .unwrap();
+    assert_eq!(wiped.status, 204, "{}", wiped.body);
+    let enrolled = enrol(temporary).await;
+    assert_eq!(enrolled.status, 201, "{}", enrolled.body);
+}
+
+#[tokio::test]
+async fn a_user_has_so_many_devices_and_hears_of_each_new_one() {
+    let server = TestServer::open_city_with(|config| config.user_devices = 2)
+        .await
+        .unwrap();
+    let person = server.person(Role::Collector, VILLAGE).await.unwrap();
+    let told = async || {
+        let told = server.messages(person.id, "device_enrolled").await;
+        told.unwrap().len()
+    };
+    server.device(&person).await.unwrap();
+    assert_eq!(told().await, 0, "there is no other to be told");
+    let second = server.device(&person).await.unwrap();
+    assert_eq!(told().await, 1);
+    let path = "/api/messages";
+    let list = server
+        .send("GET", path, Some(&second.token), None)
+        .await
+        .unwrap()
+        .body;
+    assert_eq!(
+        list["items"][0]["about"],
+        json!({ "kind": "device", "id": second.id })
+    );
+    let key = KeyPair::from_secret(&[6; 32]).unwrap();
+    let third = server.enrol(&person, &key).await.unwrap();
+    assert_eq!((third.status, third.code()), (409, "too_many_devices"));
+    let other = server.person(Role::Collector, VILLAGE).await.unwrap();
+    assert_eq!(server.enrol(&other, &key).await.unwrap().status, 201);
+}
+
+#[tokio::test]
 async fn a_device_is_stopped_by_who_stands_above_its_owner() {
     let server = TestServer::open_city().await.unwrap();
     let street = server

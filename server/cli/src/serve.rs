@@ -6,7 +6,7 @@ use std::sync::Arc;
 use doorstep_server::app::{App, termination};
 use doorstep_server::bus::Address;
 use doorstep_server::clock::SystemClock;
-use doorstep_server::config::{Config, StoreSettings};
+use doorstep_server::config::{Config, StoreSettings, USER_DEVICES};
 use doorstep_server::database::Ownership;
 use doorstep_server::domains::photos::service::DAILY_MEGABYTES;
 use doorstep_server::sync::DEVICE_ITEMS;
@@ -51,6 +51,14 @@ pub(crate) struct ServeArgs {
         default_value_t = DAILY_MEGABYTES
     )]
     photo_megabytes: u32,
+    /// 一个用户最多登记多少台使用中的设备；再登记须先停用一台
+    #[arg(
+        long,
+        value_name = "台数",
+        env = "DOORSTEP_USER_DEVICES",
+        default_value_t = USER_DEVICES
+    )]
+    user_devices: u32,
     /// 前面有反向代理：相信它给出的来访地址
     #[arg(long)]
     behind_proxy: bool,
@@ -68,6 +76,7 @@ pub(crate) async fn run(args: ServeArgs, json: bool) -> Outcome {
         bus: args.bus,
         device_items: args.device_items,
         photo_megabytes: args.photo_megabytes,
+        user_devices: args.user_devices,
         photos: args.photos,
         photo_settings: StoreSettings(store_settings()),
         ..args.data.config()

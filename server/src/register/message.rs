@@ -18,6 +18,8 @@ pub enum About {
     Import,
     /// An alarm.
     Alarm,
+    /// A device.
+    Device,
 }
 
 impl About {
@@ -28,13 +30,14 @@ impl About {
             Self::Check(_) => "check",
             Self::Import => "import",
             Self::Alarm => "alarm",
+            Self::Device => "device",
         }
     }
 
     fn record(self) -> Option<RecordId> {
         match self {
             Self::Record(record) | Self::Conflict(record) | Self::Check(record) => Some(record),
-            Self::Import | Self::Alarm => None,
+            Self::Import | Self::Alarm | Self::Device => None,
         }
     }
 }

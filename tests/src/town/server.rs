@@ -161,6 +161,8 @@ impl Server {
             .arg(&self.data)
             .arg("--listen")
             .arg(self.listen.to_string())
+            // One person's many phones stand for many people's.
+            .args(["--user-devices", "100000"])
             .args(&self.options)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)

@@ -105,6 +105,17 @@ pub async fn replace_credential(
     Ok(store::set_password(tx, user.0, &former, &credential.0, at, true).await?)
 }
 
+/// When the user was last given a password by an administrator: what the user changed it to since counts for nothing.
+///
+/// # Errors
+/// When the database fails.
+pub async fn handed_out_at(
+    tx: &mut PgConnection,
+    user: UserId,
+) -> ApiResult<Option<DateTime<Utc>>> {
+    Ok(store::handed_out_at(tx, user.0).await?)
+}
+
 /// Checks a proof. Failures are counted by login and by address and written to the audit log; an unknown login
 /// answers, and takes as long, as a wrong password.
 ///

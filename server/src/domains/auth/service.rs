@@ -6,7 +6,8 @@ use serde_json::json;
 
 pub use super::challenges::answer as answer_challenge;
 pub use super::credentials::{
-    account_closed, hash_password, replace_credential, store_credential, temporary_password, verify,
+    account_closed, handed_out_at, hash_password, replace_credential, store_credential,
+    temporary_password, verify,
 };
 pub use super::second_factor::{clear as clear_second_factor, enrolled as with_second_factor};
 pub use super::sessions::{

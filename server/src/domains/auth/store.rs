@@ -4,14 +4,16 @@ use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
-const CREATE_CREDENTIAL: &str = "INSERT INTO credentials (user_id, password, password_set_at, must_change_password) \
-     VALUES ($1, $2, $3, true)";
+const CREATE_CREDENTIAL: &str = "INSERT INTO credentials (user_id, password, password_set_at, must_change_password, \
+     handed_out_at) VALUES ($1, $2, $3, true, $3)";
 const CREDENTIAL: &str = "SELECT password, password_set_at, must_change_password, totp_sealed, totp_confirmed_at, \
      totp_last_step FROM credentials WHERE user_id = $1";
 const LOCK_CREDENTIAL: &str = "SELECT password, password_set_at, must_change_password, totp_sealed, \
      totp_confirmed_at, totp_last_step FROM credentials WHERE user_id = $1 FOR UPDATE";
-const SET_PASSWORD: &str = "UPDATE credentials SET password = $2, password_set_at = $3, must_change_password = $4 \
-     WHERE user_id = $1";
+const SET_PASSWORD: &str = "UPDATE credentials SET password = $2, password_set_at = $3, must_change_password = $4, \
+     handed_out_at = CASE WHEN $4 THEN $3 ELSE handed_out_at END WHERE user_id = $1";
+const HANDED_OUT_AT: &str =
+    "SELECT coalesce(handed_out_at, password_set_at) FROM credentials WHERE user_id = $1";
 const KEEP_FORMER: &str =
     "INSERT INTO former_passwords (user_id, set_at, password) VALUES ($1, $2, $3)";
 const FORMER: &str =
@@ -143,7 +145,18 @@ pub(super) async fn lock_credential(
         .await
 }
 
-/// Sets a password and keeps the one before among the former ones.
+/// When the user was last given a password by someone else.
+pub(super) async fn handed_out_at(
+    tx: &mut PgConnection,
+    user: Uuid,
+) -> sqlx::Result<Option<DateTime<Utc>>> {
+    sqlx::query_scalar(HANDED_OUT_AT)
+        .bind(user)
+        .fetch_optional(tx)
+        .await
+}
+
+/// Sets a password and keeps the one before among the former ones. One that must be changed was handed out.
 pub(super) async fn set_password(
     tx: &mut PgConnection,
     user: Uuid,

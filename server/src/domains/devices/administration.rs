@@ -97,7 +97,7 @@ pub(super) async fn stop(
         _ => {}
     }
     let at = state.clock.now();
-    store::set_status(
+    store::stop(
         &mut tx,
         id.0,
         status.code(),

@@ -17,10 +17,15 @@ use crate::domains::auth::{Proof, SessionOpened};
 use crate::domains::users::{self, UserStatus};
 use crate::error::{ApiError, ApiResult, Kind, Problems};
 use crate::random;
+use crate::register;
 use crate::state::AppState;
 
 const ENROL: &[u8] = b"doorstep-enrol-v1";
 const SIGN_IN: &[u8] = b"doorstep-sign-in-v1";
+
+/// What the user's other devices are told.
+const ENROLLED: &str =
+    "您的账号刚登记了一台新设备；如不是您本人办理，请立即联系管理员停用那台设备并重置密码。";
 
 /// How long a device renews its session by key and former token, before the password is asked again.
 const PASSWORD_GOOD_FOR: TimeDelta = TimeDelta::days(14);
@@ -73,11 +78,12 @@ pub(super) async fn enrol(
         code: input.code,
     };
     let verified = auth::verify(state, trail, Action::EnrolDevice, proof).await?;
+    let user = verified.account.id;
     let at = state.clock.now();
     let id = random::id(state.clock.timestamp(), DeviceId::new)?;
     let row = DeviceRow {
         id: id.0,
-        user_id: verified.account.id.0,
+        user_id: user.0,
         area_code: verified.account.area,
         public_key: key.as_bytes().to_vec(),
         name,
@@ -93,28 +99,85 @@ pub(super) async fn enrol(
         purge_owed_since: None,
     };
     let mut tx = system_tx(&state.pool).await?;
+    let others = match room_for_one(state, &mut tx, user).await {
+        Ok(others) => others,
+        Err(error) => {
+            drop(tx);
+            let entry = Entry::on_trail(trail, at, Action::EnrolDevice).user(user);
+            return Err(refused(state, trail, entry.area(row.area_code), error).await);
+        }
+    };
     store::create(&mut tx, &row).await?;
+    let told = if others > 0 {
+        let about = register::About::Device;
+        let stamp = state.clock.timestamp();
+        vec![register::message(
+            user,
+            id.0,
+            "device_enrolled",
+            ENROLLED,
+            about,
+            stamp,
+        )]
+    } else {
+        Vec::new()
+    };
+    let slices = register::append_states(&mut tx, told, at).await?;
     let new = NewToken {
-        user: verified.account.id,
+        user,
         device: Some(id),
         password_at: at,
         must_change_password: verified.must_change_password,
     };
     let session = auth::open_session(state, &mut tx, trail, new).await?;
     let entry = Entry::on_trail(trail, at, Action::EnrolDevice)
-        .user(verified.account.id)
+        .user(user)
         .device(id)
         .area(verified.account.area)
         .subject("device", id)
         .detail(json!({ "platform": row.platform }));
     audit::record(&mut tx, entry).await?;
     tx.commit().await?;
+    for slice in slices {
+        state.hub.publish(slice);
+    }
     let server_key = hex::encode(state.keys.provider().server_key().public().as_bytes());
     Ok(DeviceEnrolled {
         device: id.0,
         server_key,
         session,
     })
+}
+
+/// How many devices the user has, if there is room for one more.
+///
+/// # Errors
+/// `password_reset_required` where one was stopped since the user was given the password: whoever has that device may have
+/// the password as well. `too_many_devices`, `account_closed`.
+async fn room_for_one(state: &AppState, tx: &mut PgConnection, user: UserId) -> ApiResult<i64> {
+    // Held: of two that are enrolled at once the second counts the first.
+    let held = users::service::hold_account(tx, user).await?;
+    if held.is_none_or(|account| account.status != UserStatus::Active) {
+        return Err(auth::account_closed());
+    }
+    let (active, stopped_at) = store::of_user(tx, user.0).await?;
+    let handed_out_at = auth::handed_out_at(tx, user).await?;
+    if stopped_at > handed_out_at {
+        return Err(ApiError::new(
+            Kind::Forbidden,
+            "password_reset_required",
+            "您有设备被停用或要求清除过，登记新设备前请先联系管理员重置密码，再用新密码登记",
+        ));
+    }
+    if active >= i64::from(state.config.user_devices) {
+        return Err(ApiError::conflict(
+            "too_many_devices",
+            format!(
+                "您正在使用的设备已有 {active} 台，不能再登记；请先联系管理员停用不再使用的设备"
+            ),
+        ));
+    }
+    Ok(active)
 }
 
 /// Signs a device in by its key and the password, or a former token for a while.
@@ -296,13 +359,19 @@ async fn refuse(
     row: &DeviceRow,
     error: ApiError,
 ) -> ApiError {
+    let entry = Entry::on_trail(trail, state.clock.now(), Action::SignInDevice)
+        .user(UserId(row.user_id))
+        .device(DeviceId(row.id))
+        .area(row.area_code)
+        .subject("device", row.id);
+    refused(state, trail, entry, error).await
+}
+
+/// Writes down what was refused to someone who proved a key or a password; gives the error to answer with.
+async fn refused(state: &AppState, trail: &Arc<Trail>, entry: Entry, error: ApiError) -> ApiError {
     let written = async {
         let mut tx = system_tx(&state.pool).await?;
-        let entry = Entry::on_trail(trail, state.clock.now(), Action::SignInDevice)
-            .user(UserId(row.user_id))
-            .device(DeviceId(row.id))
-            .area(row.area_code)
-            .subject("device", row.id)
+        let entry = entry
             .outcome(Outcome::Refused)
             .detail(json!({ "reason": error.code }));
         audit::record(&mut tx, entry).await?;

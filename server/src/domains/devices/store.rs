@@ -17,8 +17,9 @@ const LOCK: &str = "SELECT id, user_id, area_code::text, public_key, name, platf
      WHERE id = $1 FOR UPDATE";
 const LIST: &str = include_str!("sql/list.sql");
 const LIST_UNSENT: &str = include_str!("sql/list_unsent.sql");
-const SET_STATUS: &str = "UPDATE devices SET status = $2, status_set_at = $3, status_set_by = $4, status_reason = $5 \
-     WHERE id = $1";
+const OF_USER: &str = "SELECT count(*) FILTER (WHERE status = 'active'), max(stopped_at) FROM devices WHERE user_id = $1";
+const STOP: &str = "UPDATE devices SET status = $2, status_set_at = $3, status_set_by = $4, status_reason = $5, \
+     stopped_at = $3 WHERE id = $1";
 const NOTE_WIPED: &str = "UPDATE devices SET status = 'wiped', status_set_at = $2, last_contact_at = $2, \
      purge_owed_since = NULL WHERE id = $1 AND status = 'wipe_ordered'";
 const NOTE_CONTACT: &str = "UPDATE devices SET last_contact_at = $2 WHERE id = $1";
@@ -106,7 +107,15 @@ pub(super) async fn names(
     sqlx::query_as(NAMES).bind(ids).fetch_all(tx).await
 }
 
-pub(super) async fn set_status(
+/// How many of the user's devices may connect, and when one was last stopped.
+pub(super) async fn of_user(
+    tx: &mut PgConnection,
+    user: Uuid,
+) -> sqlx::Result<(i64, Option<DateTime<Utc>>)> {
+    sqlx::query_as(OF_USER).bind(user).fetch_one(tx).await
+}
+
+pub(super) async fn stop(
     tx: &mut PgConnection,
     id: Uuid,
     status: &str,
@@ -114,7 +123,7 @@ pub(super) async fn set_status(
     by: Option<Uuid>,
     reason: &str,
 ) -> sqlx::Result<()> {
-    sqlx::query(SET_STATUS)
+    sqlx::query(STOP)
         .bind(id)
         .bind(status)
         .bind(at)

@@ -18,7 +18,7 @@ pub(super) struct Kept {
 /// What a message speaks of.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct MessageAbout {
-    /// `record`, `conflict`, `check`, `import` or `alarm`.
+    /// `record`, `conflict`, `check`, `import`, `alarm` or `device`.
     pub kind: String,
     /// Its id.
     pub id: Uuid,

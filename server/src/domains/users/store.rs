@@ -15,7 +15,7 @@ const BY_IDS: &str = "SELECT id, login, name_sealed, name_key_version, area_code
 const LOCK: &str = "SELECT id, login, name_sealed, name_key_version, area_code::text, status, version, created_at \
      FROM users WHERE id = $1 FOR UPDATE";
 const HOLD: &str = "SELECT id, login, name_sealed, name_key_version, area_code::text, status, version, created_at \
-     FROM users WHERE id = $1 FOR SHARE";
+     FROM users WHERE id = $1 FOR NO KEY UPDATE";
 const BY_LOGIN: &str = "SELECT id, login, name_sealed, name_key_version, area_code::text, status, version, created_at \
      FROM users WHERE login = $1";
 const UPDATE: &str = "UPDATE users SET name_sealed = $2, name_key_version = $3, name_token = $4, area_code = $5, \
