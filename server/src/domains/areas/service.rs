@@ -1,6 +1,5 @@
 //! Importing, versioning and finding areas.
 
-use chrono::NaiveDate;
 use doorstep_core::ids::AreaCode;
 use serde_json::json;
 use sqlx::PgConnection;
