@@ -1,15 +1,16 @@
-//! Notes when devices were here and how much they still hold: those that come while others are written down are written
-//! together, and no device waits for it. What the server's end cuts off is known again when the device comes next. Knows
-//! no socket.
+//! Notes when devices were here and how much they still hold, and in the audit log that they came: those that come while
+//! others are written down are written together, and no device waits for it or for the log's head. What a server that is
+//! killed cuts off is known again when the device comes next. Knows no socket.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 use doorstep_core::ids::DeviceId;
 use tokio::sync::Notify;
 
 use crate::database::system_tx;
+use crate::domains::audit::{self, Entry};
 use crate::domains::devices::service::{Contact, note_contacts};
 use crate::error::ApiResult;
 use crate::state::AppState;
@@ -24,6 +25,7 @@ pub(super) struct Contacts(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     due: Mutex<HashMap<DeviceId, (DateTime<Utc>, u32)>>,
+    entries: Mutex<VecDeque<Entry>>,
     wake: Notify,
 }
 
@@ -43,6 +45,17 @@ impl Contacts {
         self.0.wake.notify_one();
     }
 
+    /// What the audit log is to say of a device that came.
+    pub(super) fn log(&self, entry: Entry) {
+        self.entries().push_back(entry);
+        self.0.wake.notify_one();
+    }
+
+    fn entries(&self) -> MutexGuard<'_, VecDeque<Entry>> {
+        let entries = &self.0.entries;
+        entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn work(self, state: AppState) {
         loop {
             let ends = tokio::select! {
@@ -50,13 +63,20 @@ impl Contacts {
                 () = state.stopped() => true,
             };
             loop {
-                let some = self.take();
-                if some.is_empty() {
+                let (some, entries) = (self.take(), self.take_entries());
+                if some.is_empty() && entries.is_empty() {
                     break;
                 }
-                if let Err(error) = write(&state, &some).await {
+                if let Err(error) = write(&state, &some, &entries).await {
                     let lost = some.len();
                     tracing::warn!(code = error.code, lost, "contacts can't be noted");
+                    // The log's entries are not lost: with the next device they are tried again.
+                    let mut waiting = self.entries();
+                    entries
+                        .into_iter()
+                        .rev()
+                        .for_each(|entry| waiting.push_front(entry));
+                    break;
                 }
             }
             if ends {
@@ -80,11 +100,22 @@ impl Contacts {
         taken.sort_unstable_by_key(|contact| contact.device);
         taken
     }
+
+    fn take_entries(&self) -> Vec<Entry> {
+        let mut waiting = self.entries();
+        let some = waiting.len().min(TOGETHER);
+        waiting.drain(..some).collect()
+    }
 }
 
-async fn write(state: &AppState, contacts: &[Contact]) -> ApiResult<()> {
+async fn write(state: &AppState, contacts: &[Contact], entries: &[Entry]) -> ApiResult<()> {
     let mut tx = system_tx(&state.pool).await?;
-    note_contacts(&mut tx, contacts).await?;
+    if !contacts.is_empty() {
+        note_contacts(&mut tx, contacts).await?;
+    }
+    if !entries.is_empty() {
+        audit::record_all(&mut tx, entries).await?;
+    }
     tx.commit().await?;
     Ok(())
 }

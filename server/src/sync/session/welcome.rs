@@ -71,14 +71,14 @@ impl Session {
         } else if owes_purge {
             devices::service::note_purged(&mut tx, device, self.state.clock.now()).await?;
         }
+        // That the session was used is in it.
+        tx.commit().await.map_err(ApiError::from)?;
         if hello.is_some()
             && let Some(who) = &self.who
         {
             let entry = signed_in(who, &allowed, self.state.clock.now());
-            audit::record(&mut tx, entry).await?;
+            self.sync.contacts.log(entry);
         }
-        // That the session was used is in it.
-        tx.commit().await.map_err(ApiError::from)?;
         for state in &mut allowed {
             let at = hello
                 .and_then(|hello| hello.scopes.iter().find(|(scope, _)| *scope == state.scope));
