@@ -97,7 +97,7 @@ pub(super) async fn lock(
     let mut gone = Gone::default();
     for row in store::lock_records(tx, &wanted).await? {
         let id = RecordId(row.id);
-        gone.areas.insert(id, row.areas()?);
+        gone.areas.insert(id, row.areas.0.clone());
         if row.erased {
             gone.erased.insert(id);
         }
@@ -175,7 +175,7 @@ fn erased(id: RecordId, row: RecordRow) -> Locked {
         version: row.version,
         heads: Vec::new(),
     });
-    Ok(locked)
+    locked
 }
 
 /// Heads from their column.

@@ -40,6 +40,7 @@ pub(super) async fn residents(
         if row.lives_in.0.is_empty() {
             continue; // nobody knows where: it stays with those who have it
         }
+        let lives_in: Vec<String> = row.lives_in.0.iter().map(ToString::to_string).collect();
         let before: BTreeSet<AreaCode> = row.areas.0.into_iter().collect();
         let after: BTreeSet<AreaCode> = row.lives_in.0.into_iter().collect();
         if before == after {
@@ -55,7 +56,7 @@ pub(super) async fn residents(
         }
         sqlx::query(SET_AREAS)
             .bind(row.id)
-            .bind(&row.lives_in)
+            .bind(lives_in)
             .execute(&mut *tx)
             .await?;
     }

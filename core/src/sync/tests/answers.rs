@@ -119,7 +119,7 @@ fn of_what_tells_of_someone_erased_nothing_stays() {
     assert_eq!(left.len(), 2, "the collector is told");
     for told in left {
         match told.item {
-            Item::Change(change) => assert_eq!(change.bytes, []),
+            Item::Change(change) => assert!(change.bytes.is_empty()),
             Item::Event(event) => assert!(event.fields.is_empty()),
         }
     }

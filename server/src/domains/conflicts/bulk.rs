@@ -60,7 +60,7 @@ async fn look(
 ) -> ApiResult<BulkDone> {
     let limit = input.limit.unwrap_or(UNLESS_TOLD).clamp(1, MOST);
     let filter = Filter {
-        area_pattern: Some(below(area)),
+        area_pattern: Some(below(*area)),
         kind: Some("field"),
         status: Some("open"),
         field: Some(input.field.clone()),

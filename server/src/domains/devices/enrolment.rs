@@ -122,7 +122,7 @@ pub(super) async fn enrol(
     } else {
         Vec::new()
     };
-    let slices = register::append_states(&mut tx, told, at).await?;
+    let told = register::append_states(&mut tx, told, at).await?;
     let new = NewToken {
         user,
         device: Some(id),
@@ -138,9 +138,7 @@ pub(super) async fn enrol(
         .detail(json!({ "platform": row.platform }));
     audit::record(&mut tx, entry).await?;
     tx.commit().await?;
-    for slice in slices {
-        state.hub.publish(slice);
-    }
+    told.to(&state.hub);
     let server_key = hex::encode(state.keys.provider().server_key().public().as_bytes());
     Ok(DeviceEnrolled {
         device: id.0,

@@ -197,7 +197,8 @@ async fn run(state: &AppState, import: &ImportRow) -> ApiResult<()> {
         applied
             .told
             .add(register::suspect_duplicates(&mut tx, state, &suspects, by).await?);
-        let mut outcomes = applied.outcomes();
+        let outcomes: Vec<Outcome> = applied.outcomes().cloned().collect();
+        let mut outcomes = outcomes.iter();
         let mut columns = RowColumns::default();
         for (mut judged, (_, cells)) in judged.into_iter().zip(cells) {
             let writes = written(&mut judged, &mut outcomes);

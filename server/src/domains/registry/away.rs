@@ -257,9 +257,10 @@ pub async fn remind_returns(state: &AppState) -> ApiResult<usize> {
 /// Tells the collectors of a resident's areas, unless they were told of this day.
 async fn remind(state: &AppState, open: &Open, day: NaiveDate) -> ApiResult<bool> {
     let record = RecordId(open.row.sealed.id);
+    let mut tx = system_tx(&state.pool).await?;
     let mut told = Vec::new();
     for area in open.row.sealed.areas()? {
-        for user in notify::concerned(state, &area).await?.collectors {
+        for user in notify::concerned(&mut tx, state, &area).await?.collectors {
             told.push((user, area));
         }
     }
@@ -270,7 +271,6 @@ async fn remind(state: &AppState, open: &Open, day: NaiveDate) -> ApiResult<bool
         json!({ "code": "away_return_due", "text": text, "record": record, "due": day, "at": at })
             .to_string();
     let due = json!({ "due": day }).to_string();
-    let mut tx = system_tx(&state.pool).await?;
     let mut states = Vec::new();
     for (user, _) in &told {
         let scope = ScopeId::User(*user);

@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::store::{self, BuildingRow, RoomRow};
-use super::{edit, search, view};
+use super::{search, view};
 use crate::domains::auth::{Actor, scoped_tx};
 use crate::domains::checks;
 use crate::error::{ApiError, ApiResult, Problems};
