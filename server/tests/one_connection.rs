@@ -114,6 +114,11 @@ async fn a_claim_is_checked_and_decided_over_one_connection() {
             .residence(resident, "陕西中路12弄28号1702室", true)
             .unwrap();
         one.send(&server, vec![item, home]).await.unwrap();
+        let there = "厦门中路66弄1号1302室";
+        server
+            .lives_at(resident, NEXT_VILLAGE, there)
+            .await
+            .unwrap();
         let (claim, moved) = two
             .residence(resident, "厦门中路66弄1号1301室", claimed)
             .unwrap();

@@ -356,7 +356,7 @@ impl Judgement {
         {
             let refusal = Refusal::new(
                 "resident_elsewhere",
-                "这位居民登记在其他区划，居住关系没有直接生效，已转给当地主管核对，不用重新填写。",
+                "这位居民登记在其他区划，居住关系没有直接生效，已转给当地主管，由两地共同的上级主管采纳。如此人确已迁来，请按新居民登记，由主管合并。",
             );
             locked.refused.insert(hash, refusal.clone());
             return self.refuse(who, area, hash.0.to_vec(), Item::Change(item), refusal);
@@ -542,10 +542,13 @@ impl Judgement {
                 "这个地点已不在您的负责区域，记录已转给主管处理。",
             )),
             Some(_) if self.is_made_up(who, &item.area) => Some(unknown_area()),
-            Some(_) if self.any_elsewhere(who, &about) => Some(Refusal::new(
-                "out_of_scope",
-                "所涉及的居民或房屋登记在其他区划，记录已转给主管处理。",
-            )),
+            // Only a visit says of whom it names that all is right; who may answer a check is asked when it is carried out.
+            Some(_) if item.event_type == "visit" && self.any_elsewhere(who, &about) => {
+                Some(Refusal::new(
+                    "out_of_scope",
+                    "所涉及的居民或房屋登记在其他区划，记录已转给主管处理。",
+                ))
+            }
             Some(_) if codec::to_bytes(&item).len() > EVENT_BYTES => Some(Refusal::new(
                 "event_too_large",
                 "这条记录的内容太长，已转给主管核对；请把内容写短，或分成几条记录。",

@@ -312,15 +312,21 @@ impl Hub {
 }
 
 impl Seat {
-    /// Takes the one place of a device: the connection that had it hears that it was replaced.
+    /// Takes the one place of a device: the connection that had it hears that it was replaced. Where that one came later,
+    /// and was faster, this one is the older and hears it.
     pub fn claim(&mut self, device: DeviceId) {
+        let mut inner = self.hub.lock();
+        let newer = |holder: &&Follower| holder.id > self.id;
+        if inner.devices.get(&device).filter(newer).is_some() {
+            self.inbox.replace();
+            return;
+        }
         self.device = Some(device);
         let holder = Follower {
             id: self.id,
             to: self.inbox.clone(),
         };
-        let before = self.hub.lock().devices.insert(device, holder);
-        if let Some(before) = before {
+        if let Some(before) = inner.devices.insert(device, holder) {
             before.to.replace();
         }
     }
@@ -407,6 +413,29 @@ impl Drop for Seat {
                 .is_some_and(|holder| holder.id == self.id)
         {
             inner.devices.remove(&device);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_older_connection_of_a_device_gives_way_whichever_signs_in_first() {
+        let device = DeviceId::from_bytes([7; 16]);
+        for older_first in [true, false] {
+            let hub = Hub::default();
+            let (mut older, mut newer) = (hub.seat(), hub.seat());
+            for claims_older in [older_first, !older_first] {
+                let seat = if claims_older { &mut older } else { &mut newer };
+                seat.claim(device);
+            }
+            assert!(older.inbox.is_replaced() && !newer.inbox.is_replaced());
+            drop(older);
+            let mut newest = hub.seat();
+            newest.claim(device);
+            assert!(newer.inbox.is_replaced(), "it still has the place");
         }
     }
 }

@@ -278,11 +278,19 @@ async fn written(tx: &mut PgConnection, state: &AppState, plan: &Plan) -> ApiRes
 /// Refuses a decision that the register would not take.
 pub(super) fn require_applied(applied: &Applied) -> ApiResult<()> {
     applied.require_all(|refusal| {
-        let mut error = ApiError::new(Kind::Conflict, "not_applicable", refusal.message.clone());
+        // What nobody can write is not to be passed on once more.
+        let message = match refusal.code.as_str() {
+            "too_many_elements" | "event_too_large" => {
+                "这条内容超出了一次可写入的上限，不能采纳；请让填报人分几次补填，再选择“不采纳”"
+                    .to_owned()
+            }
+            _ => refusal.message.clone(),
+        };
+        let mut error = ApiError::new(Kind::Conflict, "not_applicable", message.clone());
         error.fields.push(FieldProblem {
             path: refusal.field.clone().unwrap_or_default(),
             code: refusal.code.clone(),
-            message: refusal.message.clone(),
+            message,
         });
         error
     })

@@ -171,7 +171,7 @@ async fn room_for_one(state: &AppState, tx: &mut PgConnection, user: UserId) -> 
         return Err(ApiError::conflict(
             "too_many_devices",
             format!(
-                "您正在使用的设备已有 {active} 台，不能再登记；请先联系管理员停用不再使用的设备"
+                "您正在使用的设备已有 {active} 台，不能再登记；请先联系管理员停用不再使用的设备，并重置密码"
             ),
         ));
     }

@@ -47,7 +47,8 @@ pub async fn note_contacts(tx: &mut PgConnection, contacts: &[Contact]) -> ApiRe
     Ok(store::note_contacts(tx, contacts).await?)
 }
 
-/// The users' rights shrank at `since`: their devices that have not synced after it hold what they may no longer, until they say that it is purged.
+/// The users' rights shrank at `since`: their devices that have not synced after it hold what they may no longer, until
+/// they say that it is purged.
 ///
 /// # Errors
 /// When the database fails.

@@ -19,7 +19,7 @@ const LIST: &str = include_str!("sql/list.sql");
 const LIST_UNSENT: &str = include_str!("sql/list_unsent.sql");
 const OF_USER: &str = "SELECT count(*) FILTER (WHERE status = 'active'), max(stopped_at) FROM devices WHERE user_id = $1";
 const STOP: &str = "UPDATE devices SET status = $2, status_set_at = $3, status_set_by = $4, status_reason = $5, \
-     stopped_at = $3 WHERE id = $1";
+     stopped_at = coalesce(stopped_at, $3) WHERE id = $1";
 const NOTE_WIPED: &str = "UPDATE devices SET status = 'wiped', status_set_at = $2, last_contact_at = $2, \
      purge_owed_since = NULL WHERE id = $1 AND status = 'wipe_ordered'";
 const NOTE_CONTACT: &str = "UPDATE devices SET last_contact_at = $2 WHERE id = $1";

@@ -115,7 +115,7 @@ fn numbers_not_searched() -> ApiError {
     ApiError::new(
         Kind::Invalid,
         "numbers_not_searched",
-        "没有找到。您的角色不能查看完整的证件号码和电话，所以不能按号码或尾号查找，请按姓名或住址查找",
+        "没有找到。您的角色不能查看完整的证件号码和电话，所以不能按号码或尾号查找，请按姓名或住址查找，或先选择您可以查看号码的区划",
     )
 }
 

@@ -217,7 +217,6 @@ pub(super) async fn reminded(
     sqlx::query_as(REMINDED).bind(keys).fetch_all(tx).await
 }
 
-/// All reminders whose key begins so: key, JSON.
 /// Reminders that stand, by key and text, from after one on.
 pub(super) async fn reminders(
     tx: &mut PgConnection,

@@ -9,8 +9,8 @@ use super::{End, Session, SignedIn, bye, replaced};
 use crate::live::Notice;
 
 impl Session {
-    /// Sends a frame. A device that reads is never interrupted. One that does not is cut off when its rights, the device
-    /// or the areas changed: it comes again, and everything is looked at anew.
+    /// Sends a frame. A device that has not read it yet is cut off when its rights, the device or the areas
+    /// changed: it comes again, goes on from where it stands, and everything is looked at anew.
     pub(super) async fn send(&mut self, frame: Bytes) -> Result<(), End> {
         let who = self.who.as_ref();
         let notice = tokio::select! {
