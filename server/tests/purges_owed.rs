@@ -1,4 +1,5 @@
-//! Devices that hold what their user may no longer: noted wherever they lie, and until they say that it is gone.
+//! Devices that hold what their user may no longer: noted wherever they lie, and until they say that it is gone; and lost
+//! ones, stopped where they lie.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 use std::time::Duration;
@@ -100,4 +101,40 @@ async fn to_sign_in_is_not_to_purge() {
         .await
         .unwrap();
     assert!(owed);
+}
+
+#[tokio::test]
+async fn a_lost_phone_is_stopped_by_its_own_area_whatever_its_user_does_beside_it() {
+    let server = TestServer::open_city().await.unwrap();
+    let administrator = server.person(Role::AreaAdministrator, STREET);
+    let administrator = administrator.await.unwrap();
+    let person = server.person(Role::Collector, VILLAGE).await.unwrap();
+    let device = server.device(&person).await.unwrap();
+    grant(&server, &person, OTHER_VILLAGE, Value::Null).await;
+    for deed in ["revoke", "wipe"] {
+        let path = format!("/api/devices/{}/{deed}", device.id);
+        let body = json!({ "reason": "遗失" });
+        say(&server, &administrator, "POST", &path, body).await;
+    }
+    // Whoever is given a new password in between needs no second one.
+    let mut tx = doorstep_server::database::system_tx(&server.state.pool)
+        .await
+        .unwrap();
+    let moved = "SELECT status_set_at > stopped_at FROM devices WHERE id = $1";
+    server.clock.advance(Duration::from_secs(60));
+    let path = format!("/api/devices/{}/wipe", device.id);
+    say(
+        &server,
+        &administrator,
+        "POST",
+        &path,
+        json!({ "reason": "再次" }),
+    )
+    .await;
+    let moved: bool = sqlx::query_scalar(moved)
+        .bind(device.id)
+        .fetch_one(&mut *tx)
+        .await
+        .unwrap();
+    assert!(moved, "when it was stopped first is what counts");
 }
