@@ -56,9 +56,11 @@ struct Row {
 /// # Errors
 /// When the database fails, or a sealed value was altered.
 pub async fn read_refused(state: &AppState) -> ApiResult<()> {
+    let mut after = Uuid::nil();
     loop {
         let mut tx = system_tx(&state.pool).await?;
         let rows: Vec<Row> = sqlx::query_as(UNREAD)
+            .bind(after)
             .bind(STEP)
             .fetch_all(&mut *tx)
             .await?;
@@ -66,6 +68,7 @@ pub async fn read_refused(state: &AppState) -> ApiResult<()> {
             return Ok(());
         }
         for row in rows {
+            after = row.id;
             let conflict = RecordId(row.conflict_id);
             let key = state.keys.record_key(conflict, &row.wrapped).await?;
             // The key of an item that an erasure emptied is another one: what was refused can't be opened any more.

@@ -268,8 +268,8 @@ async fn what_was_refused_about_others_stays_to_be_decided() {
     phone.send(&kit.server, vec![item]).await.unwrap();
     let person_text = person.to_string();
     for puts in [
-        fields(&[("from", "没有"), ("room", "北间")]),
-        fields(&[("from", "没有"), ("resident", &person_text)]),
+        fields(&[("main", "也许"), ("room", "北间")]),
+        fields(&[("main", "也许"), ("resident", &person_text)]),
     ] {
         phone.pull(&kit.server, home).await.unwrap();
         let edit = phone.edit(home, &puts).unwrap();
