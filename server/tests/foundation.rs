@@ -7,7 +7,7 @@ use doorstep_core::rights::Role;
 use doorstep_server::database::testing::TestDatabase;
 use doorstep_server::error::CONSTRAINTS;
 use doorstep_server::testing::TestServer;
-use doorstep_server::testing::city::CITY;
+use doorstep_server::testing::city::VILLAGE;
 use sqlx::{ConnectOptions, Connection};
 
 #[tokio::test]
@@ -144,15 +144,15 @@ async fn a_request_that_takes_too_long_is_ended_and_still_recorded() {
         TestServer::open_city_with(|config| config.request_timeout = Duration::from_millis(1500))
             .await
             .unwrap();
-    let caller = server.person(Role::AreaAdministrator, CITY).await.unwrap();
+    let caller = server.person(Role::Supervisor, VILLAGE).await.unwrap();
     let mut connection = server.database.owner.connect().await.unwrap();
     let mut lock = connection.begin().await.unwrap();
-    sqlx::query("LOCK TABLE devices IN ACCESS EXCLUSIVE MODE")
+    sqlx::query("LOCK TABLE imports IN ACCESS EXCLUSIVE MODE")
         .execute(&mut *lock)
         .await
         .unwrap();
     let reply = server
-        .send("GET", "/api/devices", Some(&caller.token), None)
+        .send("GET", "/api/imports", Some(&caller.token), None)
         .await
         .unwrap();
     assert_eq!((reply.status, reply.code()), (503, "timed_out"));
@@ -165,7 +165,7 @@ async fn a_request_that_takes_too_long_is_ended_and_still_recorded() {
             .fetch_one(&mut *tx)
             .await
             .unwrap();
-    assert_eq!(last, ("list_devices".into(), "failed".into()));
+    assert_eq!(last, ("list_imports".into(), "failed".into()));
 }
 
 #[tokio::test]

@@ -55,9 +55,14 @@ pub(super) async fn play(options: &Options) -> anyhow::Result<Figures> {
     let furnished = Furnished::open(&options.program).await?;
     let mut figures = Figures::default();
     let mut routes_seen = BTreeSet::new();
-    let everyone = std::iter::once(None).chain(furnished.people.iter().map(Some));
-    for person in everyone {
-        let report = run(&program, options, &furnished, person).await?;
+    // Before anything is guessed: wrong passwords of the fuzzer's shut out its address.
+    let mut everyone = vec![(None, None)];
+    for person in &furnished.people {
+        let spare = session(&furnished.ground.server.url(), &person.1).await?;
+        everyone.push((Some(person), Some(spare)));
+    }
+    for (person, spare) in everyone {
+        let report = run(&program, options, &furnished, person, spare).await?;
         let name = person.map_or("nobody", |(role, _)| role.code());
         let requests = report.count("");
         figures.tried += requests;
@@ -100,12 +105,12 @@ async fn run(
     options: &Options,
     furnished: &Furnished,
     person: Option<&(Role, Person)>,
+    spare: Option<String>,
 ) -> anyhow::Result<Report> {
     let url = furnished.ground.server.url();
-    let (mut token, mut spare, mut spared) = (None, None, Vec::new());
+    let (mut token, mut spared) = (None, Vec::new());
     if let Some((_, person)) = person {
         token = person.api.token();
-        spare = Some(session(&url, person).await?);
         let sessions = person.api.get(SESSIONS).await?;
         spared = ids(&sessions, |session| session["current"] == true);
     }
