@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use doorstep_core::envelope::Item;
 use doorstep_core::ids::{RecordId, UserId};
-use doorstep_core::projection::AREA_KEY;
 use doorstep_core::records::{self, Mode, RecordType, Severity, read};
 use doorstep_core::value::{Fields, Value};
 use sqlx::types::Uuid;
@@ -265,15 +264,8 @@ fn put_accepted(case: &Case, mut fields: Fields, plan: &mut Plan) -> ApiResult<(
     if case.opened().is_some() {
         fields.retain(|key, _| !records::is_reserved(key));
     } else {
-        // What was refused may say these too; but no area that there is not.
+        // What was refused may say these too.
         let area = case.row.wrapped.area;
-        if case
-            .refused
-            .iter()
-            .any(|refused| refused.row.code == "unknown_area")
-        {
-            fields.remove(AREA_KEY);
-        }
         let mut begun = records::begin(declared(record_type)?, area, Fields::new());
         begun.extend(fields);
         fields = begun;
