@@ -282,15 +282,17 @@ pub(super) fn require_applied(applied: &Applied) -> ApiResult<()> {
         let message = match refusal.code.as_str() {
             "too_many_elements" | "event_too_large" => {
                 "这条内容超出了一次可写入的上限，不能采纳；请让填报人分几次补填，再选择“不采纳”"
-                    .to_owned()
             }
-            _ => refusal.message.clone(),
+            "unknown_area" => {
+                "所填的区划不在区划表中，不能采纳；请让填报人更新应用后重新登记，再选择“不采纳”"
+            }
+            _ => &refusal.message,
         };
-        let mut error = ApiError::new(Kind::Conflict, "not_applicable", message.clone());
+        let mut error = ApiError::new(Kind::Conflict, "not_applicable", message);
         error.fields.push(FieldProblem {
             path: refusal.field.clone().unwrap_or_default(),
             code: refusal.code.clone(),
-            message,
+            message: message.to_owned(),
         });
         error
     })
