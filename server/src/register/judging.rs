@@ -1,5 +1,9 @@
 //! Judging a group of submissions against the locked records: pure, in memory, in order.
 
+mod bounds;
+mod events;
+mod places;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use doorstep_core::accept::{self, Author, ConflictDraft, Judged};
@@ -9,31 +13,22 @@ use doorstep_core::crypto::actor;
 use doorstep_core::crypto::sm3;
 use doorstep_core::envelope::{ChangeItem, EventItem, Item};
 use doorstep_core::ids::{AreaCode, ChangeHash, DeviceId, EventId, RecordId, UserId};
-use doorstep_core::projection::{AREA_KEY, references, subjects};
-use doorstep_core::protocol::codec;
+use doorstep_core::projection::{references, subjects};
 use doorstep_core::protocol::frames::{Outcome, Refusal};
-use doorstep_core::records::{self, Mode, RecordKind, Severity};
-use doorstep_core::rights::Role;
 use doorstep_core::time::Timestamp;
 use doorstep_core::value::{Fields, Value};
 use sqlx::types::Uuid;
 
+pub(super) use self::bounds::to_weigh;
+use self::bounds::too_large;
+pub(super) use self::events::{KnownEvents, event_time, event_verifies};
+pub(super) use self::places::areas_named;
+use self::places::{made_in, unknown_area};
 use super::ledger::{Moved, Watch};
 use super::load::{Gone, Locked};
-use super::model::{Prepared, SERVER_DEVICE, Submission, Submitter};
+use super::model::{Prepared, Submitter};
 use crate::clock;
 use crate::domains::alarms;
-
-/// The most elements of one set or list in an event, or in a change.
-const MOST_ELEMENTS: usize = 200;
-/// The longest event, in bytes.
-const EVENT_BYTES: usize = 64 * 1024;
-/// The most that devices bring into one record, in bytes of changes: a record can't be divided among frames.
-const RECORD_BYTES: usize = 512 * 1024;
-/// A record is weighed once it was written so often, or when devices send so many bytes for it at once: until then it
-/// holds no more than half of what it may.
-const OFTEN: i32 = 64;
-const AT_ONCE: usize = 4 * 1024;
 
 /// What a group of submissions comes to.
 #[derive(Debug, Default)]
@@ -91,14 +86,6 @@ pub(super) struct RefusedItem {
     pub(super) user: UserId,
 }
 
-/// The events of a group that came before.
-#[derive(Debug, Default)]
-pub(super) struct KnownEvents {
-    pub(super) taken: BTreeSet<EventId>,
-    /// And why.
-    pub(super) refused: BTreeMap<EventId, Refusal>,
-}
-
 /// The records that a group's changes, values and events refer to.
 pub(super) fn referred_to<'a>(items: impl Iterator<Item = &'a Prepared>) -> BTreeSet<RecordId> {
     let mut found = BTreeSet::new();
@@ -123,43 +110,6 @@ pub(super) fn referred_to<'a>(items: impl Iterator<Item = &'a Prepared>) -> BTre
         }
     }
     found
-}
-
-/// The areas that are named beside their authors' own: phones can make them up.
-pub(super) fn areas_named(submissions: &[Submission]) -> BTreeSet<AreaCode> {
-    let mut named = BTreeSet::new();
-    for submission in submissions {
-        for item in &submission.items {
-            let area = match item {
-                Prepared::Change {
-                    decoded: Ok((change, _)),
-                    ..
-                } => made_in(change),
-                Prepared::Change { .. } => None,
-                Prepared::Put { fields, .. } => fields.get(AREA_KEY).and_then(as_area),
-                Prepared::Event(item) | Prepared::Taken(item) => Some(item.area),
-            };
-            named.extend(area.filter(|area| !is_own(&submission.who, area)));
-        }
-    }
-    named
-}
-
-/// Whether an area is one in which the author was given a role, so that there is such an area. What the server makes is
-/// checked where it is made.
-fn is_own(who: &Submitter, area: &AreaCode) -> bool {
-    let mut grants = who.grants.iter();
-    grants.any(|(role, own)| *role == Role::Server || own == area)
-}
-
-/// Where a change says that its record was made.
-fn made_in(change: &FlatChange) -> Option<AreaCode> {
-    let put = change.ops.iter().find(|op| op.key == AREA_KEY)?;
-    as_area(&put.value)
-}
-
-fn as_area(value: &Value) -> Option<AreaCode> {
-    value.as_text()?.parse().ok()
 }
 
 /// The records whose histories must be loaded before the group can be judged: a first look at each change.
@@ -190,43 +140,6 @@ pub(super) fn wants_history<'a>(
         }
     }
     wanted
-}
-
-/// The records that must be weighed before the group can be judged.
-pub(super) fn to_weigh<'a>(
-    records: &BTreeMap<RecordId, Locked>,
-    items: impl Iterator<Item = &'a Prepared>,
-) -> BTreeSet<RecordId> {
-    let mut sent: BTreeMap<RecordId, usize> = BTreeMap::new();
-    for item in items {
-        if let Prepared::Change { item, .. } = item {
-            *sent.entry(item.record).or_default() += item.bytes.len();
-        }
-    }
-    sent.retain(|id, bytes| {
-        let stored = records.get(id).and_then(|locked| locked.stored.as_ref());
-        stored.is_some_and(|stored| *bytes > AT_ONCE || stored.version >= OFTEN)
-    });
-    sent.into_keys().collect()
-}
-
-/// The refusal of more elements of one set than anyone chooses, by these keys.
-fn too_many<'a>(keys: impl Iterator<Item = &'a String>) -> Option<Refusal> {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for (name, element) in keys.map(|key| records::split_key(key)) {
-        if element.is_some() {
-            *counts.entry(name).or_default() += 1;
-        }
-    }
-    let (name, _) = counts.iter().find(|(_, count)| **count > MOST_ELEMENTS)?;
-    Some(Refusal {
-        // A key that nobody declared may hold anything, and is shown.
-        field: Some(name.chars().filter(|c| !c.is_control()).collect()),
-        ..Refusal::new(
-            "too_many_elements",
-            "同一项目一次填写的内容太多，没有直接生效，已转给主管核对；请分几次填写。",
-        )
-    })
 }
 
 impl Judgement {
@@ -510,123 +423,6 @@ impl Judgement {
         }
     }
 
-    fn event(
-        &mut self,
-        who: &Submitter,
-        item: EventItem,
-        known: &KnownEvents,
-        decided: bool,
-        now: Timestamp,
-    ) -> Outcome {
-        if known.taken.contains(&item.id) || self.seen_events.contains(&item.id) {
-            return Outcome::Duplicate;
-        }
-        // Only the supervisor's own decision takes it after all.
-        if let Some(before) = known.refused.get(&item.id).filter(|_| !decided) {
-            return Outcome::Refused(before.clone());
-        }
-        let about: Vec<RecordId> = subjects(&item.event_type, &item.fields).collect();
-        if about.iter().any(|id| self.gone.erased.contains(id)) {
-            return self.too_late();
-        }
-        let covered = who.grants.iter().any(|(_, area)| area.contains(&item.area));
-        let declared = records::record_type(&item.event_type)
-            .filter(|declared| declared.kind == RecordKind::Event);
-        let refusal = match declared {
-            None => Some(Refusal::new(
-                "unknown_type",
-                "这种记录还没有登记，请更新应用。",
-            )),
-            Some(_) if !covered => Some(Refusal::new(
-                "out_of_scope",
-                "这个地点已不在您的负责区域，记录已转给主管处理。",
-            )),
-            Some(_) if self.is_made_up(who, &item.area) => Some(unknown_area()),
-            // Only a visit says of whom it names that all is right; who may answer a check is asked when it is carried out.
-            Some(_) if item.event_type == "visit" && self.any_elsewhere(who, &about) => {
-                Some(Refusal::new(
-                    "out_of_scope",
-                    "所涉及的居民或房屋登记在其他区划，记录已转给主管处理。",
-                ))
-            }
-            Some(_) if codec::to_bytes(&item).len() > EVENT_BYTES => Some(Refusal::new(
-                "event_too_large",
-                "这条记录的内容太长，已转给主管核对；请把内容写短，或分成几条记录。",
-            )),
-            Some(declared) => too_many(item.fields.keys()).or_else(|| {
-                records::validate(declared, &item.fields, Mode::Partial)
-                    .into_iter()
-                    .find(|problem| problem.severity == Severity::Error && problem.is_shape())
-                    .map(|problem| Refusal {
-                        code: problem.code.into_owned(),
-                        field: Some(problem.path),
-                        message: problem.message,
-                    })
-            }),
-        };
-        if let Some(refusal) = refusal {
-            let hash = sm3::digest(&[&codec::to_bytes(&item)]).to_vec();
-            let works_in = who.grants.first().map(|(_, area)| *area);
-            let named = Some(item.area).filter(|area| self.tree.contains(area));
-            let area = works_in.or(named).unwrap_or_else(AreaCode::city);
-            return self.refuse(who, area, hash, Item::Event(item), refusal);
-        }
-        if !decided && who.device != SERVER_DEVICE && clock::is_off(event_time(&item, now), now) {
-            let kind = alarms::Kind::ClockOff;
-            let about = (item.id.into(), item.event_type.as_str());
-            self.alarms.note_record(kind, who.device, who.user, about);
-        }
-        self.seen_events.insert(item.id);
-        self.events.push(AcceptedEvent {
-            item,
-            device: who.device,
-            user: who.user,
-        });
-        Outcome::Accepted
-    }
-
-    /// Where a record lies, when that is in none of the author's areas. Of one that is not there nothing is said.
-    fn elsewhere(&self, who: &Submitter, record: RecordId) -> Option<AreaCode> {
-        let areas = self.gone.areas.get(&record)?;
-        let own = |area: &AreaCode| who.grants.iter().any(|(_, own)| own.contains(area));
-        areas.first().copied().filter(|_| !areas.iter().any(own))
-    }
-
-    /// Whether an area within those of the author's is none that there is.
-    fn is_made_up(&self, who: &Submitter, area: &AreaCode) -> bool {
-        let covered = who.grants.iter().any(|(_, own)| own.contains(area));
-        covered && !is_own(who, area) && !self.tree.contains(area)
-    }
-
-    /// Whose supervisor decides: the record's area, else where it says it was made, else where the user works.
-    fn area_of(&self, locked: &Locked, change: Option<&FlatChange>, who: &Submitter) -> AreaCode {
-        let made_in = change
-            .and_then(made_in)
-            .filter(|area| is_own(who, area) || self.tree.contains(area));
-        let held = locked.hold.areas.first().copied();
-        let works_in = who.grants.first().map(|(_, area)| *area);
-        held.or(made_in).or(works_in).unwrap_or_else(AreaCode::city)
-    }
-
-    /// Whether any of these lies in none of the author's areas.
-    fn any_elsewhere(&self, who: &Submitter, records: &[RecordId]) -> bool {
-        records.iter().any(|id| self.elsewhere(who, *id).is_some())
-    }
-
-    /// Where the resident lies to whom a change ties a residence, when that is in none of the author's areas: by the
-    /// residence the resident's file would come into them, and whoever names a file could have it.
-    fn claims_elsewhere(
-        &self,
-        who: &Submitter,
-        record_type: &str,
-        change: &FlatChange,
-    ) -> Option<AreaCode> {
-        let puts = change.ops.iter().map(|op| (&op.key, &op.value));
-        references(record_type, puts)
-            .filter(|(key, _)| record_type == "residence" && key.as_str() == "resident")
-            .find_map(|(_, resident)| self.elsewhere(who, resident))
-    }
-
     /// Whether a change ties a residence to a resident who was erased.
     fn tells_of_erased(&self, record_type: &str, change: &FlatChange) -> bool {
         let puts = change.ops.iter().map(|op| (&op.key, &op.value));
@@ -670,49 +466,4 @@ impl Judgement {
         });
         Outcome::Refused(refusal)
     }
-}
-
-/// The refusal of a change by which a record would hold more than is sent to a device at once.
-fn too_large(
-    who: &Submitter,
-    locked: &Locked,
-    change: &FlatChange,
-    bytes: usize,
-) -> Option<Refusal> {
-    if who.grants.iter().any(|(role, _)| *role == Role::Server) {
-        return None;
-    }
-    let full = who.device != SERVER_DEVICE && locked.weight.saturating_add(bytes) > RECORD_BYTES;
-    too_many(change.ops.iter().map(|op| &op.key)).or_else(|| {
-        full.then(|| {
-            Refusal::new(
-                "record_full",
-                "这份档案的修改太多，这条修改没有直接生效，已完整保留并转给主管核对，不用重新填写。",
-            )
-        })
-    })
-}
-
-fn unknown_area() -> Refusal {
-    Refusal::new(
-        "unknown_area",
-        "所填的区划不在区划表中，已转给主管核对；请更新应用，重新选择区划后再填。",
-    )
-}
-
-/// The results of a visit by which what is registered was found true, or corrected: 已见面核实, 信息有变化.
-const VERIFYING: [&str; 2] = ["01", "06"];
-
-/// Whether an event verifies what it is about.
-pub(super) fn event_verifies(item: &EventItem) -> bool {
-    let result = item.fields.get("result").and_then(Value::as_text);
-    item.event_type == "visit" && result.is_some_and(|result| VERIFYING.contains(&result))
-}
-
-/// When an event happened, as it says itself, else when its id was made.
-pub(super) fn event_time(item: &EventItem, now: Timestamp) -> Timestamp {
-    item.fields
-        .get("at")
-        .and_then(Value::as_int)
-        .map_or(now, Timestamp)
 }
