@@ -49,6 +49,8 @@ pub(super) async fn play(
                         payload,
                     }
                 })
+                // A row of nothing but blanks is none.
+                .filter(|row| row.cells.iter().any(|cell| !cell.trim().is_empty()))
                 .collect()
         };
         // In the short form each payload is in one cell of each type, else in one of every column.
