@@ -361,6 +361,18 @@ async fn an_envelope_that_comes_again_and_again_is_an_alarm_and_a_few_times_is_n
     assert_eq!(alarms(&server).await, [("replayed".to_owned(), 1)]);
 }
 
+/// Four envelopes, each of sixty visits.
+fn four_of_sixty(device: &SimDevice, next: u64, now: i64) -> Vec<Vec<u8>> {
+    let visits = |seq: u64| {
+        (0..60)
+            .map(|n| visit(now + 1_000 * (seq * 60 + n) as i64))
+            .collect()
+    };
+    (next..next + 4)
+        .map(|seq| device.sealed(seq, Timestamp(now), visits(seq)))
+        .collect()
+}
+
 #[tokio::test]
 async fn a_device_past_its_quota_is_told_to_come_later_and_the_others_go_on() {
     let server = TestServer::open_city_with(|config| config.device_items = 100)
@@ -369,16 +381,7 @@ async fn a_device_past_its_quota_is_told_to_come_later_and_the_others_go_on() {
     let now = server.state.clock.now().timestamp_millis();
     let mut floods = SimDevice::new(&server, VILLAGE).await;
     let said = floods
-        .says_all(|device, next| {
-            let visits = |seq: u64| {
-                (0..60)
-                    .map(|n| visit(now + 1_000 * (seq * 60 + n) as i64))
-                    .collect()
-            };
-            (next..next + 4)
-                .map(|seq| device.sealed(seq, Timestamp(now), visits(seq)))
-                .collect()
-        })
+        .says_all(|device, next| four_of_sixty(device, next, now))
         .await;
     // The second goes past it, as one is always taken from who has room left.
     let [Down::Pushed(_), Down::Pushed(_), Down::Bye(bye)] = said.as_slice() else {
@@ -430,16 +433,7 @@ async fn past_its_quota_a_device_still_hears_what_became_of_what_was_taken() {
     let mut floods = SimDevice::new(&server, VILLAGE).await;
     // As many under way as a device keeps; the third is past the quota.
     let said = floods
-        .says_at_once(|device, next| {
-            let visits = |seq: u64| {
-                (0..60)
-                    .map(|n| visit(now + 1_000 * (seq * 60 + n) as i64))
-                    .collect()
-            };
-            (next..next + 4)
-                .map(|seq| device.sealed(seq, Timestamp(now), visits(seq)))
-                .collect()
-        })
+        .says_at_once(|device, next| four_of_sixty(device, next, now))
         .await;
     assert!(
         matches!(said.as_slice(), [Down::Pushed(one), Down::Pushed(two), Down::Bye(bye), ..]

@@ -426,16 +426,7 @@ async fn an_enrolled_second_factor_is_required_and_a_code_is_good_once() {
     let server = TestServer::open_city().await.unwrap();
     let person = server.person(Role::Supervisor, VILLAGE).await.unwrap();
     let token = Some(person.token.as_str());
-    let begun = server
-        .send(
-            "POST",
-            "/api/auth/second-factor",
-            token,
-            Some(json!({ "password": person.password })),
-        )
-        .await
-        .unwrap()
-        .body;
+    let begun = begin_second_factor(&server, &person).await;
     assert!(
         begun["uri"]
             .as_str()
@@ -515,19 +506,18 @@ async fn an_enrolled_second_factor_is_required_and_a_code_is_good_once() {
     );
 }
 
+/// What a person is shown who begins to enrol a second factor.
+async fn begin_second_factor(server: &TestServer, person: &Person) -> Value {
+    let path = "/api/auth/second-factor";
+    let body = Some(json!({ "password": person.password }));
+    let sent = server.send("POST", path, Some(&person.token), body).await;
+    sent.unwrap().body
+}
+
 /// Puts a second factor in force for a person; gives its secret.
 async fn second_factor(server: &TestServer, person: &Person) -> String {
     let token = Some(person.token.as_str());
-    let begun = server
-        .send(
-            "POST",
-            "/api/auth/second-factor",
-            token,
-            Some(json!({ "password": person.password })),
-        )
-        .await
-        .unwrap()
-        .body;
+    let begun = begin_second_factor(server, person).await;
     let secret = begun["secret"].as_str().unwrap().to_owned();
     let code = code_of_secret(&secret, server.clock.now().timestamp()).unwrap();
     let confirm = server

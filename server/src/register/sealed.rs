@@ -66,19 +66,15 @@ impl SealedRecord {
     }
 
     /// The area it was made in.
-    ///
-    /// # Errors
-    /// None: the row was read.
-    pub fn area(&self) -> ApiResult<AreaCode> {
-        Ok(self.wrapped.area)
+    #[must_use]
+    pub fn area(&self) -> AreaCode {
+        self.wrapped.area
     }
 
     /// The areas whose devices hold it.
-    ///
-    /// # Errors
-    /// None: the row was read.
-    pub fn areas(&self) -> ApiResult<Vec<AreaCode>> {
-        Ok(self.areas.0.clone())
+    #[must_use]
+    pub fn areas(&self) -> &[AreaCode] {
+        &self.areas.0
     }
 }
 

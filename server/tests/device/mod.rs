@@ -7,7 +7,7 @@ use std::time::Duration;
 use doorstep_core::envelope::{Envelope, Item, VERSION};
 use doorstep_core::ids::{AreaCode, DeviceId, EventId, RecordId, ScopeId, UserId};
 use doorstep_core::protocol::digest::ScopeDigest;
-use doorstep_core::protocol::frames::{Bye, Down, Up};
+use doorstep_core::protocol::frames::{Bye, Down, Up, Welcome};
 use doorstep_core::rights::Role;
 use doorstep_core::store::memory::MemoryStore;
 use doorstep_core::store::{DeviceStore, ListQuery};
@@ -466,15 +466,21 @@ impl SimDevice {
             .pop()
     }
 
+    /// A connection, and what the server says to the device's Hello.
+    async fn welcomed(&mut self) -> (Live, Welcome) {
+        let mut live = self.connect().await;
+        match receive(&mut live.socket).await {
+            Down::Welcome(welcome) => (live, welcome),
+            other => panic!("no welcome: {other:?}"),
+        }
+    }
+
     /// The same with several frames, one after the other's answer, until the server hangs up.
     pub(crate) async fn says_all(
         &mut self,
         make: impl FnOnce(&Self, u64) -> Vec<Vec<u8>>,
     ) -> Vec<Down> {
-        let mut live = self.connect().await;
-        let Down::Welcome(welcome) = receive(&mut live.socket).await else {
-            panic!("no welcome")
-        };
+        let (mut live, welcome) = self.welcomed().await;
         let mut answers = Vec::new();
         for frame in make(self, welcome.next_envelope) {
             live.socket.send(Message::binary(frame)).await.ok();
@@ -491,10 +497,7 @@ impl SimDevice {
         &mut self,
         make: impl FnOnce(&Self, u64) -> Vec<Vec<u8>>,
     ) -> Vec<Down> {
-        let mut live = self.connect().await;
-        let Down::Welcome(welcome) = receive(&mut live.socket).await else {
-            panic!("no welcome")
-        };
+        let (mut live, welcome) = self.welcomed().await;
         let frames = make(self, welcome.next_envelope);
         for frame in &frames {
             let frame = Message::binary(frame.clone());
@@ -515,10 +518,7 @@ impl SimDevice {
         frames: Vec<Vec<u8>>,
         items: Vec<Item>,
     ) -> Option<Down> {
-        let mut live = self.connect().await;
-        let Down::Welcome(welcome) = receive(&mut live.socket).await else {
-            panic!("no welcome")
-        };
+        let (mut live, welcome) = self.welcomed().await;
         let envelope = self.sealed(welcome.next_envelope, NOW, items);
         for frame in frames.into_iter().chain([envelope]) {
             live.socket.send(Message::binary(frame)).await.ok();

@@ -113,7 +113,7 @@ async fn open_next(state: &AppState) -> ApiResult<bool> {
     let told = register::append_states(&mut tx, told, now).await?;
     let entry = Entry::by_server(now, Action::OpenChecks)
         .subject("conflict", claim.item())
-        .area(claim.area()?)
+        .area(claim.area())
         .detail(json!({ "checks": opened, "asked": asked.len() }));
     audit::record(&mut tx, entry).await?;
     tx.commit().await?;

@@ -26,7 +26,7 @@ pub(super) async fn deciders(
     id: ConflictId,
 ) -> ApiResult<Vec<Decider>> {
     let mut tx = system_tx(&state.pool).await?;
-    let area = case::find_to_decide(&mut tx, actor, id).await?.area()?;
+    let area = case::find_to_decide(&mut tx, actor, id).await?.area();
     drop(tx);
     let holders = users::service::holders(state, Permission::DecideConflicts, &area).await?;
     let ids: BTreeSet<UserId> = holders.iter().map(|grant| grant.user).collect();
@@ -60,7 +60,7 @@ pub(super) async fn assign(
     let mut problems = Problems::default();
     if let Some(assignee) = input.assignee {
         let grants = users::service::grants_of(state, &mut tx, UserId(assignee)).await?;
-        let area = case.row.area()?;
+        let area = case.row.area();
         let may = grants
             .iter()
             .any(|grant| grant.role.may(Permission::DecideConflicts) && grant.area.contains(&area));

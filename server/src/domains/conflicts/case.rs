@@ -85,7 +85,7 @@ pub(super) async fn find(
 ) -> ApiResult<ConflictRow> {
     actor.trail.note_subject("conflict", id);
     let row = store::find(tx, id.0).await?.ok_or_else(not_found)?;
-    let area = row.area()?;
+    let area = row.area();
     if actor.why(Permission::ReadConflicts, &area).is_none() {
         return Err(not_found());
     }
@@ -115,7 +115,7 @@ pub(super) async fn find_to_decide(
     id: ConflictId,
 ) -> ApiResult<ConflictRow> {
     let row = find(tx, actor, id).await?;
-    actor.require(Permission::DecideConflicts, &row.area()?)?;
+    actor.require(Permission::DecideConflicts, &row.area())?;
     Ok(row)
 }
 
@@ -157,12 +157,12 @@ impl Case {
         concerned: Concerned,
         records: BTreeMap<RecordId, Opened>,
     ) -> ApiResult<Self> {
-        let (id, wrapped) = (row.id(), row.wrapped()?);
-        let body = register::open_conflict(&state.keys, id, &wrapped, &row.body).await?;
+        let (id, wrapped) = (row.id(), &row.wrapped);
+        let body = register::open_conflict(&state.keys, id, wrapped, &row.body).await?;
         let mut refused = Vec::new();
         for held in store::refused(tx, row.id).await? {
             let item =
-                register::open_refused(&state.keys, id, &wrapped, EventId(held.id), &held.body)
+                register::open_refused(&state.keys, id, wrapped, EventId(held.id), &held.body)
                     .await?;
             refused.push(Refused::open(held, item));
         }

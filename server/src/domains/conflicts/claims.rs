@@ -71,10 +71,8 @@ impl Claim {
     }
 
     /// Where it is decided.
-    ///
-    /// # Errors
-    /// When the row holds no area.
-    pub fn area(&self) -> ApiResult<AreaCode> {
+    #[must_use]
+    pub fn area(&self) -> AreaCode {
         self.case.row.area()
     }
 
@@ -136,13 +134,13 @@ impl Claim {
         let entry = Entry::by_server(state.clock.now(), audit::Action::DecideConflict)
             .user(by)
             .subject("conflict", self.item())
-            .area(self.area()?)
+            .area(self.area())
             .detail(json!({
                 "kind": self.case.row.kind, "record": self.case.record, "action": "confirm", "by_checks": true,
                 "changes": done.applied.changes, "told": done.told,
             }));
         audit::record(tx, entry).await?;
-        done.applied.queues.insert(self.area()?);
+        done.applied.queues.insert(self.area());
         Ok(done.applied)
     }
 }

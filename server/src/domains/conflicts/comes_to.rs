@@ -29,7 +29,7 @@ pub(super) async fn of(
 
 /// What the plan writes, each record once for each put.
 pub(super) fn writes(actor: &Actor, case: &Case, plan: &Plan) -> ApiResult<Vec<DecidedWrite>> {
-    let sight = case::sight_in(actor, &case.row.area()?);
+    let sight = case::sight_in(actor, &case.row.area());
     let title = |id| case.records.get(id).map(|record| case.title(record, sight));
     let label = |record_type: &str| {
         records::record_type(record_type)

@@ -53,7 +53,7 @@ pub(super) async fn decide(
     let mut done = carry_out(&mut tx, state, actor.user, &case, plan, code, input.note).await?;
     let entry = Entry::by(actor, state.clock.now(), audit::Action::DecideConflict)
         .subject("conflict", id)
-        .area(case.row.area()?);
+        .area(case.row.area());
     let detail = json!({ "kind": case.row.kind, "record": case.record, "action": code,
         "changes": done.applied.changes, "created": done.created, "told": done.told });
     if input.dry_run {
@@ -70,7 +70,7 @@ pub(super) async fn decide(
     let items = list::views(state, &mut tx, &[row]).await?;
     audit::record(&mut tx, entry.detail(detail)).await?;
     tx.commit().await?;
-    done.applied.queues.insert(case.row.area()?);
+    done.applied.queues.insert(case.row.area());
     done.applied.tell(state);
     let item = items
         .into_iter()
@@ -213,7 +213,7 @@ pub(super) async fn carry_out(
     let sealed = register::seal_outcome(
         &state.keys,
         case.row.id(),
-        &case.row.wrapped()?,
+        &case.row.wrapped,
         &codec::to_bytes(&outcome),
     )
     .await?;
@@ -329,8 +329,7 @@ async fn close(
             continue;
         };
         let outcome = codec::to_bytes(&Outcome::default());
-        let sealed =
-            register::seal_outcome(&state.keys, row.id(), &row.wrapped()?, &outcome).await?;
+        let sealed = register::seal_outcome(&state.keys, row.id(), &row.wrapped, &outcome).await?;
         let end = store::End {
             id: *id,
             status: "dismissed",

@@ -177,7 +177,7 @@ fn view(
         id: row.id,
         kind: row.kind.clone(),
         kind_label: kind_label(&row.kind),
-        area: row.area()?,
+        area: row.area(),
         record: row.record_id,
         record_type: record.map(|record| record.record_type.clone()),
         title: record.map_or_else(

@@ -5,7 +5,6 @@ use doorstep_core::ids::{AreaCode, ConflictId, RecordId};
 use sqlx::FromRow;
 use sqlx::types::Uuid;
 
-use crate::error::ApiResult;
 use crate::keys::WrappedKey;
 
 /// An item's columns.
@@ -39,12 +38,8 @@ impl ConflictRow {
         RecordId(self.record_id)
     }
 
-    pub(super) fn area(&self) -> ApiResult<AreaCode> {
-        Ok(self.wrapped.area)
-    }
-
-    pub(super) fn wrapped(&self) -> ApiResult<WrappedKey> {
-        Ok(self.wrapped.clone())
+    pub(super) fn area(&self) -> AreaCode {
+        self.wrapped.area
     }
 
     /// The key in dispute, where the item is about one.

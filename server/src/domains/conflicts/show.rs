@@ -39,7 +39,7 @@ pub(super) async fn show(
 ) -> ApiResult<ConflictDetail> {
     let mut tx = system_tx(&state.pool).await?;
     let row = case::find(&mut tx, actor, id).await?;
-    let sight = sight(actor, &row.area()?, query.purpose)?;
+    let sight = sight(actor, &row.area(), query.purpose)?;
     let case = Case::open(&mut tx, state, row).await?;
     let visits = register::events_about(&mut tx, &state.keys, case.record, VISITS).await?;
     let hashes: Vec<ChangeHash> = case.body.values.iter().map(|value| value.change).collect();

@@ -32,7 +32,7 @@ pub(super) async fn open_outcome(
     row: &ConflictRow,
     sealed: &[u8],
 ) -> ApiResult<Outcome> {
-    let plain = register::open_outcome(&state.keys, row.id(), &row.wrapped()?, sealed).await?;
+    let plain = register::open_outcome(&state.keys, row.id(), &row.wrapped, sealed).await?;
     codec::from_bytes(&plain).map_err(ApiError::internal)
 }
 
@@ -139,7 +139,7 @@ pub(super) async fn undo(
     let item = items.into_iter().next().ok_or_else(not_decided)?;
     let entry = Entry::by(actor, now, audit::Action::UndoConflict)
         .subject("conflict", id)
-        .area(case.row.area()?)
+        .area(case.row.area())
         .detail(
             json!({ "kind": case.row.kind, "record": case.record, "changes": applied.changes }),
         );

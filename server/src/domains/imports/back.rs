@@ -68,7 +68,7 @@ pub(super) async fn take_back(state: &AppState, import: &ImportRow) -> ApiResult
         let entry = Entry::by_server(state.clock.now(), Action::UndoImportBatch)
             .user(by)
             .subject("import", import.id)
-            .area(import.area()?)
+            .area(import.area())
             .detail(json!({ "rows": marks.len(), "changes": applied.changes }));
         audit::record(&mut tx, entry).await?;
         tx.commit().await?;

@@ -27,7 +27,7 @@ pub(super) async fn find_import(
 ) -> ApiResult<ImportRow> {
     actor.trail.note_subject("import", id);
     let row = store::find(tx, id.0).await?.ok_or_else(not_found)?;
-    let area = row.area()?;
+    let area = row.area();
     if actor.why(Permission::ImportRegister, &area).is_none() {
         return Err(not_found());
     }
@@ -118,7 +118,7 @@ async fn named(
     Ok(ImportView {
         id: row.id,
         record_type: row.record_type.clone(),
-        area: row.area()?,
+        area: row.area(),
         file_name: meta.file_name,
         status: row.status.clone(),
         rows: row.rows,

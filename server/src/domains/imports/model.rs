@@ -11,7 +11,6 @@ use sqlx::types::{Json, Uuid};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::domains::registry::service::Purpose;
-use crate::error::ApiResult;
 use crate::keys::WrappedKey;
 
 /// An import's columns.
@@ -40,12 +39,8 @@ impl ImportRow {
         ImportId(self.id)
     }
 
-    pub(super) fn area(&self) -> ApiResult<AreaCode> {
-        Ok(self.wrapped.area)
-    }
-
-    pub(super) fn wrapped(&self) -> ApiResult<WrappedKey> {
-        Ok(self.wrapped.clone())
+    pub(super) fn area(&self) -> AreaCode {
+        self.wrapped.area
     }
 
     /// The step that failed, by what [`Step::failure`] left.

@@ -139,7 +139,7 @@ pub(super) async fn upload(
 fn entry(state: &AppState, actor: &Actor, action: Action, row: &ImportRow) -> ApiResult<Entry> {
     Ok(Entry::by(actor, state.clock.now(), action)
         .subject("import", row.id)
-        .area(row.area()?))
+        .area(row.area()))
 }
 
 fn file_name(name: Option<&str>) -> String {

@@ -103,7 +103,7 @@ fn judge(import: &ImportRow, heads: &[String]) -> ApiResult<Judge> {
     Ok(Judge::new(
         declared,
         mapping,
-        import.area()?,
+        import.area(),
         import.options.0.duplicates,
     ))
 }
@@ -215,7 +215,7 @@ async fn run(state: &AppState, import: &ImportRow) -> ApiResult<()> {
         let entry = Entry::by_server(state.clock.now(), Action::WriteImportBatch)
             .user(by)
             .subject("import", import.id)
-            .area(import.area()?);
+            .area(import.area());
         audit::record(&mut tx, entry.detail(detail)).await?;
         tx.commit().await?;
         applied.tell(state);

@@ -259,8 +259,8 @@ async fn remind(state: &AppState, open: &Open, day: NaiveDate) -> ApiResult<bool
     let record = RecordId(open.row.sealed.id);
     let mut tx = system_tx(&state.pool).await?;
     let mut told = Vec::new();
-    for area in open.row.sealed.areas()? {
-        for user in notify::concerned(&mut tx, state, &area).await?.collectors {
+    for area in open.row.sealed.areas() {
+        for user in notify::concerned(&mut tx, state, area).await?.collectors {
             told.push((user, area));
         }
     }
@@ -292,7 +292,7 @@ async fn remind(state: &AppState, open: &Open, day: NaiveDate) -> ApiResult<bool
     }
     let count = states.len();
     let sent = register::append_states(&mut tx, states, state.clock.now()).await?;
-    let area: AreaCode = open.row.sealed.area()?;
+    let area: AreaCode = open.row.sealed.area();
     let entry = Entry::by_server(state.clock.now(), Action::RemindReturn)
         .subject("record", record)
         .area(area);

@@ -120,8 +120,8 @@ pub(super) async fn references(
             label: field.label.clone(),
             areas: row
                 .as_ref()
-                .map_or_else(|| Ok(Vec::new()), |row| row.sealed.areas())?,
-            area: row.as_ref().map(|row| row.sealed.area()).transpose()?,
+                .map_or_else(Vec::new, |row| row.sealed.areas().to_vec()),
+            area: row.as_ref().map(|row| row.sealed.area()),
             house: wanted == "house",
         });
     }

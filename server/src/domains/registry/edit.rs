@@ -54,14 +54,14 @@ pub(super) async fn lock(
         .into_iter()
         .find(|row| record_type.is_none_or(|wanted| row.sealed.record_type == wanted));
     let row = row.ok_or_else(|| ApiError::not_found("这份档案"))?;
-    let areas = row.sealed.areas()?;
+    let areas = row.sealed.areas();
     if !areas
         .iter()
         .any(|area| actor.why(Permission::ReadRegister, area).is_some())
     {
         return Err(ApiError::not_found("这份档案"));
     }
-    actor.trail.note_area(row.sealed.area()?);
+    actor.trail.note_area(row.sealed.area());
     if !areas
         .iter()
         .any(|area| actor.why(Permission::WriteRegister, area).is_some())
@@ -85,7 +85,7 @@ pub(super) async fn finish(
     let row = store::record(&mut tx, subject.0)
         .await?
         .ok_or_else(|| ApiError::not_found("这份档案"))?;
-    let area = row.sealed.area()?;
+    let area = row.sealed.area();
     let view = file::as_view(state, &mut tx, row).await?;
     let entry = Entry::by(actor, state.clock.now(), action)
         .subject("record", subject)

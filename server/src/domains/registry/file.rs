@@ -30,7 +30,7 @@ pub(super) async fn find(
     let row = store::record(tx, id.0).await?;
     let row = row.filter(|row| record_type.is_none_or(|wanted| row.sealed.record_type == wanted));
     let row = row.ok_or_else(|| ApiError::not_found("这份档案"))?;
-    actor.trail.note_area(row.sealed.area()?);
+    actor.trail.note_area(row.sealed.area());
     Ok(row)
 }
 

@@ -220,10 +220,7 @@ pub(super) async fn move_main(
     let row = store::record(&mut tx, resident.0)
         .await?
         .filter(|row| row.sealed.record_type == "resident");
-    let areas = row
-        .map(|row| row.sealed.areas())
-        .transpose()?
-        .unwrap_or_default();
+    let areas = row.as_ref().map_or(&[][..], |row| row.sealed.areas());
     actor.trail.note_subject("record", resident);
     if !areas
         .iter()
@@ -240,7 +237,7 @@ pub(super) async fn move_main(
     let to = RecordId(input.residence);
     let mut concerned = BTreeSet::new();
     for main in mains(state, &mut tx, resident).await? {
-        concerned.insert(main.tie.sealed.area()?);
+        concerned.insert(main.tie.sealed.area());
     }
     let target = store::ties(&mut tx, &[resident.0], false)
         .await?
@@ -253,7 +250,7 @@ pub(super) async fn move_main(
             "请选择此人名下有效的居住关系",
         )
     })?;
-    concerned.insert(target.sealed.area()?);
+    concerned.insert(target.sealed.area());
     for area in &concerned {
         actor.require(Permission::DecideConflicts, area)?;
     }

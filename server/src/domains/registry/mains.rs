@@ -68,8 +68,8 @@ pub async fn main_residences(
     resident: RecordId,
 ) -> ApiResult<Vec<(RecordId, AreaCode)>> {
     let mains = mains(state, tx, resident).await?;
-    let place = |main: Main| Ok((RecordId(main.tie.sealed.id), main.tie.sealed.area()?));
-    mains.into_iter().map(place).collect()
+    let place = |main: Main| (RecordId(main.tie.sealed.id), main.tie.sealed.area());
+    Ok(mains.into_iter().map(place).collect())
 }
 
 /// A residence that says to be the main one.
