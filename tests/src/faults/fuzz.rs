@@ -65,8 +65,7 @@ pub(super) async fn play(options: &Options) -> anyhow::Result<Figures> {
         let report = run(&program, options, &furnished, person, spare).await?;
         let name = person.map_or("nobody", |(role, _)| role.code());
         let requests = report.count("");
-        figures.tried += requests;
-        figures.survived += requests - report.failed;
+        figures.faults(requests, report.failed);
         figures.lines.push(format!(
             "{name:<22} {:>4} routes {requests:>7} requests {:>7} done {:>7} refused {:>5} wrong",
             report.answers.len(),

@@ -24,6 +24,7 @@ mod malformed;
 mod mutate;
 mod orders;
 mod payloads;
+mod progress;
 mod server_killed;
 mod slow_sockets;
 mod small_disk;
@@ -41,6 +42,7 @@ use rand_chacha::ChaCha8Rng;
 pub use device_killed::{CHILD, live_until_killed};
 use ground::Ground;
 pub(crate) use ground::resident_set;
+use progress::Progress;
 
 /// Failures that a row tells.
 const MOST_FAILURES: usize = 20;
@@ -105,11 +107,19 @@ impl Figures {
     /// A fault, and whether it was survived.
     fn fault(&mut self, survived: Result<(), String>) {
         self.tried += 1;
+        progress::count(1, u64::from(survived.is_err()));
         match survived {
             Ok(()) => self.survived += 1,
             Err(why) if self.failures.len() < MOST_FAILURES => self.failures.push(why),
             Err(_) => {}
         }
+    }
+
+    /// Faults that were made and looked at elsewhere, so many of them not survived.
+    fn faults(&mut self, tried: u64, failed: u64) {
+        self.tried += tried;
+        self.survived += tried - failed;
+        progress::count(tried, failed);
     }
 
     /// What became of the work of an honest device beside the row.
@@ -294,9 +304,11 @@ pub async fn play(options: &Options, out: &mut (dyn Write + Send)) -> anyhow::Re
             ground = Some(Ground::open(&options.program).await?);
         }
         let started = Instant::now();
+        let progress = Progress::of(row);
         let mut figures = one(row, options, ground.as_mut())
             .await
             .with_context(|| format!("row {row}, seed {}", options.seed))?;
+        drop(progress);
         let seconds = started.elapsed().as_secs_f64();
         let over = figures.p99_ms.is_some_and(|p99| p99 >= P99_TARGET);
         if over && !options.short && !cfg!(debug_assertions) {
