@@ -24,6 +24,12 @@ const SEQUENCES: &str = "SELECT sequencename::text, last_value FROM pg_sequences
 const WALLED: &str = "SELECT relname::text FROM pg_class
     WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relforcerowsecurity ORDER BY relname";
 
+const INDEXES: &str = "SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index
+    JOIN pg_class ON pg_class.oid = indexrelid
+    WHERE relnamespace = 'public'::regnamespace
+        AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
+    ORDER BY 1";
+
 /// A table.
 #[derive(Clone, Debug)]
 pub(super) struct Table {
@@ -62,6 +68,11 @@ pub(super) async fn all_names(database: &mut PgConnection) -> anyhow::Result<Vec
 /// The tables whose owner, too, stands before the wall of areas.
 pub(super) async fn walled(database: &mut PgConnection) -> anyhow::Result<Vec<String>> {
     Ok(sqlx::query_scalar(WALLED).fetch_all(database).await?)
+}
+
+/// The indexes that no key and no reference rests on: the name as SQL writes it, and the statement that makes it.
+pub(super) async fn indexes(database: &mut PgConnection) -> anyhow::Result<Vec<(String, String)>> {
+    Ok(sqlx::query_as(INDEXES).fetch_all(database).await?)
 }
 
 /// Where the sequences stand.

@@ -8,6 +8,7 @@
 
 mod catalogue;
 mod manifest;
+mod rejoin;
 mod restore;
 mod tables;
 mod take;
@@ -30,5 +31,7 @@ const AREA_KEYS: &str = "area_keys";
 const ERASED: &str = "erased";
 /// The column of every table whose rows are sealed under a key of their own.
 const KEY_COLUMN: &str = "wrapped_key";
+/// The column beside it: which of the area's keys wraps it.
+const KEY_VERSION: &str = "key_version";
 /// The folder of the photos' objects in a backup.
 const OBJECTS: &str = "objects";

@@ -13,7 +13,8 @@ use sqlx::PgConnection;
 
 use super::catalogue::Table;
 use super::manifest::TableFile;
-use super::{AREA_KEYS, ERASED, KEY_COLUMN};
+use super::rejoin::Rejoined;
+use super::{AREA_KEYS, ERASED, KEY_COLUMN, KEY_VERSION};
 
 /// Level 3 packs faster than a disk writes.
 const LEVEL: i32 = 3;
@@ -56,7 +57,7 @@ impl Wanted {
         if !table.columns.iter().any(|column| column == KEY_COLUMN) {
             return None;
         }
-        let columns = ["id", KEY_COLUMN, "key_version"].map(str::to_owned);
+        let columns = ["id", KEY_COLUMN, KEY_VERSION].map(str::to_owned);
         Some(Self {
             name: table.name.clone(),
             select: format!("{} FROM {}", listed(&columns), quoted(&table.name)),
@@ -157,27 +158,46 @@ pub(super) fn check(file: &TableFile, folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Loads a file into a table of that name, or another with the same columns.
+/// Loads a file into the table of its name; gives the digest that the table's rows must have then. Where its rows have
+/// keys of their own, they come out of `keys`, the file and its folder; without it they stay without.
 pub(super) async fn load(
     file: &TableFile,
     folder: &Path,
-    into: &str,
+    keys: Option<(&TableFile, &Path)>,
     database: &mut PgConnection,
-) -> anyhow::Result<u64> {
+) -> anyhow::Result<String> {
     let statement = format!(
         "COPY {} ({}) FROM STDIN",
-        quoted(into),
+        quoted(&file.name),
         listed(&file.columns)
     );
-    let mut reader = open(file, folder)?;
     let mut copy = database.copy_in_raw(&statement).await?;
-    let mut piece = vec![0; PIECE];
-    loop {
-        match reader.read(&mut piece)? {
-            0 => break,
-            length => copy.send(&piece[..length]).await?,
-        };
-    }
+    let mut reader = open(file, folder)?;
+    let digest = match keys {
+        None => {
+            let mut piece = vec![0; PIECE];
+            loop {
+                match reader.read(&mut piece)? {
+                    0 => break file.digest.clone(),
+                    length => copy.send(&piece[..length]).await?,
+                };
+            }
+        }
+        Some((keys, folder)) => {
+            let keys = BufReader::with_capacity(PIECE, open(keys, folder)?);
+            let rows = BufReader::with_capacity(PIECE, reader);
+            let mut rejoined = Rejoined::new(file, rows, keys)?;
+            let mut piece = Vec::with_capacity(2 * PIECE);
+            while rejoined.next(&mut piece)? {
+                if piece.len() >= PIECE {
+                    copy.send(piece.as_slice()).await?;
+                    piece.clear();
+                }
+            }
+            copy.send(piece.as_slice()).await?;
+            rejoined.digest()
+        }
+    };
     let rows = copy.finish().await?;
     ensure!(
         rows == file.rows,
@@ -185,7 +205,7 @@ pub(super) async fn load(
         file.name,
         file.rows
     );
-    Ok(rows)
+    Ok(digest)
 }
 
 /// The ids of a file that holds nothing else.
