@@ -150,13 +150,17 @@ impl SqliteStore {
         Ok(rescue::kept(&self.folder)?)
     }
 
-    /// Reads every page of the register. Takes a second or so for a full one: for a phone at rest, and before and after
-    /// trouble.
+    /// Reads every page of the register, and says whether it is whole. Takes a second or so for a full one: for a phone at
+    /// rest, and before and after trouble. Damage that is found leaves word: the next opening says so, and salvages.
     ///
     /// # Errors
     /// SQLite's; damage is an answer, not an error.
     pub fn check(&self) -> Result<bool, StoreError> {
-        Ok(file::is_whole(&self.register)?)
+        let whole = file::is_whole(&self.register)?;
+        if !whole {
+            self.leave_word();
+        }
+        Ok(whole)
     }
 
     /// The folder of this user's files.
@@ -222,10 +226,14 @@ impl SqliteStore {
         if let Err(error) = &result
             && error.is_damage()
         {
-            // A disk that does not take it leaves the damage to be met again.
-            let _ = std::fs::write(self.folder.join(SUSPECT), []);
+            self.leave_word();
         }
         result
+    }
+
+    fn leave_word(&self) {
+        // A disk that does not take it leaves the damage to be met again.
+        let _ = std::fs::write(self.folder.join(SUSPECT), []);
     }
 
     /// Reads the register.

@@ -60,6 +60,9 @@ async fn main() -> anyhow::Result<()> {
         .filter(|played| !played.figures.is_whole())
         .map(|played| played.row)
         .collect();
+    for row in played.iter().filter(|row| row.figures.skipped.is_some()) {
+        eprintln!("not played here: {}", row.row);
+    }
     ensure!(broken.is_empty(), "not whole: {}", broken.join(", "));
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! and texts changed. Each is taken or refused with a reason, and the server's memory stays bounded.
 
 use std::io::{Cursor, Write};
+use std::path::Path;
 
 use anyhow::ensure;
 use rand::{Rng, RngExt};
@@ -13,6 +14,9 @@ use super::{Figures, Options, book};
 
 /// What the server may need for one of them.
 const MEMORY: u64 = 256 << 20;
+
+/// Where a file of an archive would lie that points outside.
+const OUTSIDE: &str = "/tmp/doorstep-outside";
 
 /// A file, and whether it must be refused.
 struct File {
@@ -74,6 +78,11 @@ pub(super) async fn play(options: &Options, ground: &mut Ground) -> anyhow::Resu
     if grown > MEMORY {
         figures.fault(Err(format!("changed workbooks: {} MiB", grown >> 20)));
     }
+    figures.fault(if Path::new(OUTSIDE).exists() {
+        Err(format!("{OUTSIDE} was written"))
+    } else {
+        Ok(())
+    });
     figures.fault(ground.is_sound().await);
     figures.note = format!(
         "at most {} MiB for one file; {taken} changed workbooks were still read",
@@ -132,8 +141,8 @@ fn files(options: &Options) -> anyhow::Result<Vec<File>> {
     }
     files.push(file("ten thousand parts", zip.finish()?.into_inner(), true));
     for name in [
-        "../../../../tmp/doorstep-outside",
-        "/tmp/doorstep-outside",
+        "../../../../../../../../tmp/doorstep-outside",
+        OUTSIDE,
         "..\\..\\outside",
     ] {
         let mut zip = book::begun()?;

@@ -12,6 +12,7 @@ use doorstep_sqlite::SqliteStore;
 use rand::RngExt;
 
 use super::ground::{Ground, Marks, marking, resident};
+use super::oracle::{self, Holding};
 use super::{Figures, Options};
 use crate::town::phone;
 
@@ -41,6 +42,7 @@ pub(super) async fn play(options: &Options, ground: &mut Ground) -> anyhow::Resu
         home: &home,
         user,
         found: 0,
+        at_rest: 0,
     };
     let mut marks = Marks::new();
     for round in 0..options.count(14, 400) {
@@ -62,7 +64,12 @@ pub(super) async fn play(options: &Options, ground: &mut Ground) -> anyhow::Resu
         let name = ["register.db", "outbox.db"][usize::from(round % 3 == 2)];
         let path = files.join(name);
         let damage = Damage::make(&path, &mut rng)?;
-        let outcome = phone.comes_back(held).await;
+        let mut outcome = phone.comes_back(held).await;
+        if outcome.is_ok() && set_aside(&files)?.is_empty() {
+            // Nothing that the collector did has read that page: looking at all of them, as a phone at rest may, finds it
+            // unless nothing is kept there.
+            outcome = phone.looks_at_rest(held).await;
+        }
         let page = damage.page;
         figures.fault(outcome.map_err(|error| format!("page {page} of {name}: {error:#}")));
         // Where nothing has read it, it is taken away: two damaged places can take both of an edit's copies.
@@ -76,12 +83,13 @@ pub(super) async fn play(options: &Options, ground: &mut Ground) -> anyhow::Resu
     phone.comes_back(held).await?;
     let device = phone.open()?;
     ensure!(found > 0, "no damage was ever found");
-    figures.lost = device.refused()?.len() as u64;
+    let held = Holding::of(&device, ground.area).await?;
     drop(device);
-    let there = ground.look_for(&marks).await?;
-    figures.lost += there.lost;
-    figures.doubled = there.doubled;
-    figures.note = format!("{found} found and salvaged; the others lay where nothing is kept");
+    oracle::ask(ground, &marks, &[held], &mut figures).await?;
+    figures.note = format!(
+        "{found} found and salvaged, {} of them by looking at rest; the others lay where nothing is kept",
+        phone.at_rest
+    );
     Ok(figures)
 }
 
@@ -90,6 +98,8 @@ struct Torn<'a> {
     home: &'a Home,
     user: UserId,
     found: u64,
+    /// Met by looking only.
+    at_rest: u64,
 }
 
 impl Torn<'_> {
@@ -114,6 +124,23 @@ impl Torn<'_> {
             return Ok(());
         }
         bail!("damage upon damage")
+    }
+
+    /// Looks at every page. Damage that is met leaves word, and the next opening must salvage.
+    async fn looks_at_rest(&mut self, held: u64) -> anyhow::Result<()> {
+        let device = self.open()?;
+        let whole = device.read(SqliteStore::check)?;
+        drop(device);
+        if whole {
+            return Ok(());
+        }
+        self.at_rest += 1;
+        self.comes_back(held).await?;
+        ensure!(
+            self.open()?.read(SqliteStore::check)?,
+            "damage that was met is still there"
+        );
+        Ok(())
     }
 
     /// What a collector does whose app says that its storage fails: closes it, opens it again, and syncs.

@@ -4,6 +4,7 @@ use doorstep_core::ids::AreaCode;
 
 use super::Figures;
 use super::ground::{Ground, Marks, marking, resident};
+use super::oracle::{self, Holding};
 use crate::town::Phone;
 
 const PHONES: usize = 3;
@@ -72,14 +73,11 @@ impl Crew {
         ground: &mut Ground,
         figures: &mut Figures,
     ) -> anyhow::Result<()> {
+        let mut holdings = Vec::new();
         for phone in &mut self.phones {
             phone.go_offline().await?;
-            figures.lost += phone.device.refused()?.len() as u64;
+            holdings.push(Holding::of(&phone.device, self.area).await?);
         }
-        let found = ground.look_for(&self.marks).await?;
-        figures.lost += found.lost;
-        figures.doubled += found.doubled;
-        figures.fault(ground.is_sound().await);
-        Ok(())
+        oracle::ask(ground, &self.marks, &holdings, figures).await
     }
 }

@@ -15,6 +15,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::ground::{Ground, Marks, marking, resident};
+use super::oracle::{self, Holding};
 use super::small_disk::Small;
 use super::{Figures, Options};
 use crate::town::routes;
@@ -67,10 +68,8 @@ pub(super) async fn play(options: &Options) -> anyhow::Result<Figures> {
         let there = ground.supervisor.api.get(&path).await;
         figures.lost += u64::from(there.is_err());
     }
-    let found = ground.look_for(&marks).await?;
-    figures.lost += found.lost + device.refused()?.len() as u64;
-    figures.doubled = found.doubled;
-    figures.fault(ground.is_sound().await);
+    let held = Holding::of(&device, ground.area).await?;
+    oracle::ask(&mut ground, &marks, &[held], &mut figures).await?;
     let longest = back.iter().max().copied().unwrap_or_default();
     figures.note = format!(
         "{} edits and {} records acknowledged, {} refused for want of room; goes on within {:.1} s",

@@ -13,6 +13,7 @@ use doorstep_core::ids::{AreaCode, RecordId, UserId};
 use rand::RngExt;
 
 use super::ground::{Ground, Marks, marking, resident};
+use super::oracle::{self, Holding};
 use super::{Figures, Options};
 use crate::town::phone;
 
@@ -61,11 +62,8 @@ pub(super) async fn play(options: &Options, ground: &mut Ground) -> anyhow::Resu
         device.unsent()?.items == 0,
         "the device has not sent everything"
     );
-    let refused = device.refused()?.len() as u64;
-    let found = ground.look_for(&marks).await?;
-    figures.lost = found.lost + refused;
-    figures.doubled = found.doubled;
-    figures.fault(ground.is_sound().await);
+    let held = Holding::of(&device, ground.area).await?;
+    oracle::ask(ground, &marks, &[held], &mut figures).await?;
     let acknowledged: usize = marks.values().map(Vec::len).sum();
     figures.note = format!("{acknowledged} acknowledged edits");
     ensure!(acknowledged > 10, "too few edits to say anything");

@@ -7,6 +7,7 @@ use doorstep_client::{Home, Kind};
 use rand::RngExt;
 
 use super::ground::{Ground, Marks, marking, resident};
+use super::oracle::{self, Holding};
 use super::small_disk::Small;
 use super::{Figures, Options};
 use crate::town::phone;
@@ -76,10 +77,8 @@ pub(super) async fn play(options: &Options, ground: &mut Ground) -> anyhow::Resu
     ensure!(refused > 0, "the disk was never full");
     device.sync_once().await?;
     ensure!(device.unsent()?.items == 0, "not everything was sent");
-    figures.lost = device.refused()?.len() as u64;
-    let found = ground.look_for(&marks).await?;
-    figures.lost += found.lost;
-    figures.doubled = found.doubled;
+    let held = Holding::of(&device, ground.area).await?;
+    oracle::ask(ground, &marks, &[held], &mut figures).await?;
     let kept: usize = marks.values().map(Vec::len).sum();
     figures.note = format!("{kept} edits acknowledged, {refused} refused for want of room");
     drop((device, home));

@@ -21,6 +21,7 @@ use crate::town::{Api, Person, routes};
 /// Where `./x` installs it.
 const PROGRAM: &str = ".data/tools/bin/schemathesis";
 const SESSIONS: &str = "/api/auth/sessions";
+const DESCRIPTION: &str = "/api/openapi.json";
 const HOOKS: &str = "tests/fuzz/hooks.py";
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance";
 /// A stream that never ends, to whoever is signed in; server/tests/console.rs reads it.
@@ -83,10 +84,28 @@ pub(super) async fn play(options: &Options) -> anyhow::Result<Figures> {
         }
         routes_seen.extend(report.answers.into_keys());
     }
+    for route in described(&furnished).await? {
+        figures.fault(if routes_seen.contains(&route) {
+            Ok(())
+        } else {
+            Err(format!("{route} was never asked"))
+        });
+    }
     figures.fault(furnished.ground.is_sound().await);
     figures.note = format!("{} routes", routes_seen.len());
     furnished.ground.close()?;
     Ok(figures)
+}
+
+/// Every route of the description, as the fuzzer calls it. Whoever is nobody asks for the endless one too.
+async fn described(furnished: &Furnished) -> anyhow::Result<Vec<String>> {
+    let description = furnished.ground.collector.api.get(DESCRIPTION).await?;
+    let paths = description["paths"].as_object().context("no paths")?;
+    let routes = paths.iter().flat_map(|(path, methods)| {
+        let methods = methods.as_object().into_iter().flatten();
+        methods.map(move |(method, _)| format!("{} {path}", method.to_uppercase()))
+    });
+    Ok(routes.collect())
 }
 
 fn schemathesis() -> anyhow::Result<PathBuf> {
@@ -127,7 +146,7 @@ async fn run(
     std::fs::write(&told, serde_json::to_vec(&what)?)?;
     let mut command = Command::new(program);
     command
-        .args(["run", &format!("{url}/api/openapi.json"), "--no-color"])
+        .args(["run", &format!("{url}{DESCRIPTION}"), "--no-color"])
         .args(["--checks", CHECKS, "--continue-on-failure", "--no-shrink"])
         .args([
             "--phases",

@@ -6,10 +6,8 @@ use std::path::Path;
 
 use anyhow::{Context, ensure};
 use doorstep_client::Device;
-use doorstep_core::crdt::chunk;
-use doorstep_core::ids::{AreaCode, RecordId};
+use doorstep_core::ids::{AreaCode, DeviceId, RecordId};
 use doorstep_core::rights::Role;
-use doorstep_core::store::DeviceStore;
 use doorstep_core::store::memory::MemoryStore;
 use doorstep_core::value::{Fields, Value};
 use sqlx::Connection;
@@ -44,13 +42,6 @@ impl std::ops::DerefMut for Ground {
 
 /// Marks that devices were told are kept, by record: each is a tag that nobody else writes.
 pub(super) type Marks = BTreeMap<RecordId, Vec<String>>;
-
-/// What a search for marks found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Found {
-    pub(super) lost: u64,
-    pub(super) doubled: u64,
-}
 
 impl Ground {
     /// Where a device may send as much as it likes: rows send a million mutants from one.
@@ -92,6 +83,21 @@ impl Ground {
         Ok(number)
     }
 
+    /// One number that the database gives of a device.
+    pub(super) async fn number_of(
+        &self,
+        sql: &'static str,
+        device: DeviceId,
+    ) -> anyhow::Result<i64> {
+        let mut database = database_of(&self.server).await?;
+        let number = sqlx::query_scalar(sql)
+            .bind(device.0)
+            .fetch_one(&mut database)
+            .await?;
+        database.close().await?;
+        Ok(number)
+    }
+
     /// Whether the audit log is whole, and the server has not panicked.
     pub(super) async fn is_sound(&self) -> Result<(), String> {
         let auditor = &self.administrators.auditor.api;
@@ -107,31 +113,6 @@ impl Ground {
             Some(line) => Err(format!("the server panicked: {line}")),
             None => Ok(()),
         }
-    }
-
-    /// Looks for marks on a new device of the supervisor's, which is sent everything there is.
-    pub(super) async fn look_for(&mut self, marks: &Marks) -> anyhow::Result<Found> {
-        let supervisor = self.supervisor.clone();
-        let reader = self.light(&supervisor).await?;
-        reader.sync_once().await?;
-        let mut found = Found::default();
-        for (record, marks) in marks {
-            let mut times: BTreeMap<String, u64> = BTreeMap::new();
-            for change in reader.read(|store| store.changes(*record))? {
-                let (decoded, _) = chunk::decode(&change.bytes)?;
-                for op in decoded.ops {
-                    *times.entry(op.key).or_default() += 1;
-                }
-            }
-            for mark in marks {
-                match times.get(&key_of(mark)).copied().unwrap_or(0) {
-                    0 => found.lost += 1,
-                    1 => {}
-                    more => found.doubled += more - 1,
-                }
-            }
-        }
-        Ok(found)
     }
 
     pub(super) fn close(mut self) -> anyhow::Result<()> {

@@ -9,7 +9,9 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use super::Figures;
 use super::ground::{Ground, Marks, marking, resident};
+use super::oracle::{self, Holding};
 use crate::town::Phone;
 
 /// Between an answer and the next edit.
@@ -27,12 +29,8 @@ pub(super) struct Honest {
 
 /// What became of its work.
 pub(super) struct Beside {
-    pub(super) lost: u64,
-    pub(super) doubled: u64,
     /// The slowest twentieth took longer.
     pub(super) p95: Duration,
-    /// The slowest hundredth took longer.
-    pub(super) p99: Duration,
     pub(super) note: String,
 }
 
@@ -88,20 +86,22 @@ impl Honest {
     }
 
     /// Stops, and looks whether the server has everything once.
-    pub(super) async fn end(self, ground: &mut Ground) -> anyhow::Result<Beside> {
+    pub(super) async fn end(
+        self,
+        ground: &mut Ground,
+        figures: &mut Figures,
+    ) -> anyhow::Result<Beside> {
         self.stop.send(()).ok();
         let (mut phone, marks, mut times) = self.working.await??;
         phone.go_offline().await?;
-        let refused = phone.device.refused()?.len() as u64;
-        let found = ground.look_for(&marks).await?;
+        let held = Holding::of(&phone.device, ground.area).await?;
+        oracle::ask(ground, &marks, &[held], figures).await?;
         times.sort_unstable();
         let at = |part: usize| times[(times.len() * part / 100).min(times.len() - 1)];
         let (p50, p95, p99) = (at(50), at(95), at(99));
+        figures.p99_ms = u64::try_from(p99.as_millis()).ok();
         Ok(Beside {
-            lost: found.lost + refused,
-            doubled: found.doubled,
             p95,
-            p99,
             note: format!(
                 "an honest device's {} edits beside it: p50 {:.0} ms, p99 {:.0} ms",
                 times.len(),

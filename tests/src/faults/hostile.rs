@@ -2,9 +2,12 @@
 //! merged that should not be, each that no honest device does must leave a trace (an alarm, an item with the supervisor),
 //! and the honest device beside it notices nothing.
 
+use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use doorstep_core::envelope::{Item, MAX_UNANSWERED};
+use doorstep_core::protocol::codec;
 use doorstep_core::protocol::frames::{Down, Outcome, Pushed, Up};
 
 use super::ground::Ground;
@@ -14,16 +17,27 @@ use super::malformed::grown;
 use super::{Figures, Options};
 use crate::town::tap::{Tap, seal};
 
-/// What a lie may leave behind, counted together.
-const TRACES: &str = "SELECT ((SELECT coalesce(sum(times), 0) FROM alarms) + (SELECT count(*) FROM refused_items))::bigint";
-const MERGED: &str = "SELECT (SELECT count(*) FROM changes) + (SELECT count(*) FROM events)";
+/// What a lie may leave behind, counted together: alarms about the device, and its items with the supervisor.
+const TRACES: &str = "SELECT ((SELECT coalesce(sum(times), 0) FROM alarms WHERE device_id = $1)
+    + (SELECT count(*) FROM refused_items WHERE device_id = $1))::bigint";
+const MERGED: &str = "SELECT (SELECT count(*) FROM changes WHERE device_id = $1)
+    + (SELECT count(*) FROM events WHERE device_id = $1)";
+/// Lies in an envelope, where they are told many at a time.
+const TOGETHER: usize = 100;
+/// One that is longer is told alone: an envelope has an end.
+const LONGEST: usize = 2_048;
 
 /// The row `hostile`.
 pub(super) async fn play(options: &Options, ground: &mut Ground) -> anyhow::Result<Figures> {
     let mut figures = Figures::default();
     let mut scene = Scene::set(ground, options.chance("hostile")).await?;
     let before = ground.begin_peak()?;
-    let times = options.count(2, 20_000 / KINDS.len() as u64);
+    // Beside an honest device, as fast as they go through: it is to notice nothing.
+    let honest = Honest::begin(ground).await?;
+    many(options, ground, &mut scene, &mut figures).await?;
+    let together = figures.tried;
+    let beside = honest.end(ground, &mut figures).await?;
+    let times = options.count(2, 100);
     for kind in KINDS {
         // Two hundred frames each.
         let times = match kind.must {
@@ -34,15 +48,10 @@ pub(super) async fn play(options: &Options, ground: &mut Ground) -> anyhow::Resu
             figures.fault(tell(ground, &mut scene, kind).await?);
         }
     }
-    // The same again, fast, beside an honest device: only the time it takes is looked at.
-    let honest = Honest::begin(ground).await?;
-    flood(options, ground, &mut scene, &mut figures).await?;
-    let beside = honest.end(ground).await?;
-    figures.beside(&beside);
     figures.fault(ground.is_sound().await);
     let grown = grown(ground, before, &mut figures)?;
     figures.note = format!(
-        "{} kinds; server at most +{} MiB; {}",
+        "{} kinds, {together} lies in envelopes of a hundred; server at most +{} MiB; {}",
         KINDS.len(),
         grown >> 20,
         beside.note
@@ -56,7 +65,11 @@ async fn tell(
     scene: &mut Scene,
     kind: &Kind,
 ) -> anyhow::Result<Result<(), String>> {
-    let before = (ground.number(MERGED).await?, ground.number(TRACES).await?);
+    let device = scene.liar.who().device;
+    let before = (
+        ground.number_of(MERGED, device).await?,
+        ground.number_of(TRACES, device).await?,
+    );
     let mut tap = Tap::open(&ground.server.url(), &scene.liar, Vec::new()).await?;
     scene.next = tap.welcome().await?.next_envelope;
     let lie = (kind.tell)(scene)?;
@@ -85,13 +98,13 @@ async fn tell(
         },
     };
     tap.close().await;
-    let merged = ground.number(MERGED).await? - before.0;
-    let mut traces = ground.number(TRACES).await? - before.1;
+    let merged = ground.number_of(MERGED, device).await? - before.0;
+    let mut traces = ground.number_of(TRACES, device).await? - before.1;
     // A connection may end before its alarm is kept.
     let patience = Instant::now() + Duration::from_secs(2);
     while kind.must.leaves_a_trace() && traces == 0 && Instant::now() < patience {
         tokio::time::sleep(Duration::from_millis(20)).await;
-        traces = ground.number(TRACES).await? - before.1;
+        traces = ground.number_of(TRACES, device).await? - before.1;
     }
     let wrong = |why: String| Ok(Err(format!("{}: {why}", kind.name)));
     if merged != kind.must.merged() {
@@ -151,42 +164,75 @@ async fn answer(tap: &mut Tap) -> Said {
     }
 }
 
-/// As many envelopes of forged changes as go through, without waiting for answers.
-async fn flood(
+/// Lies of all kinds that are one item and refused, a hundred to an envelope, with as many envelopes under way as a device
+/// may have. Each must be refused with its own code, none merged, each left with the supervisor or in an alarm.
+async fn many(
     options: &Options,
-    ground: &mut Ground,
+    ground: &Ground,
     scene: &mut Scene,
     figures: &mut Figures,
 ) -> anyhow::Result<()> {
-    let envelopes = options.count(20, 400);
+    let device = scene.liar.who().device;
+    let (merged, traces) = (
+        ground.number_of(MERGED, device).await?,
+        ground.number_of(TRACES, device).await?,
+    );
+    let envelopes = options.count(20, 1_000);
     let mut tap = Tap::open(&ground.server.url(), &scene.liar, Vec::new()).await?;
     let first = tap.welcome().await?.next_envelope;
-    let forged = KINDS
-        .iter()
-        .find(|kind| kind.name == "forged actor")
-        .context("the kind is there")?;
-    let mut answered = 0;
-    for seq in first..first + envelopes {
-        let mut items = Vec::new();
-        while items.len() < 200 {
-            if let Lie::Items(more) = (forged.tell)(scene)? {
-                items.extend(more);
-            }
+    let mut waiting = VecDeque::new();
+    let mut told = HashSet::new();
+    let mut seq = first;
+    while seq < first + envelopes || !waiting.is_empty() {
+        if seq < first + envelopes && waiting.len() < MAX_UNANSWERED {
+            let (items, codes) = refusable(scene)?;
+            told.extend(items.iter().map(codec::to_bytes));
+            tap.send(&seal(&scene.liar, seq, items)).await?;
+            waiting.push_back(codes);
+            seq += 1;
+            continue;
         }
-        items.truncate(200);
-        tap.send(&seal(&scene.liar, seq, items)).await?;
-    }
-    while answered < envelopes {
         let pushed = tap.pushed().await?;
         ensure!(pushed.refused.is_none(), "{:?}", pushed.refused);
-        answered += 1;
-        for outcome in pushed.outcomes {
+        let codes = waiting.pop_front().context("an answer to nothing")?;
+        ensure!(pushed.outcomes.len() == codes.len(), "{pushed:?}");
+        for (code, outcome) in codes.into_iter().zip(pushed.outcomes) {
             figures.fault(match outcome {
-                Outcome::Refused(refusal) if refusal.code == "forged_actor" => Ok(()),
-                other => Err(format!("flood: {other:?}")),
+                Outcome::Refused(refusal) if refusal.code == code => Ok(()),
+                other => Err(format!("instead of {code}: {other:?}")),
             });
         }
     }
     tap.close().await;
+    let merged = ground.number_of(MERGED, device).await? - merged;
+    figures.fault(match merged {
+        0 => Ok(()),
+        merged => Err(format!("{merged} lies were merged")),
+    });
+    let left = ground.number_of(TRACES, device).await? - traces;
+    figures.fault(if left >= i64::try_from(told.len())? {
+        Ok(())
+    } else {
+        Err(format!("{} lies left {left} traces", told.len()))
+    });
     Ok(())
+}
+
+/// An envelope's items, and the code that each must be refused with.
+fn refusable(scene: &mut Scene) -> anyhow::Result<(Vec<Item>, Vec<&'static str>)> {
+    let (mut items, mut codes) = (Vec::new(), Vec::new());
+    while items.len() < TOGETHER {
+        let kind = &KINDS[scene.any(KINDS.len())];
+        let Must::Refuse(code) = kind.must else {
+            continue;
+        };
+        if let Lie::Items(told) = (kind.tell)(scene)?
+            && let [one] = told.as_slice()
+            && codec::to_bytes(one).len() <= LONGEST
+        {
+            items.push(one.clone());
+            codes.push(code);
+        }
+    }
+    Ok((items, codes))
 }

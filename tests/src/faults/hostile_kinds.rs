@@ -116,6 +116,11 @@ impl Scene {
         })
     }
 
+    /// A number below `end`.
+    pub(super) fn any(&mut self, end: usize) -> usize {
+        self.rng.random_range(0..end)
+    }
+
     fn actor(&self, record: RecordId) -> Actor {
         actor::derive(&self.liar.who().key.public(), record, 0)
     }

@@ -241,9 +241,9 @@ pub(super) async fn live(options: &Options, ground: &mut Ground) -> anyhow::Resu
     tap.close().await;
 
     // Frames mutated as a whole: the server says goodbye, or takes what is still sound; then the next connection.
+    let mut tap = greeted(&url, &hostile).await?;
     for _ in 0..options.count(150, 20_000) {
-        let mut tap = Tap::open(&url, &hostile, Vec::new()).await?;
-        tap.welcome().await?;
+        let mut sent = 0;
         for _ in 0..4 {
             let bytes = match rng.random_range(0..3) {
                 0 => resealed(&mut rng, &corpus, &hostile.who().key),
@@ -252,13 +252,21 @@ pub(super) async fn live(options: &Options, ground: &mut Ground) -> anyhow::Resu
             if tap.send_bytes(bytes).await.is_err() {
                 break;
             }
-            figures.fault(Ok(()));
+            sent += 1;
         }
         tap.close().await;
+        match greeted(&url, &hostile).await {
+            Ok(next) => tap = next,
+            Err(error) => {
+                figures.faults(sent, sent);
+                figures.failures.push(format!("greets no more: {error:#}"));
+                break;
+            }
+        }
+        figures.faults(sent, 0);
     }
-    let beside = honest.end(ground).await?;
-    figures.beside(&beside);
-    figures.fault(ground.is_sound().await);
+    tap.close().await;
+    let beside = honest.end(ground, &mut figures).await?;
     figures.fault(automerge_agrees(&hostile).await?);
     let grown = grown(ground, before, &mut figures)?;
     figures.note = format!(
@@ -267,6 +275,13 @@ pub(super) async fn live(options: &Options, ground: &mut Ground) -> anyhow::Resu
         beside.note
     );
     Ok(figures)
+}
+
+/// A connection that the server has answered: it lives, whatever it was sent before.
+async fn greeted(url: &str, device: &Device<MemoryStore>) -> anyhow::Result<Tap> {
+    let mut tap = Tap::open(url, device, Vec::new()).await?;
+    tap.welcome().await?;
+    Ok(tap)
 }
 
 /// How many records the mutated changes are of.
@@ -316,7 +331,7 @@ impl Mutants<'_> {
             "sound changes: {outcomes:?}"
         );
         let mut merged = 0;
-        for _ in 0..options.count(8, 3_900) {
+        for _ in 0..options.count(8, 4_700) {
             let items: Vec<Item> = (0..MAX_ITEMS)
                 .map(|_| {
                     let (record, changes, documents) = two(self.rng, &stories).0;

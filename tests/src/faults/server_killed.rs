@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use rand::RngExt;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -52,6 +52,7 @@ pub(super) async fn server(options: &Options, ground: &mut Ground) -> anyhow::Re
         figures.fault(in_time(started.elapsed()));
         crew.settle().await?;
     }
+    ensure!(hit > 0, "no kill hit an upload");
     crew.end(ground, &mut figures).await?;
     figures.note = times(&back, hit);
     Ok(figures)
@@ -74,6 +75,7 @@ pub(super) async fn database(options: &Options, ground: &mut Ground) -> anyhow::
         figures.fault(in_time(started.elapsed()));
         crew.settle().await?;
     }
+    ensure!(hit > 0, "no kill hit an upload");
     crew.end(ground, &mut figures).await?;
     figures.note = times(&back, hit);
     Ok(figures)

@@ -58,14 +58,12 @@ pub(super) async fn play(options: &Options, ground: &mut Ground) -> anyhow::Resu
         });
     }
     let waited = started.elapsed();
-    let beside = honest.end(ground).await?;
-    figures.beside(&beside);
+    let beside = honest.end(ground, &mut figures).await?;
     figures.fault(if beside.p95 <= HONEST {
         Ok(())
     } else {
         Err(format!("the honest device's p95 was {:?}", beside.p95))
     });
-    figures.fault(ground.is_sound().await);
     figures.note = format!(
         "{count} held until closed, {:.0} s; {}",
         waited.as_secs_f64(),

@@ -8,6 +8,7 @@ use anyhow::Context;
 use doorstep_client::Home;
 
 use super::ground::{Ground, Marks, marking, resident};
+use super::oracle::{self, Holding};
 use super::{Figures, Options};
 use crate::town::cutter::{Cut, Cutter, Way};
 use crate::town::phone;
@@ -66,11 +67,8 @@ pub(super) async fn play(options: &Options, ground: &mut Ground) -> anyhow::Resu
             }
         }
     }
-    figures.lost += device.refused()?.len() as u64;
-    let found = ground.look_for(&marks).await?;
-    figures.lost += found.lost;
-    figures.doubled = found.doubled;
-    figures.fault(ground.is_sound().await);
+    let held = Holding::of(&device, ground.area).await?;
+    oracle::ask(ground, &marks, &[held], &mut figures).await?;
     let edits: usize = marks.values().map(Vec::len).sum();
     figures.note = format!("cut at {frames} frames, {edits} edits");
     Ok(figures)
