@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub use embedded::{Durability, Embedded};
-pub use scope::{Tx, area_tx, below, narrow, system_tx, widen};
+pub use scope::{Tx, area_tx, below, between, narrow, system_tx, widen};
 
 use crate::config::Config;
 

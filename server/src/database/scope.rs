@@ -59,6 +59,17 @@ pub fn below(area: AreaCode) -> String {
     format!("{}%", area.prefix())
 }
 
+/// From where to before where the codes of these areas and of all below them lie, in the order of bytes: a range that an
+/// index can be asked for, as the wall's patterns can't. It may hold others' codes between them; the wall lets none of
+/// them through. `None` for no area.
+#[must_use]
+pub fn between(areas: &[AreaCode]) -> Option<(String, String)> {
+    let prefixes = areas.iter().map(|area| area.prefix());
+    // A colon comes after every digit.
+    let end = prefixes.clone().map(|prefix| format!("{prefix}:")).max()?;
+    Some((prefixes.min()?.to_string(), end))
+}
+
 fn patterns(areas: impl IntoIterator<Item = AreaCode>) -> String {
     let patterns: Vec<String> = areas.into_iter().map(below).collect();
     patterns.join(",")
@@ -71,4 +82,25 @@ async fn begin(pool: &PgPool, patterns: &str) -> sqlx::Result<Tx> {
         .execute(&mut *tx)
         .await?;
     Ok(tx)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn a_range_holds_the_areas_and_all_below_them() {
+        let area = |code: &str| code.parse::<AreaCode>().unwrap();
+        let (street, village) = (area("310101002000"), area("310101013009"));
+        assert_eq!(between(&[]), None);
+        let (from, to) = between(&[street]).unwrap();
+        let within = |code: &str| from.as_str() <= code && code < to.as_str();
+        assert!(within("310101002000") && within("310101002999"));
+        assert!(!within("310101001999") && !within("310101003000"));
+        let (from, to) = between(&[village, street]).unwrap();
+        let within = |code: &str| from.as_str() <= code && code < to.as_str();
+        assert!(within("310101002001") && within("310101013009"));
+        assert!(!within("310101013010"));
+    }
 }

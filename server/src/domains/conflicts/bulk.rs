@@ -19,7 +19,7 @@ use super::rows::ConflictRow;
 use super::rules::{BulkChosen, BulkDecide, BulkDone, BulkItem, BulkRule, BulkTell};
 use super::store::{self, Filter};
 use super::values::{self, Sight};
-use crate::database::{below, system_tx};
+use crate::database::{between, system_tx};
 use crate::domains::auth::{Actor, scoped_tx};
 use crate::error::{ApiError, ApiResult, Kind, Problems};
 use crate::http::area_in;
@@ -60,7 +60,7 @@ async fn look(
 ) -> ApiResult<BulkDone> {
     let limit = input.limit.unwrap_or(UNLESS_TOLD).clamp(1, MOST);
     let filter = Filter {
-        area_pattern: Some(below(*area)),
+        areas: between(&[*area]),
         kind: Some("field"),
         status: Some("open"),
         field: Some(input.field.clone()),

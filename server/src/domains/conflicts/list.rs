@@ -13,7 +13,7 @@ use super::model::{ConflictList, ConflictQuery, ConflictView, KindCount};
 use super::rows::ConflictRow;
 use super::store::{self, Filter};
 use super::values::{self, Sight};
-use crate::database::{below, system_tx};
+use crate::database::{between, system_tx};
 use crate::domains::auth::{Actor, scoped_tx};
 use crate::domains::users;
 use crate::error::{ApiResult, Problems};
@@ -111,7 +111,9 @@ fn filter(
     let days =
         |days: u32| Duration::try_days(i64::from(days)).and_then(|age| now.checked_sub_signed(age));
     Ok(Filter {
-        area_pattern: area.map(below),
+        areas: between(
+            &area.map_or_else(|| actor.areas(Permission::ReadConflicts), |area| vec![area]),
+        ),
         kind,
         status,
         assignee,

@@ -27,7 +27,8 @@ const OPEN_PAIR: &str = "SELECT id FROM conflicts WHERE kind = 'duplicate_person
 /// Which items.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Filter {
-    pub(super) area_pattern: Option<String>,
+    /// Where the codes of areas begin and end (see `database::between`).
+    pub(super) areas: Option<(String, String)>,
     pub(super) kind: Option<&'static str>,
     pub(super) status: Option<&'static str>,
     pub(super) assignee: Option<Uuid>,
@@ -42,7 +43,7 @@ pub(super) struct Filter {
 
 pub(super) async fn list(tx: &mut PgConnection, filter: &Filter) -> sqlx::Result<Vec<ConflictRow>> {
     sqlx::query_as(LIST)
-        .bind(&filter.area_pattern)
+        .bind(filter.areas.as_ref().map(|areas| &areas.0))
         .bind(filter.kind)
         .bind(filter.status)
         .bind(filter.assignee)
@@ -54,6 +55,7 @@ pub(super) async fn list(tx: &mut PgConnection, filter: &Filter) -> sqlx::Result
         .bind(filter.after.map(|after| after.0))
         .bind(filter.after.map(|after| after.1))
         .bind(filter.rows)
+        .bind(filter.areas.as_ref().map(|areas| &areas.1))
         .fetch_all(tx)
         .await
 }
@@ -65,7 +67,7 @@ pub(super) async fn counts(
     now: DateTime<Utc>,
 ) -> sqlx::Result<Vec<(String, i64, i64)>> {
     sqlx::query_as(COUNTS)
-        .bind(&filter.area_pattern)
+        .bind(filter.areas.as_ref().map(|areas| &areas.0))
         .bind(filter.status)
         .bind(filter.assignee)
         .bind(filter.unassigned)
@@ -74,6 +76,7 @@ pub(super) async fn counts(
         .bind(filter.due_before)
         .bind(filter.opened_before)
         .bind(now)
+        .bind(filter.areas.as_ref().map(|areas| &areas.1))
         .fetch_all(tx)
         .await
 }

@@ -1,6 +1,6 @@
 SELECT kind, count(*), count(*) FILTER (WHERE status = 'open' AND due_at < $9)
 FROM conflicts
-WHERE ($1::text IS NULL OR area_code LIKE $1)
+WHERE ($1::text IS NULL OR (area_code ~>=~ $1 AND area_code ~<~ $10))
     AND ($2::text IS NULL OR status = $2)
     AND ($3::uuid IS NULL OR assignee = $3)
     AND (NOT $4 OR assignee IS NULL)

@@ -1,7 +1,7 @@
 SELECT id, kind, area_code::text, record_id, other_id, subject, status, assignee, due_at, opened_at, decided_at,
     decided_by, decision, version, wrapped_key, key_version, body, outcome
 FROM conflicts
-WHERE ($1::text IS NULL OR area_code LIKE $1)
+WHERE ($1::text IS NULL OR (area_code ~>=~ $1 AND area_code ~<~ $13))
     AND ($2::text IS NULL OR kind = $2)
     AND ($3::text IS NULL OR status = $3)
     AND ($4::uuid IS NULL OR assignee = $4)
