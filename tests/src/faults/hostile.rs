@@ -32,11 +32,6 @@ pub(super) async fn play(options: &Options, ground: &mut Ground) -> anyhow::Resu
     let mut figures = Figures::default();
     let mut scene = Scene::set(ground, options.chance("hostile")).await?;
     let before = ground.begin_peak()?;
-    // Beside an honest device, as fast as they go through: it is to notice nothing.
-    let honest = Honest::begin(ground).await?;
-    many(options, ground, &mut scene, &mut figures).await?;
-    let together = figures.tried;
-    let beside = honest.end(ground, &mut figures).await?;
     let times = options.count(2, 100);
     for kind in KINDS {
         // Two hundred frames each.
@@ -48,7 +43,10 @@ pub(super) async fn play(options: &Options, ground: &mut Ground) -> anyhow::Resu
             figures.fault(tell(ground, &mut scene, kind).await?);
         }
     }
-    figures.fault(ground.is_sound().await);
+    // Beside an honest device, as fast as they go through: it is to notice nothing.
+    let honest = Honest::begin(ground).await?;
+    let together = many(options, ground, &mut scene, &mut figures).await?;
+    let beside = honest.end(ground, &mut figures).await?;
     let grown = grown(ground, before, &mut figures)?;
     figures.note = format!(
         "{} kinds, {together} lies in envelopes of a hundred; server at most +{} MiB; {}",
@@ -165,13 +163,14 @@ async fn answer(tap: &mut Tap) -> Said {
 }
 
 /// Lies of all kinds that are one item and refused, a hundred to an envelope, with as many envelopes under way as a device
-/// may have. Each must be refused with its own code, none merged, each left with the supervisor or in an alarm.
+/// may have. Each must be refused with its own code, none merged, each left with the supervisor or in an alarm. Gives how many
+/// were told.
 async fn many(
     options: &Options,
     ground: &Ground,
     scene: &mut Scene,
     figures: &mut Figures,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<usize> {
     let device = scene.liar.who().device;
     let (merged, traces) = (
         ground.number_of(MERGED, device).await?,
@@ -215,7 +214,7 @@ async fn many(
     } else {
         Err(format!("{} lies left {left} traces", told.len()))
     });
-    Ok(())
+    Ok(told.len())
 }
 
 /// An envelope's items, and the code that each must be refused with.
