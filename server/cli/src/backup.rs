@@ -113,6 +113,12 @@ pub(crate) async fn restore(args: RestoreArgs, json: bool) -> Outcome {
             "备份之后彻底删除过 {} 份档案，已再次删除。",
             restored.erased_again
         ));
+        if restored.unlisted > 0 {
+            output::line(&format!(
+                "备份的照片目录里另有 {} 个不属于这份备份的文件，没有恢复。",
+                restored.unlisted
+            ));
+        }
         output::line("所有人需要重新登录；手机会自动重新连接。");
     }
     if broken {

@@ -31,6 +31,9 @@ pub struct Manifest {
     pub sequences: Vec<(String, i64)>,
     /// How many objects lie beside them, and their bytes.
     pub objects: (u64, u64),
+    /// The list that names each of them, in the form of a table; backups from before there was one have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object_list: Option<TableFile>,
 }
 
 /// A table's rows in a file: `COPY` text (PostgreSQL), packed with zstd.
@@ -59,6 +62,7 @@ impl Manifest {
             tables: Vec::new(),
             sequences: Vec::new(),
             objects: (0, 0),
+            object_list: None,
         }
     }
 

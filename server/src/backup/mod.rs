@@ -8,6 +8,7 @@
 
 mod catalogue;
 mod manifest;
+mod objects;
 mod rejoin;
 mod restore;
 mod tables;
@@ -33,5 +34,5 @@ const ERASED: &str = "erased";
 const KEY_COLUMN: &str = "wrapped_key";
 /// The column beside it: which of the area's keys wraps it.
 const KEY_VERSION: &str = "key_version";
-/// The folder of the photos' objects in a backup.
+/// The folder of the photos' objects in a backup, and the name of their list.
 const OBJECTS: &str = "objects";

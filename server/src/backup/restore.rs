@@ -13,7 +13,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::manifest::Manifest;
 use super::tables::{self, Wanted, quoted};
-use super::{AREA_KEYS, ERASED, OBJECTS, catalogue};
+use super::{AREA_KEYS, ERASED, OBJECTS, catalogue, objects};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -21,6 +21,7 @@ use crate::database::{MIGRATIONS, Ownership, Unopened};
 use crate::domains::audit::{self, Action, Entry, Verdict};
 use crate::domains::{photos, registry};
 use crate::keys::{FileKeys, KeyProvider};
+use crate::state::AppState;
 
 const SEE_ALL: &str = "SELECT set_config('doorstep.areas', '%', true)";
 const ROOM_TO_SORT: &str = "SET LOCAL maintenance_work_mem = '256MB'";
@@ -39,6 +40,8 @@ pub struct Restored {
     pub rows: u64,
     /// How many objects of photos.
     pub objects: u64,
+    /// How many files lay beside them that the backup does not name; they were left there.
+    pub unlisted: u64,
     /// How many records that were erased after the backup were erased again.
     pub erased_again: u64,
     /// What the audit log's verification found.
@@ -86,6 +89,10 @@ pub async fn restore(
     for file in &secret.tables {
         tables::check(file, keys)?;
     }
+    let unlisted = match &data.object_list {
+        Some(list) => objects::check(list, folder).await?,
+        None => 0,
+    };
     let unopened = Unopened::open(&config).await?;
     let filled = fill(&unopened, &data, folder, &secret, keys).await;
     unopened.close().await?;
@@ -93,7 +100,10 @@ pub async fn restore(
     let app = App::open(config, clock, Ownership::Own).await?;
     let finished = finish(&app, &data, &secret, folder, &erased).await;
     app.close().await?;
-    finished
+    Ok(Restored {
+        unlisted,
+        ..finished?
+    })
 }
 
 /// Everything that happens in the database before the server opens it: in one transaction, so that a restore that
@@ -197,6 +207,26 @@ async fn run(tx: &mut PgConnection, statement: String) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Puts the photos' objects into the store, each as the backup's list says; gives how many.
+async fn put_objects(state: &AppState, data: &Manifest, folder: &Path) -> anyhow::Result<u64> {
+    let from = folder.join(OBJECTS);
+    let put = match &data.object_list {
+        Some(list) => {
+            let put = |name, object| photos::service::put_object(state, name, object);
+            objects::each(list, folder, put).await?;
+            list.rows
+        }
+        None if from.exists() => photos::service::copy_in(state, &from).await?.0,
+        None => 0,
+    };
+    ensure!(
+        put == data.objects.0,
+        "备份里应有 {} 个照片对象，实有 {put} 个",
+        data.objects.0
+    );
+    Ok(put)
+}
+
 /// What needs the server's rules: photos' objects, erasing again, the audit log.
 async fn finish(
     app: &App,
@@ -206,16 +236,7 @@ async fn finish(
     erased: &[RecordId],
 ) -> anyhow::Result<Restored> {
     let state = &app.state;
-    let objects = folder.join(OBJECTS);
-    let objects = match objects.exists() {
-        true => photos::service::copy_in(state, &objects).await?.0,
-        false => 0,
-    };
-    ensure!(
-        objects == data.objects.0,
-        "备份里应有 {} 个照片对象，只有 {objects} 个",
-        data.objects.0
-    );
+    let objects = put_objects(state, data, folder).await?;
     // Before the first entry after the restore: what was taken is whole.
     let audit = audit::verify(state).await?;
     let erased_again = registry::service::erase_again(state, erased).await?;
@@ -230,6 +251,7 @@ async fn finish(
         tables: data.tables.len(),
         rows: data.tables.iter().map(|file| file.rows).sum(),
         objects,
+        unlisted: 0,
         erased_again,
         audit,
     })

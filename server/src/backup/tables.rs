@@ -125,15 +125,9 @@ impl Wanted {
             rows: 0,
             digest: String::new(),
         };
-        let path = file.path(folder);
-        let out = File::create(&path).with_context(|| path.display().to_string())?;
-        let mut packed = zstd::Encoder::new(BufWriter::new(out), LEVEL)?;
+        let mut packed = create(&file, folder)?;
         (file.rows, file.digest) = self.send(database, &mut packed).await?;
-        let out = packed
-            .finish()?
-            .into_inner()
-            .map_err(|error| error.into_error())?;
-        out.sync_all()?;
+        finish(packed)?;
         Ok(file)
     }
 
@@ -141,6 +135,23 @@ impl Wanted {
     pub(super) async fn digest(&self, database: &mut PgConnection) -> anyhow::Result<String> {
         Ok(self.send(database, &mut std::io::sink()).await?.1)
     }
+}
+
+/// Begins a file, packed.
+pub(super) fn create(
+    file: &TableFile,
+    folder: &Path,
+) -> anyhow::Result<zstd::Encoder<'static, BufWriter<File>>> {
+    let path = file.path(folder);
+    let out = File::create(&path).with_context(|| path.display().to_string())?;
+    Ok(zstd::Encoder::new(BufWriter::new(out), LEVEL)?)
+}
+
+/// Ends a file so that a power cut does not take it back.
+pub(super) fn finish(packed: zstd::Encoder<'static, BufWriter<File>>) -> anyhow::Result<()> {
+    let out = packed.finish()?.into_inner();
+    out.map_err(|error| error.into_error())?.sync_all()?;
+    Ok(())
 }
 
 /// Reads a file to its end; its digest must be what the manifest says.
@@ -233,7 +244,8 @@ fn each_piece(
     }
 }
 
-fn open(
+/// Opens a file, unpacked as it is read.
+pub(super) fn open(
     file: &TableFile,
     folder: &Path,
 ) -> anyhow::Result<zstd::Decoder<'static, BufReader<File>>> {

@@ -10,6 +10,7 @@ use sqlx::PgConnection;
 
 use super::catalogue::{self, Table};
 use super::manifest::Manifest;
+use super::objects::List;
 use super::tables::Wanted;
 use super::{AREA_KEYS, ERASED, OBJECTS};
 use crate::database::MIGRATIONS;
@@ -73,7 +74,10 @@ pub async fn backup(
     drop(tx);
     let mut objects = None;
     if with_photos {
-        data.objects = photos::service::copy_out(state, &data_draft.join(OBJECTS)).await?;
+        let mut list = List::begin(&data_draft)?;
+        let note = |name: &str, object: &[u8]| list.add(name, object);
+        data.objects = photos::service::copy_out(state, &data_draft.join(OBJECTS), note).await?;
+        data.object_list = Some(list.finish()?);
         objects = Some(data.objects.0);
     }
     let server = state.keys.provider().server_key();

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod photos;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
