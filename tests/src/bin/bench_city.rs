@@ -26,6 +26,9 @@ struct Arguments {
     /// Keep the city in this folder; one that is there already is gone on from, and sizes below its own are left out.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// After the last size: back the city up, restore it into an empty folder, and hold every table against the backup.
+    #[arg(long)]
+    drill: bool,
 }
 
 #[tokio::main]
@@ -39,6 +42,7 @@ async fn main() -> anyhow::Result<()> {
             village: 500,
             asked: 20,
             data: arguments.data,
+            drill: arguments.drill,
         },
         false => Options {
             program,
@@ -46,6 +50,7 @@ async fn main() -> anyhow::Result<()> {
             village: 4_300,
             asked: 200,
             data: arguments.data,
+            drill: arguments.drill,
         },
     };
     city::run(&options, &mut std::io::stdout()).await

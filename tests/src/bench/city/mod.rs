@@ -3,6 +3,7 @@
 //! grow with the city.
 
 mod ask;
+mod drill;
 mod invented;
 mod kept;
 mod load;
@@ -34,6 +35,8 @@ pub struct Options {
     pub asked: usize,
     /// Where the city stays after the run, and where one that an earlier run left is gone on from.
     pub data: Option<PathBuf>,
+    /// Whether it is backed up and restored in the end.
+    pub drill: bool,
 }
 
 /// Measures, and writes a line of JSON for each figure.
@@ -83,6 +86,10 @@ pub async fn run(options: &Options, out: &mut (dyn Write + Send)) -> anyhow::Res
         )?;
         ask::measure(&askers, &loaded, options.asked, &mut put).await?;
         operators::measure(&askers, &loaded, &mut put).await?;
+    }
+    if options.drill {
+        let mut figures = Figures::of(&shown(loaded.residents), out);
+        drill::measure(&server, place.path(), &mut figures)?;
     }
     grown.foretell(&mut Figures::of(
         &format!("{} as it grew", shown(WHOLE)),
