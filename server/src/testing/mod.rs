@@ -17,6 +17,7 @@ use anyhow::Context;
 use chrono::{DateTime, TimeZone, Utc};
 use doorstep_core::rights::Role;
 use serde_json::Value;
+use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -177,9 +178,24 @@ impl TestServer {
     /// # Errors
     /// When it doesn't start.
     pub async fn narrow_to(&mut self, connections: u32) -> anyhow::Result<()> {
+        let owner = self.database.owner.clone();
+        self.go_over(&owner, connections).await
+    }
+
+    /// Goes over to another node on another database, opened as a server opens the one that it is given: as its owner
+    /// says, with the schema brought up to date. Keys, photos and clock stay.
+    ///
+    /// # Errors
+    /// When the schema can't be brought up to date, or it doesn't start.
+    pub async fn move_to(&mut self, owner: &PgConnectOptions) -> anyhow::Result<()> {
+        database::migrate(owner).await?;
+        self.go_over(owner, 4).await
+    }
+
+    async fn go_over(&mut self, owner: &PgConnectOptions, connections: u32) -> anyhow::Result<()> {
         let (stop, stopping) = watch::channel(false);
         let config = Config::clone(&self.state.config);
-        let pool = database::connect(&self.database.owner, connections).await?;
+        let pool = database::connect(owner, connections).await?;
         self.state = AppState::assemble(config, self.clock.clone(), pool, stopping)?;
         self.address = serve(&self.state).await?;
         let address = self.address;
