@@ -6,6 +6,7 @@ pub mod city;
 mod crowd;
 mod nats;
 pub mod phone;
+mod tampering;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -34,6 +35,7 @@ pub use city::{Person, TestDevice};
 pub use crowd::{Member, crowd};
 pub use nats::Nats;
 pub use phone::Phone;
+pub use tampering::flipped;
 
 /// A clock that stands still until it is turned.
 #[derive(Debug)]

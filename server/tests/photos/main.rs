@@ -1,6 +1,8 @@
-//! Photos over HTTP: up in chunks and down again, who may see them, hostile bytes, erasure, what is left over, S3.
+//! Photos over HTTP: up in chunks and down again, who may see them, hostile bytes, what was altered in the store, erasure,
+//! what is left over, S3.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod altered;
 mod kit;
 mod leftovers;
 mod reading;

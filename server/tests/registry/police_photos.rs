@@ -4,7 +4,7 @@ use doorstep_core::ids::UserId;
 use doorstep_core::value::Fields;
 use doorstep_server::domains::police_photos::service as photos;
 use doorstep_server::register::{self, Prepared, Submission, Submitter};
-use doorstep_server::testing::Person;
+use doorstep_server::testing::{Person, flipped};
 use image::{ImageFormat, Rgb, RgbImage};
 use serde_json::json;
 
@@ -45,20 +45,10 @@ async fn fetch(kit: &Kit, who: &Person, id: &str, query: &str) -> (u16, Vec<u8>,
     (status, answer.bytes().await.unwrap().to_vec(), kept)
 }
 
-#[tokio::test]
-async fn a_police_photo_is_shown_by_right_and_purpose_with_viewer_and_time_over_it_and_lies_sealed()
-{
-    let kit = Kit::new().await;
-    let person = kit.resident("叶海思", "1970-04-27", json!({})).await;
-    let query = "?purpose=verification";
-    assert_eq!(
-        fetch(&kit, &kit.collector, &person, query).await.0,
-        404,
-        "there is none"
-    );
-    // The police's register names the file; only the server writes it.
+/// The police's register names the file; only the server writes it.
+async fn name_photo(kit: &Kit, person: &str) {
     let item = Prepared::Put {
-        record: record(&person),
+        record: record(person),
         record_type: "resident".to_owned(),
         fields: Fields::from([("photo_file".to_owned(), FILE.into())]),
     };
@@ -70,6 +60,20 @@ async fn a_police_photo_is_shown_by_right_and_purpose_with_viewer_and_time_over_
     register::commit(&kit.server.state, vec![submission], |_| Vec::new())
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn a_police_photo_is_shown_by_right_and_purpose_with_viewer_and_time_over_it_and_lies_sealed()
+{
+    let kit = Kit::new().await;
+    let person = kit.resident("叶海思", "1970-04-27", json!({})).await;
+    let query = "?purpose=verification";
+    assert_eq!(
+        fetch(&kit, &kit.collector, &person, query).await.0,
+        404,
+        "there is none"
+    );
+    name_photo(&kit, &person).await;
     assert!(
         photos::receive(&kit.server.state, FILE, b"no picture".to_vec())
             .await
@@ -143,6 +147,38 @@ async fn a_police_photo_is_shown_by_right_and_purpose_with_viewer_and_time_over_
     files.clear();
     walk(&kit.server.data().join("police-photos"), &mut files);
     assert!(files.is_empty());
+}
+
+/// One key seals them all: in another's place a photo would be shown of the wrong person.
+#[tokio::test]
+async fn a_police_photo_that_was_altered_or_moved_is_not_shown() {
+    let kit = Kit::new().await;
+    let person = kit.resident("叶海思", "1970-04-27", json!({})).await;
+    name_photo(&kit, &person).await;
+    let folder = kit.server.data().join("police-photos");
+    let kept = async |file: &str| {
+        let received = photos::receive(&kit.server.state, file, portrait()).await;
+        received.unwrap();
+        let mut files = Vec::new();
+        walk(&folder, &mut files);
+        files
+    };
+    let own = kept(FILE).await.remove(0);
+    let mut others = kept("310101197004275622.jpg").await;
+    others.retain(|file| *file != own);
+    let sound = std::fs::read(&own).unwrap();
+    let other = std::fs::read(&others[0]).unwrap();
+    let query = "?purpose=verification";
+    let shown = async || fetch(&kit, &kit.collector, &person, query).await.0;
+    assert_eq!(shown().await, 200);
+    let flipped = flipped(&sound, 64).map(|(_, value)| value);
+    let cut = sound[..sound.len() - 1].to_vec();
+    for (n, value) in flipped.chain([other, cut]).enumerate() {
+        std::fs::write(&own, value).unwrap();
+        assert_eq!(shown().await, 500, "{n}");
+    }
+    std::fs::write(&own, &sound).unwrap();
+    assert_eq!(shown().await, 200, "put back");
 }
 
 fn walk(folder: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
