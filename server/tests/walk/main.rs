@@ -1,12 +1,15 @@
 //! The whole matrix route × role × area, made from the API's own description, so that a new route is in it
-//! at once: without a session 401, without the permission 403, in another area nothing but 403 or 404.
+//! at once: without a session 401, without the permission 403, in another area nothing but 403 or 404; and each
+//! request leaves its record.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod audited;
 mod neighbours;
 mod things;
 
 use std::collections::BTreeSet;
 
+use audited::{assert_recorded, records};
 use doorstep_core::rights::{Permission, Role};
 use doorstep_server::testing::city::{DISTRICT, OTHER_DISTRICT, OTHER_VILLAGE, VILLAGE};
 use doorstep_server::testing::{Person, TestServer};
@@ -66,6 +69,10 @@ async fn without_a_session_every_route_but_the_public_ones_is_closed() {
                     "{}",
                     operation.id
                 );
+                // The first of a source in a minute; the others are counted together.
+                let left = records(&server, &reply).await;
+                let first = token.is_none().then(|| operation.id.clone());
+                assert_eq!(left, Vec::from_iter(first), "{}", operation.id);
             }
         }
     }
@@ -86,6 +93,7 @@ async fn no_role_passes_without_the_permission_nor_into_another_area() {
                 .send(&operation.method, &path, Some(&caller.token), body)
                 .await
                 .unwrap();
+            assert_recorded(&server, &operation, &reply).await;
             let what = format!(
                 "{role}: {} {path}: {} {}",
                 operation.method, reply.status, reply.body
@@ -140,6 +148,7 @@ async fn each_role_reads_what_it_may_in_its_own_area() {
                 .send("GET", &path, Some(&caller.token), None)
                 .await
                 .unwrap();
+            assert_recorded(&server, &operation, &reply).await;
             // The log as a whole is for who audits the whole city.
             let whole_city =
                 ["verify_audit", "list_audit_signatures"].contains(&operation.id.as_str());
