@@ -199,6 +199,40 @@ async fn five_failures_lock_for_fifteen_minutes_whether_the_login_exists_or_not(
     );
 }
 
+/// Neither what was tried nor the lock is a process's own to forget.
+#[tokio::test]
+async fn failures_and_the_lock_outlast_restarts() {
+    let mut server = TestServer::open_city().await.unwrap();
+    let person = server.person(Role::Collector, VILLAGE).await.unwrap();
+    for tried in 0..5 {
+        if tried == 3 {
+            server.restart().await.unwrap();
+        }
+        let wrong = server.sign_in(&person.login, "Wrong-Guess-1").await;
+        let wrong = wrong.unwrap();
+        assert_eq!(
+            (wrong.status, wrong.code()),
+            (401, "wrong_credentials"),
+            "{tried}"
+        );
+    }
+    for minutes in [0, 14] {
+        server.clock.advance(minutes * MINUTE);
+        server.restart().await.unwrap();
+        let locked = server.sign_in(&person.login, &person.password).await;
+        let locked = locked.unwrap();
+        assert_eq!(
+            (locked.status, locked.code()),
+            (429, "account_locked"),
+            "after {minutes} minutes"
+        );
+    }
+    server.clock.advance(2 * MINUTE);
+    server.restart().await.unwrap();
+    let opened = server.sign_in(&person.login, &person.password).await;
+    assert_eq!(opened.unwrap().status, 200);
+}
+
 #[tokio::test]
 async fn guesses_made_at_once_do_not_outrun_the_lock() {
     let server = TestServer::open_city().await.unwrap();

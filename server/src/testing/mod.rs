@@ -205,6 +205,22 @@ impl TestServer {
         Ok(())
     }
 
+    /// Stops this node and starts another in its place, on the same database, keys and clock: it knows nothing but what is
+    /// kept there.
+    ///
+    /// # Errors
+    /// When it doesn't start.
+    pub async fn restart(&mut self) -> anyhow::Result<()> {
+        self.stop.send_replace(true);
+        let (stop, stopping) = watch::channel(false);
+        let config = Config::clone(&self.state.config);
+        let pool = self.database.pool.clone();
+        self.state = AppState::assemble(config, self.clock.clone(), pool, stopping)?;
+        self.address = serve(&self.state).await?;
+        self.stop = stop;
+        Ok(())
+    }
+
     /// Stops the node that was added last.
     pub fn stop_node(&mut self) {
         self.nodes.pop();
