@@ -97,6 +97,12 @@ pub(crate) fn set_durable(connection: &Connection, durable: bool) -> rusqlite::R
     })
 }
 
+/// Takes what the log holds into the file and leaves it empty: pages stand in it as they were before, too. Not within a
+/// transaction.
+pub(crate) fn empty_log(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
+}
+
 fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }

@@ -25,6 +25,13 @@ pub(crate) fn concerns(batch: &WriteBatch) -> bool {
         || !batch.dismiss.is_empty()
 }
 
+/// Whether a batch takes away what tells of someone: a refusal that is dismissed, or what came too late for someone who
+/// was erased.
+pub(crate) fn forgets(batch: &WriteBatch) -> bool {
+    let mut codes = batch.refused.iter().map(|(_, refusal, _)| &refusal.code);
+    !batch.dismiss.is_empty() || codes.any(|code| code == Refusal::ERASED)
+}
+
 /// The register's half of a batch, on its way into the outbox.
 pub(crate) struct HalfRow {
     /// Its number; ascending, never used again.

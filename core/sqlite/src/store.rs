@@ -268,6 +268,7 @@ impl SqliteStore {
         }
         let half = Half::take(&mut batch);
         let in_both = outbox::concerns(&batch) && !half.is_empty();
+        let forgets = half.forgets() || outbox::forgets(&batch);
         let newest = outbox::half_number(&self.outbox)?;
         let number = if in_both { newest + 1 } else { newest };
         // The register waits for the disk only where the outbox does not hold the same, and now and then so that the
@@ -299,6 +300,11 @@ impl SqliteStore {
             // The batch is kept whether or not this succeeds; the next one takes the halves out again.
             let _ = outbox::forget_halves(&self.outbox);
             let _ = rescue::forget(&self.folder, REGISTER);
+        }
+        if forgets {
+            // Last, and in both: what was made here went through both.
+            let _ = file::empty_log(&self.outbox);
+            let _ = file::empty_log(&self.register);
         }
         Ok(())
     }
