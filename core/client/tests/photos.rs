@@ -117,6 +117,25 @@ async fn a_refused_photo_holds_up_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_photo_of_someone_erased_only_the_refusal_stays() {
+    let fake = Fake::start().await;
+    let one = fake.device(1);
+    let id = one.create("resident", area(), resident("何晓梅")).unwrap();
+    let digest = one.add_photo(id, "portrait", &photo(1, 900)).unwrap();
+    fake.uploads.lock().unwrap().refuse =
+        Some((digest.clone(), StatusCode::CONFLICT, "record_erased"));
+    let report = one.sync_once().await.unwrap();
+    assert_eq!(report.photos_refused, 1);
+    let left = one.photos().unwrap();
+    assert_eq!(left.len(), 1);
+    assert!(matches!(&left[0].state, PhotoState::Refused { code, .. } if code == "record_erased"));
+    let files = || std::fs::read_dir(one.folder.path().join("photos")).unwrap();
+    assert_eq!(files().count(), 1, "its note");
+    one.dismiss_photo(&digest).unwrap();
+    assert_eq!(files().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_photo_lies_open_in_the_folder() {
     let fake = Fake::start().await;
     let one = fake.device(1);

@@ -68,6 +68,10 @@ pub(crate) async fn send_all<S: DeviceStore + Send + 'static>(
                 done.waiting += 1;
             }
             Err(error) => {
+                if error.code == "record_erased" {
+                    // Nothing is kept of whom it shows, only that it was refused.
+                    shared.photos.forget_bytes(&digest)?;
+                }
                 photo.state = PhotoState::Refused {
                     code: error.code.to_string(),
                     message: error.message.clone(),

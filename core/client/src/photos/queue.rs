@@ -137,6 +137,11 @@ impl Photos {
     /// Removes a photo from the device.
     pub(crate) fn forget(&self, digest: &str) -> ClientResult<()> {
         self.folder.remove(&format!("{digest}{NOTE}"))?;
+        self.forget_bytes(digest)
+    }
+
+    /// Removes what a photo shows; its note stays.
+    pub(crate) fn forget_bytes(&self, digest: &str) -> ClientResult<()> {
         self.folder.remove(&format!("{digest}{BYTES}"))
     }
 
