@@ -76,6 +76,73 @@ async fn a_residence_of_someone_elsewhere_is_kept_for_the_supervisors_there() {
     );
 }
 
+/// Nor by saying that an old residence of someone who has moved away counts again.
+#[tokio::test]
+async fn an_old_residence_of_someone_elsewhere_does_not_count_again_by_a_phone() {
+    let server = TestServer::open_city().await.unwrap();
+    let there = server.person(Role::Supervisor, NEXT_VILLAGE).await.unwrap();
+    let above = server.person(Role::Supervisor, STREET).await.unwrap();
+    let mut phone = server.phone(VILLAGE).await.unwrap();
+    let (resident, made) = phone.resident("王小二", "").unwrap();
+    let (home, tied) = phone
+        .residence(resident, "厦门中路66弄1号1301室", false)
+        .unwrap();
+    phone.send(&server, vec![made, tied]).await.unwrap();
+    server
+        .lives_at(resident, NEXT_VILLAGE, "厦门中路66弄1号1303室")
+        .await
+        .unwrap();
+    let members = async || {
+        let mut tx = doorstep_server::database::system_tx(&server.state.pool)
+            .await
+            .unwrap();
+        let area = VILLAGE.parse().unwrap();
+        let members = doorstep_server::register::read::members(&mut tx, area).await;
+        let members = members.unwrap();
+        members.iter().any(|(id, _)| *id == resident)
+    };
+    let cancelled = fields(&[
+        ("status", "cancelled"),
+        ("cancel_reason", "83"),
+        ("cancelled_on", "2026-11-20"),
+    ]);
+    let ended = fields(&[("until", "2026-11-20")]);
+    let lasts = Fields::from([("until".to_owned(), Value::Null)]);
+    for (over, again) in [(cancelled, fields(&[("status", "active")])), (ended, lasts)] {
+        let over = phone.edit(home, &over).unwrap();
+        let sent = phone.send(&server, vec![over]).await.unwrap();
+        assert_eq!(sent, [Outcome::Accepted]);
+        assert!(!members().await, "the resident lives elsewhere now");
+        let edit = phone.edit(home, &fields(&[("room", "北间")])).unwrap();
+        let again = phone.edit(home, &again).unwrap();
+        let outcomes = phone.send(&server, vec![edit, again]).await.unwrap();
+        let [Outcome::Accepted, Outcome::Refused(why)] = outcomes.as_slice() else {
+            panic!("{outcomes:?}");
+        };
+        assert_eq!(why.code, "resident_elsewhere");
+        assert!(!members().await, "the file stays where it is");
+        let item = server.conflict_of(home).await.unwrap();
+        let accept = json!({ "action": "accept" });
+        let reply = server.decide(&there, item, accept.clone()).await.unwrap();
+        assert_eq!((reply.status, reply.code()), (403, "beyond_own_rights"));
+        let reply = server.decide(&above, item, accept).await.unwrap();
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        assert!(members().await);
+        phone.pull(&server, home).await.unwrap();
+    }
+
+    // Who has another home here may have an old one again.
+    let (_, other) = phone
+        .residence(resident, "厦门中路66弄1号1302室", false)
+        .unwrap();
+    let over = phone.edit(home, &fields(&[("until", "2026-11-20")]));
+    let again = phone.edit(home, &Fields::from([("until".to_owned(), Value::Null)]));
+    for item in [other, over.unwrap(), again.unwrap()] {
+        let sent = phone.send(&server, vec![item]).await.unwrap();
+        assert_eq!(sent, [Outcome::Accepted]);
+    }
+}
+
 /// Accepting is writing: that something came from someone else's phone gives nobody more than their own rights.
 #[tokio::test]
 async fn nobody_accepts_what_they_could_not_have_written_or_what_is_their_own() {

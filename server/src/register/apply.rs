@@ -127,8 +127,9 @@ pub async fn apply(
         .collect();
     let items = || submissions.iter().flat_map(|submission| &submission.items);
     let referred_to = judging::referred_to(items());
-    neighbours::lock_residents(tx, ids.union(&referred_to), items()).await?;
-    let (mut records, gone) = load::lock(tx, &state.keys, &ids, &referred_to).await?;
+    let residents = neighbours::lock_residents(tx, ids.union(&referred_to), items()).await?;
+    let (mut records, mut gone) = load::lock(tx, &state.keys, &ids, &referred_to).await?;
+    gone.areas.extend(residents);
     let wanted = judging::wants_history(&records, items());
     load::load_histories(tx, &mut records, &wanted).await?;
     let heavy = judging::to_weigh(&records, items());

@@ -263,7 +263,8 @@ impl Judgement {
             self.tombs.push((item.record.0, item.record_type, area));
             return self.too_late();
         }
-        if let Some(area) = self.claims_elsewhere(who, &item.record_type, &change)
+        if let Some(area) =
+            self.claims_elsewhere(who, &item.record_type, &change, &locked.hold.registers)
             && change.actor == actor::derive(&who.key, item.record, item.epoch)
             && !locked.holds(&hash)
         {

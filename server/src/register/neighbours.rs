@@ -1,21 +1,21 @@
 //! Order between groups that are committed at the same time but concern each other beyond the records they change:
 //! the same certificate number made twice, two residences of one resident. Whoever takes an order first commits first,
-//! and the other then sees what it wrote. Knows no judging; takes locks and reads nothing.
+//! and the other then sees what it wrote. Knows no judging; takes locks, and reads only where those whom it locks lie.
 //!
 //! Locks are always taken in this sequence, so that no two groups wait for each other: records by id (residents of
 //! residences among them), stripes by number, scopes by name, the head of the audit log.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use doorstep_core::ids::RecordId;
+use doorstep_core::ids::{AreaCode, RecordId};
 use doorstep_core::projection::Projection;
 use sqlx::PgConnection;
 use sqlx::types::Uuid;
 
 use super::judging::AcceptedChange;
 use super::load::Locked;
-use super::model::Prepared;
-use crate::error::ApiResult;
+use super::model::{Areas, Prepared};
+use crate::error::{ApiError, ApiResult};
 use crate::keys::KeyRing;
 
 const LOCK_RESIDENTS: &str = include_str!("sql/lock_residents.sql");
@@ -28,7 +28,8 @@ const CLASS: i32 = 0xd005;
 const STRIPES: u64 = 128;
 
 /// Locks these records, which `items` change or name, with the residents of the residences among them, in the order of
-/// their ids. Does nothing when no residence is changed: then whoever loads the records locks all there is to lock.
+/// their ids, and gives where each lies. Does nothing when no residence is changed: then whoever loads the records locks
+/// all there is to lock.
 ///
 /// # Errors
 /// When the database fails.
@@ -36,13 +37,20 @@ pub(super) async fn lock_residents<'a>(
     tx: &mut PgConnection,
     ids: impl Iterator<Item = &'a RecordId>,
     mut items: impl Iterator<Item = &'a Prepared>,
-) -> ApiResult<()> {
+) -> ApiResult<BTreeMap<RecordId, Vec<AreaCode>>> {
     if !items.any(|item| item.record_type() == Some("residence")) {
-        return Ok(());
+        return Ok(BTreeMap::new());
     }
     let ids: Vec<Uuid> = ids.map(|id| id.0).collect();
-    sqlx::query(LOCK_RESIDENTS).bind(ids).execute(tx).await?;
-    Ok(())
+    let rows: Vec<(Uuid, Vec<String>)> = sqlx::query_as(LOCK_RESIDENTS)
+        .bind(ids)
+        .fetch_all(tx)
+        .await?;
+    let lies = |(id, areas): (Uuid, Vec<String>)| {
+        let areas = Areas::try_from(areas).map_err(ApiError::internal)?;
+        Ok((RecordId(id), areas.0))
+    };
+    rows.into_iter().map(lies).collect()
 }
 
 /// Takes the stripes of certificate numbers and residents that these changes concern.

@@ -3,7 +3,7 @@
 
 use doorstep_core::ids::RecordId;
 use doorstep_server::database::system_tx;
-use doorstep_server::testing::city::VILLAGE;
+use doorstep_server::testing::city::{NEXT_VILLAGE, VILLAGE};
 use doorstep_server::testing::phone::fields;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -141,4 +141,29 @@ async fn an_end_that_is_taken_back_makes_a_main_residence_a_claim() {
     kit.edit(&kit.collector, &first, json!({ "until": Value::Null }))
         .await;
     assert_eq!(open_items(&kit, "main_residence").await.len(), 1);
+}
+
+#[tokio::test]
+async fn an_old_residence_of_who_has_moved_away_is_not_brought_back_from_here() {
+    let kit = Kit::new().await;
+    let house = kit.house("陕西中路12弄28号1702室", json!({})).await;
+    let person = kit.resident("叶海思", "1970-04-27", json!({})).await;
+    let old = kit.tie(&person, &house, "living", true).await;
+    cancel(&kit, &old).await;
+    let away = kit
+        .server
+        .lives_at(record(&person), NEXT_VILLAGE, "永嘉路5弄6号201室");
+    away.await.unwrap();
+    let path = format!("/api/records/{old}/restore");
+    let body = json!({ "note": "注销有误" });
+    let reply = kit
+        .write(&kit.collector, "POST", &path, &old, body.clone())
+        .await;
+    assert_eq!(reply.status, 422, "{}", reply.body);
+    let problem = &reply.body["error"]["fields"][0];
+    assert_eq!(problem["code"], "resident_elsewhere", "{problem}");
+    // Nothing went to the queue, and whoever has a right in both places may.
+    assert!(kit.server.conflict_of(record(&old)).await.is_err());
+    let reply = kit.write(&kit.supervisor, "POST", &path, &old, body).await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
 }

@@ -31,11 +31,15 @@ pub(super) async fn put(
 ) -> ApiResult<Applied> {
     let applied = register::apply(tx, state, vec![Submission::puts(who, puts)]).await?;
     applied.require_all(|refusal| {
-        if refusal.code == "out_of_scope" {
-            return ApiError::forbidden();
-        }
+        let message = match refusal.code.as_str() {
+            "out_of_scope" => return ApiError::forbidden(),
+            "resident_elsewhere" => {
+                "这位居民登记在其他区划，居住关系没有生效；如此人确已迁来，请按新居民登记，由主管合并"
+            }
+            _ => &refusal.message,
+        };
         let path = refusal.field.as_deref().unwrap_or("fields");
-        ApiError::field(path, &refusal.code, refusal.message.clone())
+        ApiError::field(path, &refusal.code, message)
     })?;
     Ok(applied)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use doorstep_core::crdt::FlatChange;
+use doorstep_core::crdt::{FlatChange, Registers};
 use doorstep_core::ids::{AreaCode, RecordId};
 use doorstep_core::projection::{AREA_KEY, references};
 use doorstep_core::protocol::frames::Refusal;
@@ -91,17 +91,45 @@ impl Judgement {
         records.iter().any(|id| self.elsewhere(who, *id).is_some())
     }
 
-    /// Where the resident lies to whom a change ties a residence, when that is in none of the author's areas: by the
-    /// residence the resident's file would come into them, and whoever names a file could have it.
+    /// Where the resident lies to whom a change ties a residence, or whose old residence it makes count again, when that
+    /// is in none of the author's areas: by the residence the resident's file would come into them, and whoever names a
+    /// file could have it.
     pub(super) fn claims_elsewhere(
         &self,
         who: &Submitter,
         record_type: &str,
         change: &FlatChange,
+        held: &Registers,
     ) -> Option<AreaCode> {
+        if record_type != "residence" {
+            return None;
+        }
         let puts = change.ops.iter().map(|op| (&op.key, &op.value));
-        references(record_type, puts)
-            .filter(|(key, _)| record_type == "residence" && key.as_str() == "resident")
-            .find_map(|(_, resident)| self.elsewhere(who, resident))
+        let tied = references(record_type, puts)
+            .filter(|(key, _)| key.as_str() == "resident")
+            .map(|(_, resident)| resident);
+        let revived = held
+            .get("resident")
+            .filter(|_| may_revive(held, change))
+            .and_then(Value::as_text)
+            .and_then(|text| text.parse().ok());
+        tied.chain(revived)
+            .find_map(|resident| self.elsewhere(who, resident))
     }
+}
+
+/// Whether a residence that is cancelled or has ended may count again after a change: of each key either the value that
+/// stands wins or the change's.
+fn may_revive(held: &Registers, change: &FlatChange) -> bool {
+    let counts = |key: &str, value: Option<&Value>| match key {
+        "status" => value.and_then(Value::as_text) != Some("cancelled"),
+        _ => value.is_none_or(Value::is_null),
+    };
+    let stands = |key: &str| counts(key, held.get(key));
+    let put = |key: &str| {
+        let mut ops = change.ops.iter();
+        ops.any(|op| op.key == key && counts(key, Some(&op.value)))
+    };
+    let keys = ["status", "until"];
+    !keys.into_iter().all(stands) && keys.into_iter().all(|key| stands(key) || put(key))
 }

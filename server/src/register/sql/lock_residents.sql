@@ -1,6 +1,6 @@
 -- The records named, with the residents of the residences among them, locked in the order of their ids. Gathered
 -- first: as "one of these or one of those" every record of the city would be looked at.
-SELECT FROM records
+SELECT id, areas FROM records
 WHERE id = ANY(ARRAY(
     SELECT unnest($1::uuid[])
     UNION
