@@ -6,7 +6,7 @@ use doorstep_core::ids::RecordId;
 use doorstep_core::protocol::frames::Outcome;
 use doorstep_core::rights::Role;
 use doorstep_core::value::Value;
-use doorstep_server::testing::city::{DISTRICT, NEXT_VILLAGE, OTHER_DISTRICT, VILLAGE};
+use doorstep_server::testing::city::{DISTRICT, NEXT_VILLAGE, OTHER_DISTRICT, STREET, VILLAGE};
 use doorstep_server::testing::phone::fields;
 use doorstep_server::testing::{Person, Reply, TestServer};
 use serde_json::{Value as Json, json};
@@ -670,4 +670,47 @@ async fn what_was_refused_is_refused_again_in_another_envelope_and_kept_once() {
     let again = phone.send(&server, items).await.unwrap();
     assert_eq!(refused(&again), expected);
     assert_eq!(kept().await, before);
+}
+
+/// What reaches into two villages is nobody's who has a right in one of them; nor is what one sent oneself.
+#[tokio::test]
+async fn an_item_is_offered_to_those_only_who_may_take_all_its_decisions() {
+    const NUMBER: &str = "11010519491231002X";
+    let server = TestServer::open_city().await.unwrap();
+    let here = server.person(Role::Supervisor, VILLAGE).await.unwrap();
+    server.person(Role::Supervisor, NEXT_VILLAGE).await.unwrap();
+    let above = server.person(Role::Supervisor, STREET).await.unwrap();
+    let mut one = server.phone(VILLAGE).await.unwrap();
+    let mut two = server.phone(NEXT_VILLAGE).await.unwrap();
+    let (resident, made) = one.resident("王小二", NUMBER).unwrap();
+    let (visit, visited) = one.visit(resident, NEXT_VILLAGE).unwrap();
+    one.send(&server, vec![made, visited]).await.unwrap();
+    let (home, tied) = two
+        .residence(resident, "厦门中路66弄1号1301室", false)
+        .unwrap();
+    let (twin, recorded) = two.resident("王小二", NUMBER).unwrap();
+    two.send(&server, vec![tied, recorded]).await.unwrap();
+    let photo = one.edit(resident, &fields(&[("photo_file", "x.jpg")]));
+    one.send(&server, vec![photo.unwrap()]).await.unwrap();
+    let offered = async |record: RecordId| {
+        let item = server.conflict_of(record).await.unwrap();
+        let path = format!("/api/conflicts/{item}/deciders");
+        let listed = server.get(&above, &path).await.unwrap();
+        let ids = listed.as_array().unwrap().iter();
+        let ids: Vec<Uuid> = ids
+            .map(|one| one["id"].as_str().unwrap().parse().unwrap())
+            .collect();
+        ids
+    };
+    for record in [home, visit.into(), twin] {
+        assert_eq!(offered(record).await, [above.id], "{record}");
+    }
+    let both = offered(resident).await;
+    assert!(both.contains(&here.id) && both.contains(&above.id) && both.len() == 2);
+
+    one.pull(&server, resident).await.unwrap();
+    one.who.user = doorstep_core::ids::UserId(here.id);
+    let photo = one.edit(resident, &fields(&[("photo_file", "y.jpg")]));
+    one.send(&server, vec![photo.unwrap()]).await.unwrap();
+    assert_eq!(offered(resident).await, [above.id], "not the sender");
 }

@@ -1,6 +1,4 @@
-//! Giving an item to someone who may decide it, and setting its due time; and who those are.
-
-use std::collections::BTreeSet;
+//! Giving an item to someone who may decide it, and setting its due time.
 
 use doorstep_core::ids::{ConflictId, UserId};
 use doorstep_core::rights::Permission;
@@ -8,7 +6,7 @@ use serde_json::json;
 
 use super::case::{self, Case};
 use super::decide::messages;
-use super::decisions::{Assign, Decider};
+use super::decisions::Assign;
 use super::model::ConflictView;
 use super::{list, store};
 use crate::database::system_tx;
@@ -18,25 +16,6 @@ use crate::domains::users::{self, UserStatus};
 use crate::error::{ApiError, ApiResult, Problems};
 use crate::register::{self, Told};
 use crate::state::AppState;
-
-/// Everyone who may decide an item: through a right on its area or one above, by name.
-pub(super) async fn deciders(
-    state: &AppState,
-    actor: &Actor,
-    id: ConflictId,
-) -> ApiResult<Vec<Decider>> {
-    let mut tx = system_tx(&state.pool).await?;
-    let area = case::find_to_decide(&mut tx, actor, id).await?.area();
-    drop(tx);
-    let holders = users::service::holders(state, Permission::DecideConflicts, &area).await?;
-    let ids: BTreeSet<UserId> = holders.iter().map(|grant| grant.user).collect();
-    let ids: Vec<UserId> = ids.into_iter().collect();
-    let called = users::service::called(state, &ids).await?.into_iter();
-    let decider = |(UserId(id), users::Called { name, login })| Decider { id, name, login };
-    let mut deciders: Vec<Decider> = called.map(decider).collect();
-    deciders.sort_by(|one, other| (&one.name, &one.login).cmp(&(&other.name, &other.login)));
-    Ok(deciders)
-}
 
 /// Gives an item to a user, or takes it back.
 pub(super) async fn assign(

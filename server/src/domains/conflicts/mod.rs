@@ -8,6 +8,7 @@ mod case;
 mod claims;
 mod comes_to;
 mod decide;
+mod deciders;
 mod decisions;
 mod list;
 mod model;

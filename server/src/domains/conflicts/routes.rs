@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::decisions::{Assign, Decide, Decided, Decider};
 use super::model::{ConflictDetail, ConflictList, ConflictQuery, ConflictView, ShowQuery};
 use super::rules::{BulkDecide, BulkDone};
-use super::{assign, bulk, decide, list, show, undo};
+use super::{assign, bulk, decide, deciders, list, show, undo};
 use crate::domains::auth::Actor;
 use crate::error::ApiResult;
 use crate::http::{Body, Params, Segment, etag};
@@ -116,7 +116,7 @@ pub async fn list_deciders(
     Segment(id): Segment<Uuid>,
 ) -> ApiResult<Json<Vec<Decider>>> {
     Ok(Json(
-        assign::deciders(&state, &actor, ConflictId(id)).await?,
+        deciders::deciders(&state, &actor, ConflictId(id)).await?,
     ))
 }
 
