@@ -148,5 +148,19 @@ async fn what_is_asked_about_a_file_that_is_merged_away_is_asked_about_the_survi
         let asked = open(&kit, "guardian").await;
         assert_eq!(asked.len(), 1, "{both}: {asked:?}");
         assert_eq!(asked[0]["resident"], json!(again), "{both}: not {ward}");
+
+        let path = format!("/api/conflicts/{item}/decision");
+        let reply = kit
+            .send(&kit.supervisor, "DELETE", &path, Value::Null)
+            .await;
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        let asked = open(&kit, "guardian").await;
+        let mut about: Vec<&str> = asked
+            .iter()
+            .map(|check| check["resident"].as_str().unwrap())
+            .collect();
+        about.sort_unstable();
+        let of_both = [ward.as_str(), again.as_str()];
+        assert_eq!(about, of_both[..1 + usize::from(both)], "as before");
     }
 }

@@ -3,6 +3,7 @@
 use doorstep_core::ids::{AreaCode, ConflictId, RecordId, ScopeId};
 use doorstep_core::protocol::frames::StateEntry;
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 pub use super::model::OpenCheck;
 use super::{act, escalate, open, relations, store, tell};
@@ -59,8 +60,8 @@ pub async fn close_about(
     rows.iter().map(tell::withdrawn).collect()
 }
 
-/// Lets the open checks about a record that is merged away be about the survivor, in that transaction; gives what
-/// phones are told. They stay with the survivor when the merge is undone: who is asked can say what is so.
+/// Lets the open checks about a record that is merged away be about the survivor, in that transaction; gives which they
+/// are, for [`go_back`], and what phones are told.
 ///
 /// # Errors
 /// When the database fails.
@@ -69,11 +70,26 @@ pub async fn follow(
     state: &AppState,
     other: RecordId,
     survivor: RecordId,
-) -> ApiResult<Vec<(ScopeId, StateEntry)>> {
+) -> ApiResult<(Vec<Uuid>, Vec<(ScopeId, StateEntry)>)> {
     let rows = store::follow(tx, other.0, survivor.0, state.clock.now()).await?;
     let told = rows.iter().map(|check| match check.is_open() {
         true => tell::asked(check),
         false => tell::withdrawn(check),
     });
-    told.collect()
+    let told = told.collect::<ApiResult<_>>()?;
+    Ok((rows.iter().map(|check| check.id).collect(), told))
+}
+
+/// Lets checks that followed a merge be about the other record again, in the transaction that undoes it; gives what
+/// phones are told. What was answered meanwhile stays as it was answered.
+///
+/// # Errors
+/// When the database fails.
+pub async fn go_back(
+    tx: &mut PgConnection,
+    checks: &[Uuid],
+    other: RecordId,
+) -> ApiResult<Vec<(ScopeId, StateEntry)>> {
+    let rows = store::go_back(tx, checks, other.0).await?;
+    rows.iter().map(tell::asked).collect()
 }

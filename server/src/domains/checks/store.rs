@@ -15,6 +15,7 @@ const OPEN_IN: &str = include_str!("sql/open_in.sql");
 const CLOSE_OF: &str = include_str!("sql/close_of.sql");
 const CLOSE_ABOUT: &str = include_str!("sql/close_about.sql");
 const FOLLOW: &str = include_str!("sql/follow.sql");
+const GO_BACK: &str = include_str!("sql/go_back.sql");
 const CLOSE_HOUSEHOLD: &str = include_str!("sql/close_household.sql");
 const ANSWERS: &str = include_str!("sql/answers.sql");
 const STATUSES: &str = "SELECT status FROM checks WHERE conflict_id = $1";
@@ -174,6 +175,19 @@ pub(super) async fn follow(
         .bind(other)
         .bind(survivor)
         .bind(at)
+        .fetch_all(tx)
+        .await
+}
+
+/// Makes checks that followed a merge those of the record that was merged away, as far as they are unanswered.
+pub(super) async fn go_back(
+    tx: &mut PgConnection,
+    checks: &[Uuid],
+    other: Uuid,
+) -> sqlx::Result<Vec<CheckRow>> {
+    sqlx::query_as(GO_BACK)
+        .bind(checks)
+        .bind(other)
         .fetch_all(tx)
         .await
 }

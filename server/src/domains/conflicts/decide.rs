@@ -199,6 +199,20 @@ pub(super) async fn carry_out(
             .told
             .add(register::merge_away(tx, other, survivor).await?);
     }
+    let settled: Vec<ConflictId> = plan
+        .close
+        .iter()
+        .copied()
+        .chain([case.row.id])
+        .map(ConflictId)
+        .collect();
+    let mut asked = checks::service::close_of(tx, state, &settled).await?;
+    let mut followed = Vec::new();
+    if let Some((other, survivor)) = plan.merge {
+        let (checks, told) = checks::service::follow(tx, state, other, survivor).await?;
+        followed = checks;
+        asked.extend(told);
+    }
     let outcome = Outcome {
         note: note.filter(|note| !note.trim().is_empty()),
         writes,
@@ -206,6 +220,7 @@ pub(super) async fn carry_out(
         merged: plan.merge.map(|(other, _)| other),
         closed: plan.close.iter().copied().map(ConflictId).collect(),
         lasting: !plan.events.is_empty(),
+        checks: followed,
     };
     let mut detail = plan.detail;
     detail.insert("action".into(), action.into());
@@ -233,17 +248,7 @@ pub(super) async fn carry_out(
     close(tx, state, by, case, &plan.close, now).await?;
     let told = plan.told.len();
     let mut states = messages(state, case, "conflict_decided", plan.told);
-    let settled: Vec<ConflictId> = plan
-        .close
-        .iter()
-        .copied()
-        .chain([case.row.id])
-        .map(ConflictId)
-        .collect();
-    states.extend(checks::service::close_of(tx, state, &settled).await?);
-    if let Some((other, survivor)) = plan.merge {
-        states.extend(checks::service::follow(tx, state, other, survivor).await?);
-    }
+    states.extend(asked);
     applied
         .told
         .add(register::append_states(tx, states, now).await?);

@@ -184,6 +184,9 @@ pub(super) struct Outcome {
     pub(super) closed: Vec<ConflictId>,
     /// Whether anything was done that can't be put back, such as an event taken.
     pub(super) lasting: bool,
+    /// Checks that went with the record that became an alias; a server of before named none.
+    #[serde(default)]
+    pub(super) checks: Vec<Uuid>,
 }
 
 /// What was written to one record.
@@ -193,4 +196,21 @@ pub(super) struct Written {
     pub(super) record_type: String,
     pub(super) before: Fields,
     pub(super) after: Fields,
+}
+
+#[cfg(test)]
+mod tests {
+    use doorstep_core::protocol::codec::{self, CodecError};
+
+    use super::*;
+
+    #[test]
+    fn what_a_server_of_before_left_is_read() -> Result<(), CodecError> {
+        let none: [u8; 0] = [];
+        let before = (Some("核对过"), none, none, None::<RecordId>, none, true);
+        let read: Outcome = codec::from_bytes(&codec::to_bytes(&before))?;
+        assert_eq!(read.note.as_deref(), Some("核对过"));
+        assert!(read.lasting && read.checks.is_empty());
+        Ok(())
+    }
 }

@@ -18,6 +18,7 @@ use super::{comes_to, list, store};
 use crate::database::system_tx;
 use crate::domains::audit::{self, Entry};
 use crate::domains::auth::Actor;
+use crate::domains::checks;
 use crate::domains::registry::service::{cancelled, reason};
 use crate::error::{ApiError, ApiResult};
 use crate::register::{self, Opened, Told};
@@ -128,7 +129,10 @@ pub(super) async fn undo(
         .collect();
     let count = told.len();
     let tells = comes_to::tells(&mut tx, state, &told).await?;
-    let states = messages(state, &case, "conflict_reopened", told);
+    let mut states = messages(state, &case, "conflict_reopened", told);
+    if let Some(other) = outcome.merged {
+        states.extend(checks::service::go_back(&mut tx, &outcome.checks, other).await?);
+    }
     let messages = register::append_states(&mut tx, states, now).await?;
     // In the order in which the logs were numbered.
     sent.add(std::mem::take(&mut applied.told));
