@@ -200,89 +200,68 @@ pub(super) async fn change_password(
     actor: &Actor,
     input: ChangePassword,
 ) -> ApiResult<()> {
-    let proof = Proof {
-        login: actor.login.clone(),
-        password: input.current,
-        code: None,
-    };
-    let reserved =
-        tries::reserve(state, &actor.trail, Action::ChangePassword, &proof.login).await?;
+    let action = Action::ChangePassword;
+    let current = require_password(state, actor, action, "current", input.current).await?;
     let mut tx = system_tx(&state.pool).await?;
     let former = store::lock_credential(&mut tx, actor.user.0).await?;
+    // Someone else has changed it since it was checked.
+    if former.password != current {
+        return Err(wrong_password("current"));
+    }
     let count = i64::from(state.config.sign_in.password_history);
     let mut earlier =
         store::former_passwords(&mut tx, actor.user.0, count.saturating_sub(1)).await?;
-    earlier.push(former.password.clone());
-    let (stored, current, new) = (former.password.clone(), proof.password, input.new.clone());
-    let (matches, reused) = in_background(move || {
-        let matches = stored_form::verify(&current, &stored);
-        (
-            matches,
-            matches
-                && earlier
-                    .iter()
-                    .any(|stored| stored_form::verify(&new, stored)),
-        )
+    earlier.push(current);
+    let new = input.new.clone();
+    let reused = in_background(move || {
+        let mut earlier = earlier.iter();
+        earlier.any(|stored| stored_form::verify(&new, stored))
     })
     .await?;
-    if !matches {
-        drop(tx);
-        let wrong = ApiError::field("current", "wrong_password", "现在的密码不对");
-        return Err(tries::refuse(
-            state,
-            &actor.trail,
-            Action::ChangePassword,
-            &actor.login,
-            Some(actor.user),
-            wrong,
-        )
-        .await);
-    }
     let mut problems = Problems::default();
     for problem in password::problems(&input.new, &actor.login) {
         problems.add("new", problem.code, problem.message);
     }
     problems.require(!reused, "new", "reused", "不能使用最近用过的密码，请换一个");
+    problems.finish()?;
     let at = state.clock.now();
-    tries::give_back(state, &mut tx, &actor.login, reserved).await?;
-    if let Err(error) = problems.finish() {
-        tx.commit().await?;
-        return Err(error);
-    }
     let credential = hash_password(state, input.new).await?;
     store::set_password(&mut tx, actor.user.0, &former, &credential.0, at, false).await?;
     sessions::end_of_user(&mut tx, actor.user, at, Some(actor.session)).await?;
-    audit::record(
-        &mut tx,
-        Entry::by(actor, at, Action::ChangePassword).subject("user", actor.user),
-    )
-    .await?;
+    let entry = Entry::by(actor, at, action).subject("user", actor.user);
+    audit::record(&mut tx, entry).await?;
     Ok(tx.commit().await?)
 }
 
-/// Checks the caller's own password, for what a moment at an open screen must not be enough for.
+/// Checks the caller's own password, for what a moment at an open screen must not be enough for; gives its stored form.
 ///
 /// # Errors
-/// `wrong_password` at the field `password`; `account_locked`, `too_many_tries`.
+/// `wrong_password` at the field; `account_locked`, `too_many_tries`.
 pub(super) async fn require_password(
     state: &AppState,
     actor: &Actor,
     action: Action,
+    field: &str,
     password: String,
-) -> ApiResult<()> {
+) -> ApiResult<String> {
     let reserved = tries::reserve(state, &actor.trail, action, &actor.login).await?;
     let mut tx = system_tx(&state.pool).await?;
     let credential = store::credential(&mut tx, actor.user.0).await?;
     drop(tx);
     let stored = credential.ok_or_else(ApiError::unauthenticated)?.password;
-    if !in_background(move || stored_form::verify(&password, &stored)).await? {
-        let wrong = ApiError::field("password", "wrong_password", "密码不对，请重新输入");
-        let (trail, login) = (&actor.trail, &actor.login);
+    let held = stored.clone();
+    if !in_background(move || stored_form::verify(&password, &held)).await? {
+        let (trail, login, wrong) = (&actor.trail, &actor.login, wrong_password(field));
         return Err(tries::refuse(state, trail, action, login, Some(actor.user), wrong).await);
     }
     let mut tx = system_tx(&state.pool).await?;
     tries::give_back(state, &mut tx, &actor.login, reserved).await?;
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    Ok(stored)
+}
+
+fn wrong_password(field: &str) -> ApiError {
+    ApiError::field(field, "wrong_password", "密码不对，请重新输入")
 }
 
 pub(super) fn is_expired(state: &AppState, set_at: DateTime<Utc>) -> bool {

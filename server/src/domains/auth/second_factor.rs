@@ -29,7 +29,7 @@ pub(super) async fn begin(
         return Err(enrolled_already());
     }
     let action = Action::BeginSecondFactor;
-    credentials::require_password(state, actor, action, input.password).await?;
+    credentials::require_password(state, actor, action, "password", input.password).await?;
     let secret: totp::Secret = random::bytes()?;
     let sealed = state
         .keys
