@@ -13,24 +13,9 @@ pub fn tag(version: &str) -> String {
     format!("\"{version}\"")
 }
 
-/// `body` with its tag, or 304 when the caller has that version. Nobody keeps it: it may hold personal data, and a
-/// browser's folder outlives the session. The tag is for If-Match.
+/// `body` with its tag, or 304 when the caller has that version. Nobody keeps it (see `request`); the tag is for
+/// If-Match.
 pub fn answer(headers: &HeaderMap, version: &str, body: impl Serialize) -> Response {
-    tagged(headers, version, "private, no-store", body)
-}
-
-/// As [`answer`], of what holds no personal data and is asked for often: a browser may keep it and ask whether it is
-/// still so.
-pub fn answer_kept(headers: &HeaderMap, version: &str, body: impl Serialize) -> Response {
-    tagged(headers, version, "private, no-cache", body)
-}
-
-fn tagged(
-    headers: &HeaderMap,
-    version: &str,
-    keeping: &'static str,
-    body: impl Serialize,
-) -> Response {
     let tag = tag(version);
     let value = HeaderValue::from_str(&tag).ok();
     let mut response = if names(headers, &header::IF_NONE_MATCH, &tag) {
@@ -42,8 +27,14 @@ fn tagged(
         response.headers_mut().insert(header::ETAG, value);
     }
     response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static(keeping));
+}
+
+/// As [`answer`], of what holds no personal data and is asked for often: a browser may keep it and ask whether it is
+/// still so.
+pub fn answer_kept(headers: &HeaderMap, version: &str, body: impl Serialize) -> Response {
+    let mut response = answer(headers, version, body);
+    let kept = HeaderValue::from_static("private, no-cache");
+    response.headers_mut().insert(header::CACHE_CONTROL, kept);
     response
 }
 
@@ -90,10 +81,13 @@ mod tests {
 
     #[test]
     fn only_what_holds_no_personal_data_is_kept_by_browsers() {
-        let keeping = |response: Response| response.headers()[header::CACHE_CONTROL].clone();
+        let keeping = |response: Response| response.headers().get(header::CACHE_CONTROL).cloned();
         let none = HeaderMap::new();
-        assert_eq!(keeping(answer(&none, "7", 1)), "private, no-store");
-        assert_eq!(keeping(answer_kept(&none, "7", 1)), "private, no-cache");
+        assert_eq!(keeping(answer(&none, "7", 1)), None);
+        assert_eq!(
+            keeping(answer_kept(&none, "7", 1)),
+            Some(HeaderValue::from_static("private, no-cache"))
+        );
     }
 
     #[test]

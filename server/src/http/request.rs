@@ -20,6 +20,9 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; script-src 'self'; style-src 'self'; \
      img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
 
+/// Nobody keeps an answer that says nothing else: it may hold personal data, and a browser's folder outlives the session.
+const UNKEPT: &str = "private, no-store";
+
 tokio::task_local! {
     static CURRENT: String;
 }
@@ -106,7 +109,7 @@ fn secure(headers: &mut HeaderMap, id: &str) {
     );
     headers
         .entry(header::CACHE_CONTROL)
-        .or_insert(HeaderValue::from_static("no-store"));
+        .or_insert(HeaderValue::from_static(UNKEPT));
 }
 
 /// A caller may name its request, in a form that can't forge log lines.
@@ -146,4 +149,20 @@ pub fn client_address(
         return Some(address);
     }
     peer.map(|ConnectInfo(address)| address.ip())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_says_nothing_else_is_kept_by_nobody() {
+        let keeping = |mut headers: HeaderMap| {
+            secure(&mut headers, "1");
+            headers[header::CACHE_CONTROL].clone()
+        };
+        assert_eq!(keeping(HeaderMap::new()), "private, no-store");
+        let kept = (header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        assert_eq!(keeping(HeaderMap::from_iter([kept])), "no-cache");
+    }
 }

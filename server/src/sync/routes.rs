@@ -115,10 +115,6 @@ fn respond(status: StatusCode, range: Option<HeaderValue>, body: Bytes) -> Respo
     let mut response = (status, [(header::CONTENT_TYPE, octets)], body).into_response();
     let headers = response.headers_mut();
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    headers.insert(
-        header::CACHE_CONTROL,
-        HeaderValue::from_static("private, no-store"),
-    );
     // Packed already: compressing it again costs time and breaks ranges.
     headers.insert(
         header::CONTENT_ENCODING,

@@ -85,7 +85,7 @@ async fn a_police_photo_is_shown_by_right_and_purpose_with_viewer_and_time_over_
         .unwrap();
 
     let (status, first, kept) = fetch(&kit, &kit.collector, &person, query).await;
-    assert_eq!((status, kept.as_deref()), (200, Some("no-store, private")));
+    assert_eq!((status, kept.as_deref()), (200, Some("private, no-store")));
     let shown = image::load_from_memory(&first).unwrap().into_rgb8();
     assert_eq!(shown.dimensions(), (358, 441));
     let inked = shown.pixels().filter(|pixel| pixel.0[0] < 140).count();

@@ -141,10 +141,6 @@ fn answer(headers: &HeaderMap, tag: &str, photo: Shown) -> ApiResult<Response> {
         HeaderValue::from_str(tag).map_err(ApiError::internal)?,
     );
     set.insert(
-        header::CACHE_CONTROL,
-        HeaderValue::from_static("private, no-store"),
-    );
-    set.insert(
         header::CONTENT_TYPE,
         HeaderValue::from_str(&photo.media_type).map_err(ApiError::internal)?,
     );

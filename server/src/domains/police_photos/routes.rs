@@ -38,10 +38,6 @@ pub async fn show_police_photo(
     Params(query): Params<PhotoQuery>,
 ) -> ApiResult<Response> {
     let picture = show::show(&state, &actor, RecordId(id), query.purpose).await?;
-    let headers = [
-        (header::CONTENT_TYPE, "image/jpeg"),
-        (header::CACHE_CONTROL, "no-store, private"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    ];
+    let headers = [(header::CONTENT_TYPE, "image/jpeg")];
     Ok((headers, picture).into_response())
 }
