@@ -112,8 +112,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
         Query::from_request_parts(parts, state)
             .await
             .map(|Query(value)| Self(value))
-            .map_err(|rejection: QueryRejection| {
-                tracing::debug!(%rejection, "query refused");
+            // Why would quote what was typed, a name perhaps; the request's span names the route.
+            .map_err(|_: QueryRejection| {
+                tracing::debug!("query refused");
                 ApiError::new(
                     Kind::Malformed,
                     "malformed_query",
@@ -134,8 +135,8 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Segment
         Path::from_request_parts(parts, state)
             .await
             .map(|Path(value)| Self(value))
-            .map_err(|rejection: PathRejection| {
-                tracing::debug!(%rejection, "path refused");
+            .map_err(|_: PathRejection| {
+                tracing::debug!("path refused");
                 ApiError::not_found("所请求的内容")
             })
     }
@@ -143,6 +144,12 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Segment
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+    use std::io::{self, Write};
+    use std::sync::mpsc;
+
+    use serde::Deserialize;
+
     use super::*;
 
     #[test]
@@ -151,5 +158,45 @@ mod tests {
         assert!(zero.iter().all(|json| has_zero(json.as_bytes())));
         let none = [r#"{"a":"\\u0000"}"#, r#"["\u0001"]"#, "\\"];
         assert!(!none.iter().any(|json| has_zero(json.as_bytes())));
+    }
+
+    /// Where the log goes.
+    struct Log(mpsc::Sender<Vec<u8>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.send(bytes.to_vec()).map_err(io::Error::other)?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[derive(Debug, Deserialize)]
+    enum Purpose {
+        Visit,
+    }
+
+    #[tokio::test]
+    async fn what_was_typed_is_not_in_the_log_when_it_is_refused() -> anyhow::Result<()> {
+        let (sender, log) = mpsc::channel();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::DEBUG)
+            .with_writer(move || Log(sender.clone()))
+            .finish();
+        let logging = tracing::subscriber::set_default(subscriber);
+        let typed = axum::http::Request::get("/?purpose=%E7%8E%8B%E5%B0%8F%E4%BA%8C");
+        let (mut parts, ()) = typed.body(())?.into_parts();
+        let refused = Params::<HashMap<String, Purpose>>::from_request_parts(&mut parts, &()).await;
+        drop(logging);
+        let code = refused.map_err(|error| error.code).err();
+        assert_eq!(code, Some("malformed_query"));
+        let logged: Vec<u8> = log.try_iter().flatten().collect();
+        let logged = String::from_utf8(logged)?;
+        assert!(logged.contains("query refused"), "{logged}");
+        assert!(!logged.contains("王小二"), "{logged}");
+        Ok(())
     }
 }
