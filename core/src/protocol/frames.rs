@@ -276,6 +276,9 @@ impl Refusal {
     /// The code of what tells of someone who was erased. Neither side keeps any of it: the answer alone says that it was.
     pub const ERASED: &'static str = "erased";
 
+    /// The code of an envelope before which a number was left out.
+    pub const GAP: &'static str = "envelope_gap";
+
     /// One that is about no single field.
     #[must_use]
     pub fn new(code: &str, message: &str) -> Self {

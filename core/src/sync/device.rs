@@ -6,12 +6,13 @@ use crate::crypto::sm2::KeyPair;
 use crate::envelope::{Envelope, MAX_BODY, MAX_ITEMS, MAX_UNANSWERED, VERSION};
 use crate::ids::{DeviceId, RecordId, ScopeId, UserId};
 use crate::protocol::frames::{
-    Batch, BundleOffer, Bye, Cursor, Down, Heads, Hello, Outcome, Present, Purged, StateEntry, Up,
+    Batch, BundleOffer, Bye, Cursor, Down, Heads, Hello, Outcome, Present, Purged, Refusal,
+    StateEntry, Up,
 };
 use crate::protocol::{self, digest::ScopeDigest};
 use crate::store::{DeviceStore, SavedEnvelope, WriteBatch};
 use crate::sync::let_go::let_go;
-use crate::sync::set_back::{begin_anew, is_set_back, lacks_confirmed, set_back};
+use crate::sync::set_back::{begin_anew, doubt, is_set_back, lacks_confirmed, set_back};
 use crate::sync::{DeviceError, HOLES, edit, hole_key, incoming, loading_key, replay};
 use crate::time::Timestamp;
 
@@ -206,7 +207,8 @@ impl DeviceSession {
         Ok(Some(Up::Push(signed)))
     }
 
-    /// Takes a frame.
+    /// Takes a frame. One that comes twice changes nothing; one that comes before another which it needs ends the
+    /// connection.
     ///
     /// # Errors
     /// `Protocol` when the server says what makes no sense here; the storage's. Nothing of the frame is kept then.
@@ -216,6 +218,11 @@ impl DeviceSession {
         frame: Down,
         now: Timestamp,
     ) -> Result<Vec<Action>, DeviceError<S::Error>> {
+        // Entries taken before it would look like those of a log that is longer than the server's.
+        let opens = matches!(frame, Down::Welcome(_) | Down::Wipe | Down::Bye(_));
+        if !self.welcomed && !opens {
+            return Err(DeviceError::Protocol("no welcome yet"));
+        }
         let of = match &frame {
             Down::Batch(batch) => Some(batch.scope),
             Down::Checkpoint(scope, _) => Some(*scope),
@@ -235,7 +242,8 @@ impl DeviceSession {
                     return Ok(vec![Action::Changed(changed), Action::Bye(begin_anew())]);
                 }
                 self.welcomed = true;
-                self.next_envelope = welcome.next_envelope;
+                // The late copy of one knows less than the answers since.
+                self.next_envelope = self.next_envelope.max(welcome.next_envelope);
                 let mut actions = Vec::new();
                 for scope in welcome.dropped {
                     actions.extend(drop_scope(store, scope)?);
@@ -250,7 +258,12 @@ impl DeviceSession {
                     actions.extend(self.at_its_end(store, now)?);
                 }
                 for state in welcome.scopes {
-                    if let Some(offer) = state.bundle {
+                    let fetching = self.fetching.iter().any(|(of, _)| *of == state.scope);
+                    let held = cursor_of(store, state.scope)?.seq;
+                    if let Some(offer) = state.bundle
+                        && !fetching
+                        && offer.cursor.seq > held
+                    {
                         self.fetching.push((state.scope, offer.clone()));
                         actions.push(Action::Fetch(state.scope, offer));
                     }
@@ -260,8 +273,18 @@ impl DeviceSession {
             Down::Batch(batch) => self.batch(store, &batch),
             Down::Checkpoint(scope, end) => self.checkpoint(store, scope, end, now),
             Down::Pushed(pushed) => {
+                if !self.sent.contains(&pushed.seq) {
+                    return Ok(Vec::new()); // it came twice
+                }
                 self.sent.retain(|seq| *seq != pushed.seq);
-                if pushed.refused.is_some() {
+                if let Some(refusal) = &pushed.refused {
+                    // Nothing was left out where one before it is under way, or it is the one that is expected: they
+                    // changed places. Numbered anew, what came late after all would be there twice.
+                    let behind = self.sent.iter().any(|seq| *seq < pushed.seq);
+                    if refusal.code == Refusal::GAP && (behind || pushed.seq == self.next_envelope)
+                    {
+                        return Err(DeviceError::Protocol("envelopes out of order"));
+                    }
                     self.renumbering = true;
                     replay::settle(store, &self.who, pushed, now)?;
                     return Ok(Vec::new());
@@ -365,16 +388,25 @@ impl DeviceSession {
         if batch.from > at.seq {
             return Err(DeviceError::Protocol("log entries skipped"));
         }
-        if batch.to <= at.seq && batch.from != batch.to {
+        let repair = batch.from == batch.to;
+        let asked = self.repairing.contains(&batch.scope);
+        // Nobody waits for a repair, and entries came since: a copy that is late. A part of a longer step begins where
+        // the cursor is.
+        let late = repair && !asked && batch.to < at.seq;
+        if late || (batch.to <= at.seq && !repair) {
             return Ok(Vec::new()); // delivered twice
         }
         // A repair (from = to) answers what was said before the last batches came.
         let to = batch.to.max(at.seq);
         let end = self.ends.iter().find(|(of, _)| *of == batch.scope);
         let end = end.map_or(0, |(_, end)| end.seq);
-        let repair = batch.from == batch.to;
-        let asked = self.repairing.contains(&batch.scope);
-        if repair && asked && lacks_confirmed(store, &self.who, batch)? {
+        let repair = repair && asked;
+        if repair && lacks_confirmed(store, batch)? {
+            if batch.to < at.seq {
+                // Entries came since it was asked for, and may be younger: frames that changed places. Another says.
+                return self.ask_for_repair(store, batch.scope);
+            }
+            doubt(store, &self.who)?;
             return Ok(vec![Action::Bye(begin_anew())]);
         }
         let past = at.seq < end && !asked;

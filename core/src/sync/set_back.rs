@@ -49,11 +49,10 @@ pub(super) fn is_set_back<S: DeviceStore>(store: &S, welcome: &Welcome) -> Resul
     }))
 }
 
-/// Notes that a repair lacks a change which the server had confirmed, if one does; gives whether. The logs have grown
-/// as far again as this device had come, and it had nothing answered since the backup.
+/// Whether a repair lacks a change which the server had confirmed. The logs have grown as far again as this device had
+/// come, and it had nothing answered since the backup.
 pub(super) fn lacks_confirmed<S: DeviceStore>(
-    store: &mut S,
-    who: &Identity,
+    store: &S,
     repair: &Batch,
 ) -> Result<bool, DeviceError<S::Error>> {
     let entries = repair
@@ -72,15 +71,19 @@ pub(super) fn lacks_confirmed<S: DeviceStore>(
             .iter()
             .any(|held| held.confirmed && !there.contains(&held.hash))
         {
-            let (key, json) = (SET_BACK.to_owned(), "true".to_owned());
-            store.commit(WriteBatch {
-                states: vec![(ScopeId::User(who.user), StateEntry { key, json })],
-                ..WriteBatch::default()
-            })?;
             return Ok(true);
         }
     }
     Ok(false)
+}
+
+/// Notes that a repair lacked one: the next connection begins anew.
+pub(super) fn doubt<S: DeviceStore>(store: &mut S, who: &Identity) -> Result<(), S::Error> {
+    let (key, json) = (SET_BACK.to_owned(), "true".to_owned());
+    store.commit(WriteBatch {
+        states: vec![(ScopeId::User(who.user), StateEntry { key, json })],
+        ..WriteBatch::default()
+    })
 }
 
 /// Ends a connection that began with cursors of a history that is gone. After a second: a server that is set back again

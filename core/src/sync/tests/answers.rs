@@ -190,7 +190,7 @@ fn an_edit_made_again_sees_no_more_than_its_author_saw() {
     let (mut phone, made) = three_edits();
     phone.update(1, &[("name", "王大明")]).unwrap(); // queued, not under way
     // Someone else's name came meanwhile, and an edit after it.
-    let mut other = Phone::new(2);
+    let mut other = Phone::welcomed(2);
     let seen = &phone.puts(1)[..1];
     other.batch(scope(), 0, 1, seen);
     let theirs = other.update(1, &[("name", "王晓明")]).unwrap();

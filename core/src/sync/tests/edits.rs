@@ -123,7 +123,7 @@ fn an_edit_carries_only_what_it_changes() {
 #[test]
 fn an_edit_of_a_disputed_value_settles_it_even_with_the_winner() {
     let mut phone = Phone::welcomed(1);
-    let mut other = Phone::new(2);
+    let mut other = Phone::welcomed(2);
     phone.create(1, "王小明");
     other.batch(scope(), 0, 1, &phone.puts(1));
     other.update(1, &[("name", "王晓明")]).unwrap();

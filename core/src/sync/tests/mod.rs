@@ -4,6 +4,7 @@
 
 mod answers;
 mod any_order;
+mod disorder;
 mod double;
 mod edits;
 mod logs;

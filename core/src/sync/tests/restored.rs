@@ -112,6 +112,8 @@ fn numbers_that_were_not_judged_are_no_sign() {
     phone.create(1, "王小明");
     connect(&mut phone, 9, &[]);
     assert_eq!(phone.push(), Some((9, 1)));
+    assert!(!begins_anew(&connect(&mut phone, 7, &[])));
+    assert_eq!(phone.push(), Some((9, 1)));
     let refused = Refusal {
         code: "envelope_gap".to_owned(),
         field: None,

@@ -131,7 +131,7 @@ fn a_bundle_of_what_is_left_shows_what_is_gone() {
         |other: &Phone, n| ScopeDigest::of_record(record_id(n), other.record(n).registers.heads());
     other.create(1, "王小明");
     other.create(2, "李四");
-    let mut phone = Phone::new(1);
+    let mut phone = Phone::welcomed(1);
     // Torn off in the first bundle; when the phone comes again, the first record has left the scope.
     phone.batch(scope(), 0, 0, &[other.whole(1)]);
     let batch = Batch::pack(scope(), 0, 0, &[other.whole(2)]).unwrap();
@@ -161,7 +161,7 @@ fn a_bundle_of_what_is_left_shows_what_is_gone() {
     assert!(!phone.session.settled(&phone.store).unwrap());
 }
 
-fn bundle(frames: &[Batch]) -> Vec<u8> {
+pub(super) fn bundle(frames: &[Batch]) -> Vec<u8> {
     let mut file = Vec::new();
     for batch in frames {
         let frame = Down::Batch(batch.clone()).encode();

@@ -18,7 +18,7 @@ fn accepted(phone: &mut Phone, seq: u64) {
 #[test]
 fn a_record_that_comes_back_is_not_edited_before_what_was_made_of_it_here() {
     let mut phone = Phone::welcomed(1);
-    let mut server = Phone::new(2);
+    let mut server = Phone::welcomed(2);
     server.create(1, "王小明");
     phone.batch(scope(), 0, 1, &server.puts(1));
     let own = phone.update(1, &[("phone", "13800000001")]).unwrap();
