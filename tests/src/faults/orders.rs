@@ -13,20 +13,26 @@ use crate::sim::world::{World, collects, street, village};
 const HOUR: i64 = 3_600_000;
 const YEAR: i64 = 365 * 24 * HOUR;
 
-/// The row `orders`: each seed is a world of a few phones whose frames are doubled, reordered, delayed and lost, whose
-/// server and phones stop at any commit. A world that holds has lost and doubled nothing.
+/// The row `orders`: each seed is a world of a few phones whose frames are doubled, swapped with their neighbours, delayed
+/// and lost with their line, in both directions, and whose server and phones stop at any commit. A world that holds has
+/// lost and doubled nothing.
 pub(super) fn any_order(options: &Options) -> anyhow::Result<Figures> {
     let mut figures = Figures::default();
-    let mut edits = 0;
+    let (mut edits, mut doubled, mut swapped) = (0, 0, 0);
     // Apart from those that the simulator's own tests run.
     let first = 1_000_000 * (1 + options.seed);
     for seed in first..first + options.count(14, 10_000) {
-        let mut world = World::new(seed);
+        let mut world = World::stirred(seed);
         let lived = world.live(2 + (seed % 4) as usize, 250);
         edits += world.ledger.edits.len();
+        let times = |what: &str| world.tally.get(what).copied().unwrap_or(0);
+        doubled += times("doubled up") + times("doubled down");
+        swapped += times("swapped up") + times("swapped down");
         figures.fault(lived.map_err(|error| format!("seed {seed}: {error:#}")));
     }
-    figures.note = format!("worlds of 250 steps, {edits} edits in all");
+    figures.note = format!(
+        "worlds of 250 steps, {edits} edits in all; {doubled} frames doubled, {swapped} swapped"
+    );
     Ok(figures)
 }
 

@@ -1,5 +1,6 @@
 //! Random steps: people work, wires carry and cut, phones and the server stop, grants change, supervisors decide.
-//! One generator of chance decides all of it. Knows what can happen, not what must hold.
+//! One generator of chance decides all of it but the stirring of frames (`stir`). Knows what can happen, not what must
+//! hold.
 
 use doorstep_core::accept::ConflictKind;
 use doorstep_core::ids::{AreaCode, ScopeId};
@@ -32,6 +33,7 @@ impl World {
     }
 
     fn step_among(&mut self, wanted: impl Fn(u32) -> bool) -> anyhow::Result<()> {
+        self.stir_by_chance();
         self.now = self.now.plus_ms(self.rng.random_range(0..5_000));
         let number = self.rng.random_range(0..self.phones.len());
         let line = self.some_line();

@@ -42,6 +42,8 @@ pub(super) struct Wire {
     phone_end: bool,
     /// Whether the server still listens.
     server_end: bool,
+    /// Whether a frame of it was doubled or swapped.
+    pub(super) stirred: bool,
 }
 
 /// See the module.
@@ -57,6 +59,8 @@ pub struct World {
     /// What people did.
     pub ledger: Ledger,
     pub(super) wires: BTreeMap<u64, Wire>,
+    /// The chance by which wires double and swap frames; none: they don't.
+    pub(super) stirring: Option<ChaCha8Rng>,
     /// How often what happened.
     pub tally: BTreeMap<String, usize>,
     /// The records that everyone works on.
@@ -106,6 +110,7 @@ impl World {
             phones: Vec::new(),
             ledger: Ledger::default(),
             wires: BTreeMap::new(),
+            stirring: None,
             tally: BTreeMap::new(),
             commons: Vec::new(),
             next_line: 0,
@@ -129,7 +134,7 @@ impl World {
         *self.tally.entry(what.to_owned()).or_default() += 1;
     }
 
-    fn note(&mut self, line: impl FnOnce() -> String) {
+    pub(super) fn note(&mut self, line: impl FnOnce() -> String) {
         if let Some(story) = &mut self.story {
             story.push(line());
         }
@@ -344,6 +349,7 @@ impl World {
                 down: VecDeque::new(),
                 phone_end: true,
                 server_end: true,
+                stirred: false,
             },
         );
         Ok(())
@@ -458,7 +464,8 @@ impl World {
         Ok(true)
     }
 
-    /// Sends what a phone says, and starts it again when it stopped.
+    /// Sends what a phone says, and starts it again when it stopped. What makes no sense to it ends a connection whose
+    /// frames were stirred, and is an error of any other.
     fn heard(&mut self, number: usize, heard: Result<Heard, PhoneError>) -> anyhow::Result<()> {
         match heard {
             Ok(heard) => {
@@ -469,8 +476,20 @@ impl World {
                 Ok(())
             }
             Err(DeviceError::Store(_)) => self.restart(number),
+            Err(DeviceError::Protocol(what)) if self.is_stirred(number) => {
+                self.count("hung up");
+                self.note(|| format!("phone {number} hangs up: {what}"));
+                self.cut(number, false);
+                Ok(())
+            }
             Err(error) => Err(error).context(format!("phone {number}")),
         }
+    }
+
+    fn is_stirred(&self, number: usize) -> bool {
+        let line = self.phones[number].line;
+        let wire = line.and_then(|line| self.wires.get(&line));
+        wire.is_some_and(|wire| wire.stirred)
     }
 
     fn send_up(&mut self, number: usize, frames: Vec<Up>) {

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod disorder;
 mod restored;
 
 use anyhow::ensure;

@@ -250,7 +250,7 @@ impl Server {
         }
         let gone = theirs.keys().filter(|id| !ours.contains(id));
         entries.extend(gone.map(|id| Entry::Leave(*id)));
-        let mut frames = vec![batch(scope, at, at, &entries)];
+        let mut frames = vec![batch(scope, heads.seq, heads.seq, &entries)];
         let end = self.register.logs.entry(scope).or_default().end();
         if at == end.seq {
             frames.push(Down::Checkpoint(scope, end));

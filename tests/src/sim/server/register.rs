@@ -7,7 +7,7 @@ use doorstep_core::accept::{Author, ConflictDraft, ConflictKind, Hold, Judged, j
 use doorstep_core::crdt::{FlatChange, Registers, chunk};
 use doorstep_core::crypto::actor;
 use doorstep_core::crypto::sm2::PublicKey;
-use doorstep_core::envelope::{ChangeItem, EventItem, Item};
+use doorstep_core::envelope::{ChangeItem, EventItem, Item, MAX_UNANSWERED};
 use doorstep_core::ids::{AreaCode, ChangeHash, DeviceId, EventId, RecordId, ScopeId, UserId};
 use doorstep_core::projection::{Projection, project};
 use doorstep_core::protocol::frames::{
@@ -145,11 +145,20 @@ impl Register {
         let name = (who.device, who.user, seq);
         match self.envelopes.get(&name) {
             Some((held, answer)) if *held == digest => return answer.clone(),
-            Some(_) => return self.unanswerable(who.device, seq, "envelope_reused"),
-            None if seq != self.next_envelope(who.device, who.user) => {
-                return self.unanswerable(who.device, seq, "envelope_gap");
+            Some(_) => {
+                let alarm = ("envelope_reused".to_owned(), who.device);
+                self.alarms.push(alarm);
+                return unanswerable(seq, "envelope_reused");
             }
             None => {}
+        }
+        let next = self.next_envelope(who.device, who.user);
+        if seq != next {
+            // No wider than what may be under way, it is an honest device's.
+            if !(next..next + MAX_UNANSWERED as u64).contains(&seq) {
+                self.alarms.push((Refusal::GAP.to_owned(), who.device));
+            }
+            return unanswerable(seq, Refusal::GAP);
         }
         let mut touched = Touched::default();
         let outcomes = items
@@ -194,15 +203,6 @@ impl Register {
         let outcome = self.change(who, item, &mut touched);
         self.write(who, touched);
         outcome
-    }
-
-    fn unanswerable(&mut self, device: DeviceId, seq: u64, code: &str) -> Pushed {
-        self.alarms.push((code.to_owned(), device));
-        Pushed {
-            seq,
-            outcomes: Vec::new(),
-            refused: Some(refusal(code)),
-        }
     }
 
     fn change(&mut self, who: &Submitter, item: ChangeItem, touched: &mut Touched) -> Outcome {
@@ -664,6 +664,15 @@ fn resident_of(projection: &Projection) -> Option<RecordId> {
         .iter()
         .find(|(field, _)| field == "resident");
     link.map(|(_, resident)| *resident)
+}
+
+/// The answer to an envelope that is not judged: its number is wrong.
+fn unanswerable(seq: u64, code: &str) -> Pushed {
+    Pushed {
+        seq,
+        outcomes: Vec::new(),
+        refused: Some(refusal(code)),
+    }
 }
 
 fn refusal(code: &str) -> Refusal {
