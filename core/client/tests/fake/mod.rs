@@ -41,7 +41,7 @@ pub(crate) fn area() -> AreaCode {
 pub(crate) struct Faults {
     /// The connection is dropped when so many frames, either way, have passed; counts down.
     pub(crate) cut_after: Option<u64>,
-    /// Every frame but the Welcome is sent twice.
+    /// Every frame is sent twice.
     pub(crate) twice: bool,
     /// Answers to bundle requests break off after so many bytes.
     pub(crate) bundle_bytes: Option<usize>,
@@ -241,7 +241,7 @@ async fn talk(fake: Arc<Fake>, mut socket: WebSocket) {
 }
 
 async fn send(fake: &Fake, socket: &mut WebSocket, frame: &Down) -> bool {
-    let again = fake.faults().twice && !matches!(frame, Down::Welcome(_));
+    let again = fake.faults().twice;
     for _ in 0..=u8::from(again) {
         if !fake.frame_passes()
             || socket
