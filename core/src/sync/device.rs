@@ -388,22 +388,20 @@ impl DeviceSession {
         if batch.from > at.seq {
             return Err(DeviceError::Protocol("log entries skipped"));
         }
-        let repair = batch.from == batch.to;
-        let asked = self.repairing.contains(&batch.scope);
-        // Nobody waits for a repair, and entries came since: a copy that is late. A part of a longer step begins where
-        // the cursor is.
-        let late = repair && !asked && batch.to < at.seq;
-        if late || (batch.to <= at.seq && !repair) {
+        if batch.to <= at.seq && batch.from != batch.to {
             return Ok(Vec::new()); // delivered twice
         }
         // A repair (from = to) answers what was said before the last batches came.
         let to = batch.to.max(at.seq);
         let end = self.ends.iter().find(|(of, _)| *of == batch.scope);
         let end = end.map_or(0, |(_, end)| end.seq);
-        let repair = repair && asked;
+        let asked = self.repairing.contains(&batch.scope);
+        // One that nobody waits for is a part of a longer step, or the copy of a repair: not the last word.
+        let repair = asked && batch.from == batch.to;
+        // Entries came since it was asked for. If frames changed places, they are younger than it is.
+        let overtaken = batch.to < at.seq;
         if repair && lacks_confirmed(store, batch)? {
-            if batch.to < at.seq {
-                // Entries came since it was asked for, and may be younger: frames that changed places. Another says.
+            if overtaken {
                 return self.ask_for_repair(store, batch.scope);
             }
             doubt(store, &self.who)?;
@@ -423,8 +421,10 @@ impl DeviceSession {
         if done.complete {
             actions.extend(self.mend(store)?);
         }
+        // A copy that is late may have taken something back.
+        let late = overtaken && !asked && cursor_of(store, batch.scope)?.digest != at.digest;
         // While the log is still coming, the checkpoint at its end asks.
-        if done.holes > 0 && to >= end {
+        if (late || done.holes > 0) && to >= end {
             actions.extend(self.ask_for_repair(store, batch.scope)?);
         }
         Ok(actions)

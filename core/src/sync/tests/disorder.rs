@@ -5,7 +5,7 @@ use super::sessions::bundle;
 use super::{Phone, at, record_id, scope, sends};
 use crate::protocol::digest::ScopeDigest;
 use crate::protocol::frames::{
-    Batch, BundleOffer, Cursor, Down, Outcome, Pushed, Refusal, ScopeState, Up, Welcome,
+    Batch, BundleOffer, Cursor, Down, Entry, Outcome, Pushed, Refusal, ScopeState, Up, Welcome,
 };
 use crate::store::DeviceStore;
 use crate::sync::{Action, DeviceError};
@@ -159,9 +159,13 @@ fn a_repair_that_entries_overtook_is_no_sign_of_a_restored_server() {
     let right = phone.record(1);
     assert_eq!(right.registers, other.record(1).registers);
     assert_eq!(right.confirmed, right.registers.heads());
-    // Agreed, and then the first comes once more: nobody waits for it.
+    // Agreed, and then the first comes once more: nobody waits for it, and it takes nothing back.
     let agreed = Down::Checkpoint(scope(), phone.cursor(scope()));
     phone.receive(agreed);
-    assert_eq!(phone.batch(scope(), 2, 2, &[repair]), []);
+    let says = sends(phone.batch(scope(), 2, 2, &[repair]));
+    assert_eq!(says, [Up::Stored(scope(), 3)]);
     assert_eq!(phone.record(1), right);
+    // The copy of one by which it left, before it came back: whether that holds is asked.
+    let says = sends(phone.batch(scope(), 2, 2, &[Entry::Leave(record_id(1))]));
+    assert!(matches!(says.last(), Some(Up::Heads(heads)) if heads.records.is_empty()));
 }
