@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use doorstep_core::ids::AreaCode;
+use anyhow::Context;
+use doorstep_core::ids::{AreaCode, RecordId};
+use doorstep_core::value::Value;
 use doorstep_server::app::App;
 use doorstep_server::clock::SystemClock;
 use doorstep_server::config::Config;
@@ -13,7 +15,7 @@ use super::{Options, VILLAGE};
 use crate::bench::scene::Scene;
 use crate::bench::work::Work;
 use crate::faults::resident_set;
-use crate::town::Server;
+use crate::town::{Phone, Server};
 
 const VILLAGES: &str =
     "SELECT code::text FROM areas WHERE level = 'village' AND retired_in IS NULL ORDER BY code";
@@ -28,8 +30,6 @@ pub(super) struct Ground<'a> {
 pub(super) struct Members {
     /// Four to a village as far as the first go, then wherever there are villages.
     pub(super) crowd: Vec<Member>,
-    /// New ones of the full village.
-    pub(super) first: Vec<Member>,
     /// Two of a village, for each time that they are asked.
     pub(super) pairs: Vec<Member>,
     /// Four to a village.
@@ -59,6 +59,28 @@ impl<'a> Ground<'a> {
         self.scene.place()
     }
 
+    /// A collector's new phone in the full village: a whole client, signed in, with nothing in its store on disk yet.
+    pub(super) async fn phone(&mut self) -> anyhow::Result<Phone> {
+        let place = self.scene.place();
+        Phone::enrol(&self.server.url(), &self.scene.collector, "phone", &place).await
+    }
+
+    /// A resident of the full village, by any number, and the name to search for.
+    pub(super) fn resident(&self, number: usize) -> anyhow::Result<(RecordId, String)> {
+        let all = self.scene.work.records.iter().zip(&self.scene.ids);
+        let residents: Vec<_> = all
+            .filter(|(record, _)| record.r#type == "resident")
+            .collect();
+        let (record, id) = residents[number % residents.len()];
+        let name = record.fields.get("name").and_then(Value::as_text);
+        Ok((*id, name.context("a resident without a name")?.to_owned()))
+    }
+
+    /// How many records the full village has.
+    pub(super) fn records(&self) -> u64 {
+        self.scene.ids.len() as u64
+    }
+
     pub(super) fn close(mut self) -> anyhow::Result<()> {
         self.server.stop()
     }
@@ -85,7 +107,6 @@ async fn members(scene: &Scene<'_>, options: &Options) -> anyhow::Result<Members
     let nodes: Vec<AreaCode> = (0..size.nodes).map(last).collect();
     let members = Members {
         crowd: crowd(&app.state, &places).await?,
-        first: crowd(&app.state, &vec![scene.area; size.first]).await?,
         pairs: crowd(
             &app.state,
             &[last(0), last(0), last(VILLAGE), last(VILLAGE)],

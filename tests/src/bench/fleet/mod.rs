@@ -3,6 +3,7 @@
 //! them, so that every figure is one of a server that has been through the ones before.
 
 mod crowd;
+mod first;
 mod ground;
 mod many;
 mod nodes;
@@ -23,7 +24,7 @@ use super::work::Work;
 use crowd::Crowd;
 use ground::Ground;
 pub use many::phones;
-use phone::{Order, Phone};
+use phone::Order;
 use tally::Fleet;
 
 /// Phones of one village, where one writes and the others see it.
@@ -68,7 +69,7 @@ pub struct Size {
     pub writing: Duration,
     /// Everyone: as many as the city has users.
     pub all: usize,
-    /// New phones at once.
+    /// New phones at once, each a whole client with a store on disk.
     pub first: usize,
     /// Phones of the two nodes.
     pub nodes: usize,
@@ -109,7 +110,7 @@ pub async fn run(options: &Options, out: &mut (dyn Write + Send)) -> anyhow::Res
     let wanted = |part| options.only.is_none_or(|only| only == part);
     if wanted(Part::Crowd) {
         let fleet = Arc::new(Fleet::new(vec![ground.server.address()]));
-        let mut crowd = Crowd::new(fleet.clone());
+        let mut crowd = Crowd::new(fleet);
         let empty = ground.memory()?;
         let online = &members.crowd[..size.online];
         let writes = |number| number % VILLAGE == 0 && number / VILLAGE < size.writers;
@@ -121,7 +122,7 @@ pub async fn run(options: &Options, out: &mut (dyn Write + Send)) -> anyhow::Res
             one_writes(&ground, crowd.count(), pair, &mut figures).await?;
         }
         live(&ground, &crowd, &mut figures, size).await?;
-        first(&fleet, &members.first, &mut figures).await?;
+        first::measure(&mut ground, size.first, &mut figures).await?;
         crowd.end().await;
     }
     if wanted(Part::Storm) {
@@ -232,42 +233,5 @@ async fn live(
         "% of a core",
         "",
         &[used.seconds() / size.writing.as_secs_f64() * 100.0],
-    )
-}
-
-/// New phones at once, each until it has its village's records in its store.
-async fn first(
-    fleet: &Arc<Fleet>,
-    members: &[Member],
-    figures: &mut Figures<'_>,
-) -> anyhow::Result<()> {
-    let began = Instant::now();
-    let mut all = tokio::task::JoinSet::new();
-    for (number, member) in members.iter().enumerate() {
-        let mut phone = Phone::new(member, number)?;
-        let fleet = fleet.clone();
-        all.spawn(async move {
-            phone.settle(&fleet).await?;
-            anyhow::Ok(began.elapsed().as_secs_f64())
-        });
-    }
-    let mut times = Vec::new();
-    while let Some(done) = all.join_next().await {
-        times.push(done??);
-    }
-    let what = format!("{} first syncs at once", members.len());
-    let note = "stores in memory, beside the phones online; this machine's two cores do the phones' work too";
-    figures.put_with_note(
-        &format!("{what}, median"),
-        "s",
-        "",
-        &[percentile(&times, 0.5)],
-        note,
-    )?;
-    figures.put(
-        &format!("{what}, the last"),
-        "s",
-        "",
-        &[percentile(&times, 1.0)],
     )
 }
