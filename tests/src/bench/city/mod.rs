@@ -3,6 +3,7 @@
 //! grow with the city.
 
 mod ask;
+mod desk;
 mod drill;
 mod invented;
 mod kept;
@@ -85,7 +86,7 @@ pub async fn run(options: &Options, out: &mut (dyn Write + Send)) -> anyhow::Res
             "",
         )?;
         ask::measure(&askers, &loaded, options.asked, &mut put).await?;
-        operators::measure(&askers, &loaded, &mut put).await?;
+        operators::measure(&askers, &villages, &loaded, &mut put).await?;
     }
     if options.drill {
         let mut figures = Figures::of(&shown(loaded.residents), out);
