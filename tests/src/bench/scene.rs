@@ -9,7 +9,7 @@ use doorstep_core::rights::Role;
 use doorstep_core::store::memory::MemoryStore;
 
 use super::work::Work;
-use crate::town::{Person, Phone, Server, office, phone, routes};
+use crate::town::{Administrators, Person, Phone, Server, office, phone, routes};
 
 /// Where the work's records live.
 const AREA: &str = "310101002001";
@@ -20,6 +20,7 @@ pub(super) struct Scene<'a> {
     pub(super) area: AreaCode,
     pub(super) supervisor: Person,
     pub(super) collector: Person,
+    pub(super) auditor: Person,
     pub(super) work: &'a Work,
     /// The records of the work, in its order.
     pub(super) ids: Vec<RecordId>,
@@ -34,7 +35,11 @@ impl<'a> Scene<'a> {
             .prefix("doorstep-bench-")
             .tempdir()?;
         let mut server = Server::new(program, &folder.path().join("server"))?;
-        let giver = office::found(&mut server).await?.areas;
+        let Administrators {
+            areas: giver,
+            auditor,
+            ..
+        } = office::found(&mut server).await?;
         let supervisor = giver
             .appoint("supervisor", "主管", Role::Supervisor, AREA)
             .await?;
@@ -46,6 +51,7 @@ impl<'a> Scene<'a> {
             area: AREA.parse()?,
             supervisor,
             collector,
+            auditor,
             work,
             ids: Vec::new(),
             folder,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use doorstep_core::ids::{AreaCode, RecordId};
 use doorstep_core::value::Value;
 use doorstep_server::app::App;
@@ -15,7 +15,7 @@ use super::{Options, VILLAGE};
 use crate::bench::scene::Scene;
 use crate::bench::work::Work;
 use crate::faults::resident_set;
-use crate::town::{Phone, Server};
+use crate::town::{Api, Person, Phone, Server, routes};
 
 const VILLAGES: &str =
     "SELECT code::text FROM areas WHERE level = 'village' AND retired_in IS NULL ORDER BY code";
@@ -79,6 +79,24 @@ impl<'a> Ground<'a> {
     /// How many records the full village has.
     pub(super) fn records(&self) -> u64 {
         self.scene.ids.len() as u64
+    }
+
+    /// Verifies the audit log over HTTP; gives how many entries it has.
+    pub(super) async fn verify_audit(&self) -> anyhow::Result<u64> {
+        let Person {
+            name,
+            login,
+            password,
+            ..
+        } = &self.scene.auditor;
+        // The first session may have ended: the steps before take longer than one may be idle.
+        let auditor = Person::sign_in(&Api::new(self.server.url()), name, login, password).await?;
+        let verdict = auditor.api.get(routes::AUDIT_VERIFY).await?;
+        ensure!(
+            verdict["fault"].is_null(),
+            "the audit log is broken: {verdict}"
+        );
+        verdict["entries"].as_u64().context("no entries")
     }
 
     pub(super) fn close(mut self) -> anyhow::Result<()> {

@@ -4,6 +4,7 @@
 
 mod crowd;
 mod first;
+mod found;
 mod ground;
 mod many;
 mod nodes;

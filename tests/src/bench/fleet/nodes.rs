@@ -1,28 +1,22 @@
 //! Two nodes on one database that hear each other over NATS: how long a change takes from one to the other, and a node
 //! that is killed while its phones write.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
-use doorstep_core::ids::DeviceId;
 use doorstep_server::testing::{Member, Nats};
-use uuid::Uuid;
 
 use super::crowd::Crowd;
+use super::found;
 use super::ground::Ground;
-use super::phone::{Order, Phone};
+use super::phone::Order;
 use super::tally::Fleet;
 use super::{Size, VILLAGE};
 use crate::bench::figures::{Figures, percentile};
 use crate::town::Server;
-use crate::town::office::database_of;
-
-const ACCEPTED: &str =
-    "SELECT device_id, count(*) FROM changes WHERE device_id = ANY($1) GROUP BY device_id";
 
 pub(super) async fn measure(
     ground: &mut Ground<'_>,
@@ -74,25 +68,31 @@ pub(super) async fn measure(
         &[back],
     )?;
     let writers = crowd.end().await;
-    let (edits, lost, doubled) = settle(ground, &writers).await?;
-    let differing = read_again(&fleet, one.address(), members, &writers).await?;
-    let note = format!("{edits} edits of {} phones", writers.len());
+    let left = Fleet::at(&fleet, one.address());
+    let found = found::look(&left, members, &writers).await?;
+    let entries = ground.verify_audit().await?;
+    let note = format!(
+        "{} edits of {} phones, each looked for by its mark; {entries} entries of the audit log verified",
+        found.edits,
+        writers.len()
+    );
     figures.put_with_note(
         "two nodes, one killed: edits lost",
         "",
         "0",
-        &[lost as f64],
+        &[found.lost as f64],
         &note,
     )?;
     figures.put(
         "two nodes, one killed: edits doubled",
         "",
         "0",
-        &[doubled as f64],
+        &[found.doubled as f64],
     )?;
     ensure!(
-        differing == 0,
-        "{differing} records differ on another phone"
+        found.differing == 0,
+        "another phone of {} villages does not hold what writer and server do",
+        found.differing
     );
     one.stop()
 }
@@ -122,57 +122,4 @@ pub(super) async fn node(ground: &mut Ground<'_>, nats: &Nats) -> anyhow::Result
     ];
     server.start().await?;
     Ok(server)
-}
-
-/// How many edits there were, and of those that were acknowledged how many the register lacks or has twice.
-async fn settle(ground: &Ground<'_>, writers: &[Phone]) -> anyhow::Result<(u64, u64, u64)> {
-    use doorstep_core::store::DeviceStore;
-    let ids: Vec<Uuid> = writers.iter().map(|phone| phone.who.device.0).collect();
-    let mut database = database_of(&ground.server).await?;
-    let rows: Vec<(Uuid, i64)> = sqlx::query_as(ACCEPTED)
-        .bind(ids)
-        .fetch_all(&mut database)
-        .await?;
-    let held: BTreeMap<DeviceId, u64> = rows
-        .into_iter()
-        .map(|(id, count)| (DeviceId(id), count.unsigned_abs()))
-        .collect();
-    let (mut edits, mut lost, mut doubled) = (0, 0, 0);
-    for phone in writers {
-        let acknowledged = phone.edits - phone.store.unsent()?.items;
-        let held = held.get(&phone.who.device).copied().unwrap_or_default();
-        edits += phone.edits;
-        lost += acknowledged.saturating_sub(held);
-        doubled += held.saturating_sub(phone.edits);
-    }
-    Ok((edits, lost, doubled))
-}
-
-/// How many of the writers' records another phone of the village has otherwise than the writer.
-async fn read_again(
-    fleet: &Fleet,
-    node: SocketAddr,
-    members: &[Member],
-    writers: &[Phone],
-) -> anyhow::Result<usize> {
-    let readers: BTreeMap<_, _> = members
-        .iter()
-        .skip(1)
-        .step_by(VILLAGE)
-        .map(|one| (one.area, one))
-        .collect();
-    let fleet = Fleet::at(fleet, node);
-    let mut differing = 0;
-    for (number, writer) in writers.iter().enumerate() {
-        let Some(reader) = readers.get(&writer.area()) else {
-            continue;
-        };
-        let mut reader = Phone::new(reader, number)?;
-        reader.settle(&fleet).await?;
-        let Some(id) = writer.made else { continue };
-        if reader.value_of(id)? != writer.value_of(id)? {
-            differing += 1;
-        }
-    }
-    Ok(differing)
 }

@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use doorstep_client::Backoff;
 use doorstep_core::crypto::sm2::KeyPair;
 use doorstep_core::ids::{AreaCode, RecordId};
-use doorstep_core::protocol::frames::{Down, Up};
+use doorstep_core::protocol::frames::{Down, ScopeState, Up};
 use doorstep_core::store::DeviceStore;
 use doorstep_core::store::memory::MemoryStore;
 use doorstep_core::sync::{Action, DeviceSession, Identity, edit};
@@ -29,8 +29,10 @@ use super::tally::Fleet;
 const GREETING: Duration = Duration::from_secs(60);
 /// How long what was under way may take to be answered at the end.
 const LAST_ANSWERS: Duration = Duration::from_secs(60);
-/// The field that says when it was written.
-const FIELD: &str = "remark";
+/// The field that holds an edit's mark: when it was written.
+pub(super) const FIELD: &str = "remark";
+/// The mark of a record's first writing.
+const MADE: &str = "made";
 
 /// What all phones do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +50,8 @@ pub(super) struct Phone {
     pub(super) who: Identity,
     pub(super) store: MemoryStore,
     pub(super) made: Option<RecordId>,
-    /// How many edits it has made; each is one change.
-    pub(super) edits: u64,
+    /// The marks of its edits, the record's first writing among them; each is one change.
+    pub(super) marks: Vec<String>,
     area: AreaCode,
     token: String,
     number: usize,
@@ -80,7 +82,7 @@ impl Phone {
             },
             store: MemoryStore::default(),
             made: None,
-            edits: 0,
+            marks: Vec::new(),
             area: member.area,
             token: member.token.clone(),
             number,
@@ -95,25 +97,31 @@ impl Phone {
         let mut random = [0; 10];
         random.copy_from_slice(&self.who.device.as_bytes()[6..]);
         let id = RecordId::new(now, random);
-        let fields = [("name", "何晓梅"), ("sex", "2"), ("population_kind", "01")]
-            .map(|(key, value)| (key.to_owned(), Value::from(value)));
+        let fields = [
+            ("name", "何晓梅"),
+            ("sex", "2"),
+            ("population_kind", "01"),
+            (FIELD, MADE),
+        ]
+        .map(|(key, value)| (key.to_owned(), Value::from(value)));
         let (store, who) = (&mut self.store, &self.who);
         edit::create(store, who, id, "resident", self.area, fields.into(), now)?;
         self.made = Some(id);
-        self.edits += 1;
+        self.marks.push(MADE.to_owned());
         Ok(())
     }
 
-    /// Connects, takes in all there is and sends all there is.
-    pub(super) async fn settle(&mut self, fleet: &Fleet) -> anyhow::Result<()> {
-        let mut line = self.connect(fleet, fleet.address(self.number)).await?;
+    /// Connects, takes in all there is and sends all there is; gives where each log ended that this phone was not at the
+    /// end of, by the server's word.
+    pub(super) async fn settle(&mut self, fleet: &Fleet) -> anyhow::Result<Vec<ScopeState>> {
+        let (mut line, ends) = self.connect(fleet, fleet.address(self.number)).await?;
         self.push(&mut line).await?;
         while !line.session.settled(&self.store)? {
             let frame = next(&mut line.socket).await?;
             self.take(fleet, &mut line, frame).await?;
         }
         line.socket.close(None).await.ok();
-        Ok(())
+        Ok(ends)
     }
 
     /// Lives until it is told to end.
@@ -152,7 +160,7 @@ impl Phone {
         turn: usize,
         backoff: &mut Backoff,
     ) -> anyhow::Result<Over> {
-        let mut line = {
+        let (mut line, _) = {
             let _door = fleet.doors.acquire().await?;
             self.connect(fleet, fleet.address(turn)).await?
         };
@@ -213,14 +221,14 @@ impl Phone {
         Some(pace)
     }
 
-    /// One edit, whose value is its time.
+    /// One edit, whose value is its time: its mark, since no two edits of a record are made in one microsecond.
     fn write(&mut self, fleet: &Fleet) -> anyhow::Result<()> {
         let id = self.made.context("no record to edit")?;
-        let value = fleet.tally.now().to_string();
-        let fields = Fields::from([(FIELD.to_owned(), Value::from(value.as_str()))]);
+        let mark = fleet.tally.now().to_string();
+        let fields = Fields::from([(FIELD.to_owned(), Value::from(mark.as_str()))]);
         let now = self.now();
         edit::update(&mut self.store, &self.who, id, &fields, now)?;
-        self.edits += 1;
+        self.marks.push(mark);
         Ok(())
     }
 
@@ -235,7 +243,12 @@ impl Phone {
         Ok(record.and_then(|record| record.registers.get(FIELD).cloned()))
     }
 
-    async fn connect(&mut self, fleet: &Fleet, server: SocketAddr) -> anyhow::Result<Line> {
+    /// With where logs end, by the server's word.
+    async fn connect(
+        &mut self,
+        fleet: &Fleet,
+        server: SocketAddr,
+    ) -> anyhow::Result<(Line, Vec<ScopeState>)> {
         let greeted = async {
             let socket = socket::open(server, self.number).await?;
             let session = DeviceSession::new(self.who.clone(), self.token.clone().into_bytes());
@@ -253,11 +266,12 @@ impl Phone {
                 let wait = Duration::from_millis(wait);
                 return Err(Away { wait, full: false }.into());
             }
-            if !matches!(frame, Down::Welcome(_)) {
+            let Down::Welcome(welcome) = &frame else {
                 bail!("no welcome");
-            }
+            };
+            let ends = welcome.scopes.clone();
             self.take(fleet, &mut line, frame).await?;
-            Ok(line)
+            Ok((line, ends))
         };
         tokio::time::timeout(GREETING, greeted).await?
     }
