@@ -6,10 +6,14 @@ use anyhow::{Context, ensure};
 use doorstep_core::ids::AreaCode;
 use serde_json::Value;
 
+use super::answers;
 use super::invented::{self, TO_A_HOUSE};
 use super::load::Loaded;
 use crate::bench::figures::percentile;
 use crate::town::Person;
+
+/// The queue as it is opened.
+pub(super) const QUEUE: &str = "/api/conflicts?limit=50";
 
 /// Who asks.
 pub(super) struct Askers {
@@ -38,18 +42,14 @@ pub(super) async fn measure(
     let someone = || rand::random_range(0..loaded.residents);
     let neighbour = || rand::random_range(0..loaded.village);
     let mut asked = Asked { put, count };
-    let found = |page: &Value| {
-        page["items"]
-            .as_array()
-            .is_some_and(|items| !items.is_empty())
-    };
+    let houses = loaded.village.div_ceil(TO_A_HOUSE) as u64;
 
     asked
         .of(
             "search in the village by name",
             village,
             || residents(&invented::name(neighbour())),
-            found,
+            answers::page,
         )
         .await?;
     asked
@@ -57,7 +57,7 @@ pub(super) async fn measure(
             "search in the city by name",
             city,
             || residents(&invented::name(someone())),
-            found,
+            answers::page,
         )
         .await?;
     asked
@@ -65,7 +65,7 @@ pub(super) async fn measure(
             "search in the city by ID number",
             city,
             || residents(&invented::id_number(someone())),
-            found,
+            answers::page,
         )
         .await?;
     asked
@@ -73,7 +73,7 @@ pub(super) async fn measure(
             "search in the city by phone",
             city,
             || residents(&invented::phone(someone())),
-            found,
+            answers::page,
         )
         .await?;
     let address = || {
@@ -85,7 +85,12 @@ pub(super) async fn measure(
         residents(&invented::address(village, house))
     };
     asked
-        .of("search in the city by address", city, address, found)
+        .of(
+            "search in the city by address",
+            city,
+            address,
+            answers::page,
+        )
         .await?;
     let initials = || {
         residents(
@@ -96,14 +101,19 @@ pub(super) async fn measure(
         )
     };
     asked
-        .of("search in the street by surname", street, initials, found)
+        .of(
+            "search in the street by surname",
+            street,
+            initials,
+            answers::page,
+        )
         .await?;
     asked
         .of(
             "list of people, the street",
             street,
             || "/api/residents?limit=50&count=true".to_owned(),
-            found,
+            answers::page,
         )
         .await?;
     asked
@@ -111,7 +121,7 @@ pub(super) async fn measure(
             "list of people, the city",
             city,
             || "/api/residents?limit=50".to_owned(),
-            found,
+            answers::page,
         )
         .await?;
 
@@ -122,7 +132,7 @@ pub(super) async fn measure(
             "open a file",
             city,
             || format!("/api/residents/{}", one()),
-            |file| file.is_object(),
+            answers::file,
         )
         .await?;
     asked
@@ -130,23 +140,23 @@ pub(super) async fn measure(
             "a file's history",
             city,
             || format!("/api/records/{}/history", one()),
-            |_| true,
+            answers::history,
         )
         .await?;
     asked
         .of(
             "conflict queue, the street",
             street,
-            || "/api/conflicts?limit=50".to_owned(),
-            found,
+            || QUEUE.to_owned(),
+            answers::queue,
         )
         .await?;
     asked
         .of(
             "conflict queue, the city",
             city,
-            || "/api/conflicts?limit=50".to_owned(),
-            found,
+            || QUEUE.to_owned(),
+            answers::queue,
         )
         .await?;
 
@@ -157,14 +167,12 @@ pub(super) async fn measure(
             "buildings of the village",
             village,
             || format!("/api/buildings?area={area}"),
-            |list| list.is_array(),
+            |list, _| answers::houses(list) == houses,
         )
         .await?;
     let building = || views[rand::random_range(0..views.len())].clone();
     asked
-        .of("a building's view", village, building, |view| {
-            !view.is_null()
-        })
+        .of("a building's view", village, building, answers::view)
         .await?;
     let whole = || format!("/api/buildings/floors?area={area}");
     asked
@@ -172,7 +180,7 @@ pub(super) async fn measure(
             "the view of all the village's houses",
             village,
             whole,
-            |view| !view.is_null(),
+            |view, path| answers::view(view, path) && view["houses"] == houses,
         )
         .await
 }
@@ -227,7 +235,7 @@ impl Asked<'_, '_> {
         what: &str,
         who: &Person,
         question: impl Fn() -> String,
-        fits: impl Fn(&Value) -> bool,
+        fits: impl Fn(&Value, &str) -> bool,
     ) -> anyhow::Result<()> {
         let mut times = Vec::with_capacity(self.count);
         for round in 0..self.count + 3 {
@@ -238,7 +246,7 @@ impl Asked<'_, '_> {
             if round >= 3 {
                 times.push(asked.elapsed().as_secs_f64() * 1e3);
             }
-            ensure!(fits(&answer), "{what}: no answer to {path}");
+            ensure!(fits(&answer, &path), "{what}: no answer to {path}");
         }
         let note = format!("p50 {:.1} ms", percentile(&times, 0.5));
         let figure = format!("{what}, p95");

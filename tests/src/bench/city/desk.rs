@@ -3,16 +3,15 @@
 
 use std::time::Instant;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use doorstep_core::ids::AreaCode;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{WHOLE, ask, invented};
+use super::ask::{self, QUEUE};
+use super::{WHOLE, answers, invented};
 use crate::town::{Api, routes};
 
-/// The queue as it is opened.
-const QUEUE: &str = "/api/conflicts?limit=50";
 /// So many people are there to be registered, beside the city's.
 const NEW: usize = 1_000_000;
 
@@ -77,35 +76,42 @@ async fn question(office: &Office, done: &mut Done, drawn: i32) -> anyhow::Resul
     let (street, city) = (&office.street, &office.city);
     let someone = rand::random_range(0..office.residents);
     let neighbour = rand::random_range(0..office.village);
-    let (times, api, path) = match drawn {
+    let (times, api, path, fits): (_, _, _, fn(&Value, &str) -> bool) = match drawn {
         ..35 => {
             let path = format!("/api/residents/{}", any(&office.files));
-            (&mut done.simple, city, path)
+            (&mut done.simple, city, path, answers::file)
         }
         35..53 => {
             let path = ask::residents(&invented::name(neighbour));
-            (&mut done.simple, street, path)
+            (&mut done.simple, street, path, answers::page)
         }
         53..63 => {
             let path = ask::residents(&invented::id_number(someone));
-            (&mut done.simple, city, path)
+            (&mut done.simple, city, path, answers::page)
         }
-        63..70 => (&mut done.simple, street, QUEUE.to_owned()),
+        // Others decide meanwhile: it may hold fewer than it counted.
+        63..70 => (&mut done.simple, street, QUEUE.to_owned(), |queue, _| {
+            queue["items"].is_array()
+        }),
         70..78 => {
             let path = ask::residents(&invented::name(someone));
-            (&mut done.complex, city, path)
+            (&mut done.complex, city, path, answers::page)
         }
         78..86 => {
             let path = "/api/residents?limit=50&count=true".to_owned();
-            (&mut done.complex, street, path)
+            (&mut done.complex, street, path, answers::page)
         }
-        86..93 => (&mut done.complex, street, any(&office.views).clone()),
+        86..93 => {
+            let path = any(&office.views).clone();
+            (&mut done.complex, street, path, answers::view)
+        }
         _ => {
             let path = format!("/api/records/{}/history", any(&office.files));
-            (&mut done.complex, city, path)
+            (&mut done.complex, city, path, answers::history)
         }
     };
-    timed(times, api.get(&path)).await.context(path)?;
+    let answer = timed(times, api.get(&path)).await?;
+    ensure!(fits(&answer, &path), "no answer to {path}");
     Ok(())
 }
 
@@ -114,6 +120,7 @@ async fn edit(office: &Office, done: &mut Done) -> anyhow::Result<()> {
     let (city, id) = (&office.city, any(&office.files));
     let path = format!("/api/residents/{id}");
     let file = timed(&mut done.simple, city.get(&path)).await?;
+    ensure!(answers::file(&file, &path), "no answer to {path}");
     let remark = format!("已核对：{}", rand::random::<u32>());
     let body = json!({ "fields": { "remark": remark } });
     let path = format!("{}/{id}", routes::RECORDS);

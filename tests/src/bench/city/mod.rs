@@ -2,6 +2,7 @@
 //! own way in to three sizes, and asked over HTTP at each. Whole villages are added, so that what grows is what would
 //! grow with the city.
 
+mod answers;
 mod ask;
 mod desk;
 mod drill;
