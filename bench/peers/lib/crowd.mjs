@@ -2,8 +2,15 @@
 import { sleep } from './process.mjs'
 
 const AT_ONCE = 50
+/** Of one address: it has ports for some 28,000, and a free one among thousands of taken ones is long looked for. */
+const PER_ADDRESS = 2_000
+/** What addresses of loopback are enough for: 127.0.0.2 to .254. */
+export const MOST_SOCKETS = 253 * PER_ADDRESS
 
-/** A role that opens sockets until there are so many; says how many are open and how long it took. */
+/**
+ * A role that opens sockets until there are so many; says how many are open and how long it took. `open` is given a
+ * socket's number and its options.
+ */
 export function growing(open) {
   const sockets = []
   let lost = 0
@@ -19,7 +26,8 @@ export function growing(open) {
           while (next < to && !failure && !late()) {
             const index = next++
             try {
-              const socket = await open(index)
+              const localAddress = `127.0.0.${2 + Math.floor(index / PER_ADDRESS)}`
+              const socket = await open(index, { perMessageDeflate: false, localAddress })
               socket.on('close', () => { lost++ })
               sockets.push(socket)
             } catch (error) {

@@ -59,7 +59,7 @@ export async function start(file, options) {
           finish(value)
         }
         waiting.set(id, { resolve: settle(resolve), reject: settle(reject) })
-        child.send({ id, method, argument })
+        child.send({ id, method, argument }, error => { if (error) waiting.get(id)?.reject(error) })
       })
     },
     stop() {

@@ -101,8 +101,8 @@ export function crowd({ dir, port }) {
     socket.state = state
     if (data) socket.send(cbor.encode({ type, senderId: socket.me, targetId: 'server', documentId: socket.id, data }))
   }
-  return growing(index => new Promise((resolve, reject) => {
-    const socket = new WebSocket(`ws://127.0.0.1:${port}`, { perMessageDeflate: false })
+  return growing((index, options) => new Promise((resolve, reject) => {
+    const socket = new WebSocket(`ws://127.0.0.1:${port}`, options)
     Object.assign(socket, { me: `crowd-${index}`, id: ids[index % ids.length], state: A.initSyncState() })
     socket.on('open', () => socket.send(cbor.encode({ type: 'join', senderId: socket.me, peerMetadata: { isEphemeral: true }, supportedProtocolVersions: ['1'] })))
     socket.on('message', bytes => {

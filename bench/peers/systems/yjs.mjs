@@ -89,8 +89,8 @@ const NOTHING = new Uint8Array([0])
 
 /** Sockets that each follow one document by the protocol as it is spoken, without a whole provider for each. */
 export function crowd({ port, workload }) {
-  return growing(index => new Promise((resolve, reject) => {
-    const socket = new WebSocket(`ws://127.0.0.1:${port}`, { perMessageDeflate: false })
+  return growing((index, options) => new Promise((resolve, reject) => {
+    const socket = new WebSocket(`ws://127.0.0.1:${port}`, options)
     const { id } = workload.records[index % workload.records.length]
     socket.on('open', () => {
       socket.send(message(id, AUTH, 0, ''))
