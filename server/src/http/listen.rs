@@ -64,10 +64,7 @@ pub async fn serve(
         };
         // Frames are small and each is waited for.
         stream.set_nodelay(true).ok();
-        let stream = Placed {
-            stream,
-            _place: place,
-        };
+        let stream = Placed::new(stream, place);
         let asked = Arc::new(AtomicBool::new(false));
         let heard = asked.clone();
         let service = router
@@ -186,6 +183,42 @@ mod tests {
             is_ended(address, "GET / HTTP/1.1\r\nX-Slow: ")
         );
         assert!(silent && half, "silent {silent}, half {half}");
+    }
+
+    /// Longer than what the system keeps for a client that does not read.
+    const LONG: usize = 32 * 1024 * 1024;
+
+    /// Takes an answer at so many bytes a beat for longer than a client that does not read is waited for, and then at
+    /// once; how much of it came.
+    async fn taken(address: SocketAddr, bytes: usize, beat: Duration) -> usize {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let ask = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        stream.write_all(ask).await.unwrap();
+        let mut said = vec![0; bytes];
+        let mut beats = tokio::time::interval(beat);
+        let started = tokio::time::Instant::now();
+        let mut taken = 0;
+        while started.elapsed() < Duration::from_secs(130) {
+            beats.tick().await;
+            taken += stream.read(&mut said).await.unwrap_or(0);
+        }
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).await.ok();
+        taken + rest.len()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_an_answer_a_few_bytes_at_a_time_is_not_waited_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().route("/", get(|| async { vec![7; LONG] }));
+        tokio::spawn(serve(listener, router, 10, std::future::pending()));
+        let (few, slow) = tokio::join!(
+            taken(address, 16, Duration::from_millis(200)),
+            taken(address, 64 * 1024, Duration::from_secs(1))
+        );
+        assert!(few < LONG, "{few} bytes came");
+        assert!(slow > LONG, "{slow} bytes came to a slow line");
     }
 
     /// What is answered to a request, over a connection that stays open.

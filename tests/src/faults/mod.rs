@@ -28,6 +28,7 @@ mod payloads;
 mod progress;
 mod server_killed;
 mod slow_sockets;
+mod slow_talk;
 mod small_disk;
 mod sockets;
 mod wal_cut;
@@ -225,7 +226,7 @@ pub const ROWS: &[(&str, bool, &str)] = &[
     (
         "slow-sockets",
         true,
-        "connections that say nothing, or only half of it",
+        "connections that say nothing, only half of it, or that go on for ever",
     ),
     (
         "guessing",

@@ -1,5 +1,6 @@
-//! Connections that only hold a place: silent ones, half of a request's head, a websocket without its Hello. While they
-//! are held an honest device works as if nothing were; afterwards the server has closed every one of them by itself.
+//! Connections that only hold a place: silent ones, half of a request's head, a websocket without its Hello, and those
+//! that go on for ever (`slow_talk`). While they are held an honest device works as if nothing were; afterwards the
+//! server has closed every one of them by itself.
 
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use tokio::time::Instant;
 
 use super::ground::Ground;
 use super::honest::Honest;
+use super::slow_talk::Talkers;
 use super::{Figures, Options};
 use crate::town::routes;
 
@@ -23,6 +25,7 @@ pub(super) async fn play(options: &Options, ground: &mut Ground) -> anyhow::Resu
     let mut figures = Figures::default();
     let url = ground.server.url();
     let host = url.trim_start_matches("http://").to_owned();
+    let talkers = Talkers::gather(ground, &mut options.chance("slow-sockets")).await?;
     let honest = Honest::begin(ground).await?;
     let count = options.count(150, 2_000);
     let started = Instant::now();
@@ -41,23 +44,28 @@ pub(super) async fn play(options: &Options, ground: &mut Ground) -> anyhow::Resu
         stream.write_all(text.as_bytes()).await?;
         held.push(stream);
     }
-    let closed = join_all(
+    let closing = join_all(
         held.into_iter()
             .enumerate()
             .map(|(number, stream)| async move {
-                (number % 3, until_closed(stream, number % 3 == 1).await)
+                let kind = ["silence", "half a head", "no Hello"][number % 3];
+                (kind, until_closed(stream, number % 3 == 1, PATIENCE).await)
             }),
-    )
-    .await;
-    for (kind, closed) in closed {
+    );
+    let closing = async {
+        let closed = closing.await;
+        (closed, started.elapsed())
+    };
+    let ((closed, waited), talked) = tokio::join!(closing, talkers.talk());
+    let talked = talked?;
+    let slow = talked.len();
+    for (kind, closed) in closed.into_iter().chain(talked) {
         figures.fault(if closed {
             Ok(())
         } else {
-            let kind = ["silence", "half a head", "no Hello"][kind];
-            Err(format!("{kind}: still open after {PATIENCE:?}"))
+            Err(format!("{kind}: not ended in time"))
         });
     }
-    let waited = started.elapsed();
     let beside = honest.end(ground, &mut figures).await?;
     figures.fault(if beside.p95 <= HONEST {
         Ok(())
@@ -65,17 +73,17 @@ pub(super) async fn play(options: &Options, ground: &mut Ground) -> anyhow::Resu
         Err(format!("the honest device's p95 was {:?}", beside.p95))
     });
     figures.note = format!(
-        "{count} held until closed, {:.0} s; {}",
+        "{count} held until closed, {:.0} s; {slow} that go on for ever; {}",
         waited.as_secs_f64(),
         beside.note
     );
     Ok(figures)
 }
 
-/// Whether the server closes it in time; `drip` says a byte now and then, as if more of the head were to come.
-async fn until_closed(mut stream: TcpStream, drip: bool) -> bool {
+/// Whether the server closes it in time; `drip` says a byte now and then, as if more were to come.
+pub(super) async fn until_closed(mut stream: TcpStream, drip: bool, patience: Duration) -> bool {
     let mut buffer = [0; 1024];
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + patience;
     loop {
         let wait = end.min(Instant::now() + Duration::from_secs(2));
         match tokio::time::timeout_at(wait, stream.read(&mut buffer)).await {
