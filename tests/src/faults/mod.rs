@@ -10,6 +10,7 @@ mod crew;
 mod database_full;
 mod device_killed;
 mod disk_full;
+mod first_sync;
 mod floods;
 mod furnished;
 mod fuzz;
@@ -215,7 +216,7 @@ pub const ROWS: &[(&str, bool, &str)] = &[
     (
         "socket-cut",
         true,
-        "the line cut at every frame, both ways, whole and within",
+        "the line cut at every frame, both ways, whole and within, and a new device's bundle",
     ),
     ("half-files", true, "every prefix of a register's file"),
     (

@@ -1,6 +1,6 @@
 //! The line between a device and the server cut at every frame, in both directions, before the frame and in the middle
 //! of it, while the device sends more than one envelope. Each time the device comes back by itself and has sent
-//! everything once.
+//! everything once. Then the same to devices that are new and receive (`first_sync`).
 
 use std::net::SocketAddr;
 
@@ -9,14 +9,14 @@ use doorstep_client::Home;
 
 use super::ground::{Ground, Marks, marking, resident};
 use super::oracle::{self, Holding};
-use super::{Figures, Options};
+use super::{Figures, Options, first_sync};
 use crate::town::cutter::{Cut, Cutter, Way};
 use crate::town::phone;
 
 /// More than one envelope's items (a device packs about 200).
 const EDITS: usize = 230;
 /// No sync has so many frames: past it something goes round in circles.
-const MOST: usize = 400;
+pub(super) const MOST: usize = 400;
 
 /// The row `socket-cut`.
 pub(super) async fn play(options: &Options, ground: &mut Ground) -> anyhow::Result<Figures> {
@@ -70,6 +70,9 @@ pub(super) async fn play(options: &Options, ground: &mut Ground) -> anyhow::Resu
     let held = Holding::of(&device, ground.area).await?;
     oracle::ask(ground, &marks, &[held], &mut figures).await?;
     let edits: usize = marks.values().map(Vec::len).sum();
-    figures.note = format!("cut at {frames} frames, {edits} edits");
+    let mut rng = options.chance("socket-cut");
+    let first = first_sync::play(ground, &cutter, &mut rng, &mut figures).await?;
+    figures.fault(ground.is_sound().await);
+    figures.note = format!("cut at {frames} frames, {edits} edits; {first}");
     Ok(figures)
 }

@@ -1,8 +1,9 @@
 //! A line that is cut where one wants it: a proxy that follows the websocket's frames in both directions and cuts the
-//! connection before a frame, or in the middle of it. Other connections pass through untouched. Knows no frame's content.
+//! connection before a frame, or in the middle of it; and an answer over another connection after so many bytes. What is
+//! not planned passes through untouched. Knows no frame's content.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -29,12 +30,24 @@ pub struct Cut {
     pub within: bool,
 }
 
+/// What is planned.
+#[derive(Debug, Default)]
+struct Plans {
+    frame: Mutex<Option<Cut>>,
+    /// In so many bytes of answers.
+    answer: Mutex<Option<usize>>,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Cutter {
     address: SocketAddr,
-    plan: Arc<Mutex<Option<Cut>>>,
+    plans: Arc<Plans>,
     accepting: JoinHandle<()>,
+}
+
+fn held<T>(plan: &Mutex<T>) -> MutexGuard<'_, T> {
+    plan.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Cutter {
@@ -45,21 +58,21 @@ impl Cutter {
     pub async fn to(server: SocketAddr) -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let plan: Arc<Mutex<Option<Cut>>> = Arc::default();
-        let shared = plan.clone();
+        let plans = Arc::<Plans>::default();
+        let shared = plans.clone();
         let accepting = tokio::spawn(async move {
             while let Ok((device, _)) = listener.accept().await {
-                let plan = shared.clone();
+                let plans = shared.clone();
                 tokio::spawn(async move {
                     if let Ok(server) = TcpStream::connect(server).await {
-                        carry(device, server, plan).await;
+                        carry(device, server, &plans).await;
                     }
                 });
             }
         });
         Ok(Self {
             address,
-            plan,
+            plans,
             accepting,
         })
     }
@@ -72,17 +85,20 @@ impl Cutter {
 
     /// Plans a cut; it happens once.
     pub fn plan(&self, cut: Cut) {
-        *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = Some(cut);
+        *held(&self.plans.frame) = Some(cut);
     }
 
-    /// Whether the planned cut has not happened: the connection had fewer frames. It is planned no longer.
+    /// Plans a cut after so many bytes of what is answered to requests; it happens once.
+    pub fn plan_within_answer(&self, bytes: usize) {
+        *held(&self.plans.answer) = Some(bytes);
+    }
+
+    /// Whether a planned cut has not happened: the connection had fewer frames, or the answers fewer bytes. It is planned
+    /// no longer.
     #[must_use]
     pub fn forget(&self) -> bool {
-        self.plan
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-            .is_some()
+        let frame = held(&self.plans.frame).take().is_some();
+        held(&self.plans.answer).take().is_some() || frame
     }
 }
 
@@ -92,25 +108,20 @@ impl Drop for Cutter {
     }
 }
 
-async fn carry(device: TcpStream, server: TcpStream, plan: Arc<Mutex<Option<Cut>>>) {
+async fn carry(device: TcpStream, server: TcpStream, plans: &Plans) {
     device.set_nodelay(true).ok();
     server.set_nodelay(true).ok();
     let (from_device, to_device) = device.into_split();
     let (from_server, to_server) = server.into_split();
     // Whichever way ends first, the other ends with it: dropping both halves closes both sockets.
     tokio::select! {
-        () = one_way(from_device, to_server, Way::Up, plan.clone()) => {}
-        () = one_way(from_server, to_device, Way::Down, plan) => {}
+        () = one_way(from_device, to_server, Way::Up, plans) => {}
+        () = one_way(from_server, to_device, Way::Down, plans) => {}
     }
 }
 
 /// Passes on what comes until the planned cut, or the end.
-async fn one_way(
-    mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
-    way: Way,
-    plan: Arc<Mutex<Option<Cut>>>,
-) {
+async fn one_way(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, way: Way, plans: &Plans) {
     let mut frames = Frames::default();
     let mut buffer = vec![0; 64 * 1024];
     loop {
@@ -121,13 +132,17 @@ async fn one_way(
         while passed < length {
             match frames.take(&buffer[passed..length]) {
                 Piece::Bytes(bytes) => {
-                    if to.write_all(&buffer[passed..passed + bytes]).await.is_err() {
+                    let whole = &buffer[passed..passed + bytes];
+                    let answers = way == Way::Down && !frames.upgraded;
+                    let cut = if answers { plans.within(bytes) } else { None };
+                    let written = to.write_all(&whole[..cut.unwrap_or(bytes)]).await;
+                    if written.is_err() || cut.is_some() {
                         return;
                     }
                     passed += bytes;
                 }
                 Piece::FrameBegins { number, head } => {
-                    if let Some(cut) = due(&plan, way, number) {
+                    if let Some(cut) = plans.due(way, number) {
                         if cut.within {
                             let end = (passed + head).min(length);
                             to.write_all(&buffer[passed..end]).await.ok();
@@ -141,10 +156,21 @@ async fn one_way(
     }
 }
 
-/// The cut that is planned here, if one is; it is planned no longer.
-fn due(plan: &Mutex<Option<Cut>>, way: Way, frame: usize) -> Option<Cut> {
-    let mut held = plan.lock().unwrap_or_else(PoisonError::into_inner);
-    held.take_if(|cut| cut.way == way && cut.frame == frame)
+impl Plans {
+    /// The cut that is planned here, if one is; it is planned no longer.
+    fn due(&self, way: Way, frame: usize) -> Option<Cut> {
+        held(&self.frame).take_if(|cut| cut.way == way && cut.frame == frame)
+    }
+
+    /// After how many of these bytes of an answer it is cut, if it is; that is planned no longer.
+    fn within(&self, bytes: usize) -> Option<usize> {
+        let mut answer = held(&self.answer);
+        if let Some(left) = answer.as_mut().filter(|left| **left > bytes) {
+            *left -= bytes;
+            return None;
+        }
+        answer.take()
+    }
 }
 
 /// What comes next on a connection.
@@ -265,6 +291,15 @@ mod tests {
         let all = [head, &short, &ping, &long, &short].concat();
         assert_eq!(begun(&[&all]), [1, 2, 3]);
         assert_eq!(begun(&[&all[..20], &all[20..60], &all[60..]]), [1, 2, 3]);
+    }
+
+    #[test]
+    fn an_answer_is_cut_after_so_many_bytes_of_all() {
+        let plans = Plans::default();
+        assert_eq!(plans.within(10), None);
+        *held(&plans.answer) = Some(25);
+        let cuts = [10, 10, 10, 10].map(|bytes| plans.within(bytes));
+        assert_eq!(cuts, [None, None, Some(5), None]);
     }
 
     #[test]
