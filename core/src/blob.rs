@@ -1,5 +1,9 @@
-//! Photos: what is taken, and how large. Devices check before they queue one, the server before it keeps one.
-//! Reads an image's head and nothing else: it decodes no picture and knows no storage.
+//! Photos: what is taken, how large, and without what. Devices check before they queue one, the server before it keeps
+//! one. Reads what stands around an image's pixels and nothing else: it decodes no picture and knows no storage.
+
+mod bare;
+
+pub use bare::bare;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,8 +13,11 @@ use crate::crypto::sm3;
 pub const MAX_BYTES: u64 = 10 * 1024 * 1024;
 /// The greatest width and height, in pixels.
 pub const MAX_SIDE: u32 = 8_192;
-/// The most pixels: decoded to three bytes each, a photo stays under 64 MiB.
+/// The most pixels.
 pub const MAX_PIXELS: u64 = 22_000_000;
+/// The most memory that decoding a photo takes, in bytes: what comes out of it, and what the decoder holds beside that.
+/// `MAX_PIXELS` of three bytes each fit.
+pub const MAX_MEMORY: u64 = 64 * 1024 * 1024;
 /// How much of a photo travels in one request, in bytes; the last chunk holds the rest.
 pub const CHUNK: usize = 256 * 1024;
 
@@ -49,6 +56,8 @@ pub struct Head {
     pub width: u32,
     /// Pixels down.
     pub height: u32,
+    /// About so many bytes of memory are taken by decoding it.
+    pub memory: u64,
 }
 
 /// Why a photo is not taken.
@@ -63,9 +72,12 @@ pub enum BlobError {
     /// None of `BlobType`, or its head is damaged.
     #[error("not a known kind of image")]
     Unsupported,
-    /// Wider or higher than `MAX_SIDE`, or more than `MAX_PIXELS`.
+    /// Wider or higher than `MAX_SIDE`, more than `MAX_PIXELS`, or more than `MAX_MEMORY` to decode.
     #[error("photo has too many pixels")]
     TooManyPixels,
+    /// Its parts don't follow each other.
+    #[error("photo is damaged")]
+    Damaged,
 }
 
 impl BlobError {
@@ -77,6 +89,7 @@ impl BlobError {
             Self::TooLarge => "photo_too_large",
             Self::Unsupported => "photo_type",
             Self::TooManyPixels => "photo_dimensions",
+            Self::Damaged => "photo_unreadable",
         }
     }
 
@@ -88,8 +101,9 @@ impl BlobError {
             Self::TooLarge => "照片超过 10 MB，请压缩或降低分辨率后再添加",
             Self::Unsupported => "只能添加 JPEG、PNG 或 WebP 照片，请换一种格式",
             Self::TooManyPixels => {
-                "照片像素过多（宽高最多 8192，总计最多 2200 万），请缩小后再添加"
+                "照片像素过多（宽高最多 8192，总计最多 2200 万；渐进式、透明或 WebP 照片更少），请缩小后再添加"
             }
+            Self::Damaged => "照片无法打开，文件可能已损坏，请重新拍摄或选择",
         }
     }
 }
@@ -122,28 +136,42 @@ pub fn check(bytes: &[u8]) -> Result<Head, BlobError> {
         return Err(BlobError::Unsupported);
     }
     let pixels = u64::from(head.width) * u64::from(head.height);
-    if head.width.max(head.height) > MAX_SIDE || pixels > MAX_PIXELS {
+    if head.width.max(head.height) > MAX_SIDE || pixels > MAX_PIXELS || head.memory > MAX_MEMORY {
         return Err(BlobError::TooManyPixels);
     }
     Ok(head)
 }
 
-fn head(bytes: &[u8]) -> Option<Head> {
-    let (kind, (width, height)) = if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
-        (BlobType::Png, png(bytes)?)
+/// What it is, by its first bytes.
+fn kind(bytes: &[u8]) -> Option<BlobType> {
+    if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
+        Some(BlobType::Png)
     } else if bytes.starts_with(&[0xff, 0xd8, 0xff]) {
-        (BlobType::Jpeg, jpeg(bytes)?)
+        Some(BlobType::Jpeg)
     } else if bytes.starts_with(b"RIFF") && bytes.get(8..12)? == b"WEBP" {
-        (BlobType::Webp, webp(bytes)?)
+        Some(BlobType::Webp)
     } else {
-        return None;
+        None
+    }
+}
+
+fn head(bytes: &[u8]) -> Option<Head> {
+    let kind = kind(bytes)?;
+    let (width, height, halves) = match kind {
+        BlobType::Png => png(bytes)?,
+        BlobType::Jpeg => jpeg(bytes)?,
+        BlobType::Webp => webp(bytes)?,
     };
     Some(Head {
         kind,
         width,
         height,
+        memory: (u64::from(width) * u64::from(height)).saturating_mul(halves) / 2,
     })
 }
+
+/// Width, height, and how many halves of a byte decoding takes for each pixel, by the decoders that we use.
+type Shape = (u32, u32, u64);
 
 fn be16(bytes: &[u8], at: usize) -> Option<u32> {
     let two: [u8; 2] = bytes.get(at..at + 2)?.try_into().ok()?;
@@ -155,52 +183,99 @@ fn le16(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u16::from_le_bytes(two).into())
 }
 
-fn png(bytes: &[u8]) -> Option<(u32, u32)> {
+fn be32(bytes: &[u8], at: usize) -> Option<u32> {
+    let four: [u8; 4] = bytes.get(at..at + 4)?.try_into().ok()?;
+    Some(u32::from_be_bytes(four))
+}
+
+fn le32(bytes: &[u8], at: usize) -> Option<u32> {
+    let four: [u8; 4] = bytes.get(at..at + 4)?.try_into().ok()?;
+    Some(u32::from_le_bytes(four))
+}
+
+/// Pixels come out as they are, palettes as colours; a transparent colour beside them is seen when it is decoded.
+fn png(bytes: &[u8]) -> Option<Shape> {
     if bytes.get(12..16)? != b"IHDR" {
         return None;
     }
-    let side = |at: usize| -> Option<u32> {
-        let four: [u8; 4] = bytes.get(at..at + 4)?.try_into().ok()?;
-        Some(u32::from_be_bytes(four))
+    let depth = if *bytes.get(24)? == 16 { 2 } else { 1 };
+    let channels = match *bytes.get(25)? {
+        0 => 1,
+        4 => 2,
+        6 => 4,
+        _ => 3,
     };
-    Some((side(16)?, side(20)?))
+    Some((be32(bytes, 16)?, be32(bytes, 20)?, 2 * depth * channels))
 }
 
-/// Walks the segments to the frame header (SOF); every other segment says its own length.
-fn jpeg(bytes: &[u8]) -> Option<(u32, u32)> {
+/// Walks the segments over the frame header (SOF) to the first scan (SOS); every other segment says its own length.
+fn jpeg(bytes: &[u8]) -> Option<Shape> {
     let mut at = 2;
-    loop {
-        if *bytes.get(at)? != 0xff {
-            return None;
-        }
-        match *bytes.get(at + 1)? {
+    let mut frame = None;
+    let mut scan = None;
+    while scan.is_none()
+        && let (Some(0xff), Some(marker)) = (bytes.get(at), bytes.get(at + 1))
+    {
+        match marker {
             0xff => at += 1,               // padding
             0x01 | 0xd0..=0xd7 => at += 2, // stands alone
-            0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
-                return Some((be16(bytes, at + 7)?, be16(bytes, at + 5)?));
+            0xd9 => break,
+            0xda => scan = Some(at),
+            _ => {
+                let is_frame =
+                    matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc);
+                if is_frame && frame.replace(at).is_some() {
+                    return None; // two frame headers: which one is meant?
+                }
+                at += 2 + be16(bytes, at + 2).unwrap_or(0).max(2) as usize;
             }
-            0xd9 | 0xda => return None, // image data before any frame header
-            _ => at += 2 + (be16(bytes, at + 2)?.max(2)) as usize,
         }
     }
+    let frame = frame?;
+    let components = *bytes.get(frame + 9)?;
+    let sampling = |component: u8| {
+        let both = bytes.get(frame + 11 + 3 * usize::from(component));
+        both.map_or((1, 1), |&both| (u64::from(both >> 4), u64::from(both & 15)))
+    };
+    let mut halves = if components == 1 { 2 } else { 6 };
+    // Whole scans are put together from several: the decoder holds two bytes of every sample until the last has come.
+    let is_held = bytes.get(frame + 1) == Some(&0xc2)
+        || scan.is_some_and(|scan| bytes.get(scan + 4) != Some(&components));
+    if is_held {
+        let each = (0..components).map(sampling);
+        let samples: u64 = each.clone().map(|(across, down)| across * down).sum();
+        let across = each.clone().map(|(across, _)| across).max();
+        let down = each.map(|(_, down)| down).max();
+        let pixels = across.unwrap_or(1).max(1) * down.unwrap_or(1).max(1);
+        halves += (4 * samples).div_ceil(pixels);
+    }
+    Some((be16(bytes, frame + 7)?, be16(bytes, frame + 5)?, halves))
 }
 
-fn webp(bytes: &[u8]) -> Option<(u32, u32)> {
+/// Lossy: brightness and a quarter of two colours beside three channels. Lossless: four channels, and three beside them
+/// unless there is transparency. The longer form may hold either, with transparency apart, or a film.
+fn webp(bytes: &[u8]) -> Option<Shape> {
     match bytes.get(12..16)? {
         b"VP8 " if bytes.get(23..26)? == [0x9d, 0x01, 0x2a] => {
-            Some((le16(bytes, 26)? & 0x3fff, le16(bytes, 28)? & 0x3fff))
+            Some((le16(bytes, 26)? & 0x3fff, le16(bytes, 28)? & 0x3fff, 9))
         }
         b"VP8L" if *bytes.get(20)? == 0x2f => {
-            let four: [u8; 4] = bytes.get(21..25)?.try_into().ok()?;
-            let bits = u32::from_le_bytes(four);
-            Some(((bits & 0x3fff) + 1, ((bits >> 14) & 0x3fff) + 1))
+            let bits = le32(bytes, 21)?;
+            let halves = if (bits >> 28) & 1 == 1 { 8 } else { 14 };
+            Some(((bits & 0x3fff) + 1, ((bits >> 14) & 0x3fff) + 1, halves))
         }
         b"VP8X" => {
             let side = |at: usize| -> Option<u32> {
                 let three = bytes.get(at..at + 3)?;
                 Some(u32::from_le_bytes([three[0], three[1], three[2], 0]) + 1)
             };
-            Some((side(24)?, side(27)?))
+            let flags = *bytes.get(20)?;
+            let halves = match (flags & 0x02 != 0, flags & 0x10 != 0) {
+                (true, _) => 28,
+                (false, true) => 22,
+                (false, false) => 14,
+            };
+            Some((side(24)?, side(27)?, halves))
         }
         _ => None,
     }
@@ -251,6 +326,54 @@ mod tests {
         let mut long = png_of(1, 1);
         long.resize(usize::try_from(MAX_BYTES).unwrap() + 1, 0);
         assert_eq!(check(&long), Err(BlobError::TooLarge));
+    }
+
+    /// A JPEG's frame header of this kind and its first scan, which holds so many components.
+    fn jpeg_of(marker: u8, (width, height): (u16, u16), sampling: [u8; 3], scanned: u8) -> Vec<u8> {
+        let mut out = vec![0xff, 0xd8, 0xff, marker, 0, 17, 8];
+        out.extend(height.to_be_bytes());
+        out.extend(width.to_be_bytes());
+        out.push(3);
+        for (component, sampling) in (1..).zip(sampling) {
+            out.extend([component, sampling, 0]);
+        }
+        out.extend([0xff, 0xda, 0, 6 + 2 * scanned, scanned]);
+        out
+    }
+
+    #[test]
+    fn a_phones_photo_is_taken_and_what_unfolds_to_more_memory_is_not() {
+        let (usual, full) = ([0x22, 0x11, 0x11], [0x11; 3]);
+        let memory = |bytes: &[u8]| check(bytes).map(|head| head.memory);
+        // 12 and 16 megapixels as phones write them; the most of all.
+        for sides in [(4_000, 3_000), (4_624, 3_468), (5_500, 4_000)] {
+            let pixels = u64::from(sides.0) * u64::from(sides.1);
+            assert_eq!(memory(&jpeg_of(0xc0, sides, usual, 3)), Ok(3 * pixels));
+        }
+        let refused = Err(BlobError::TooManyPixels);
+        assert_eq!(memory(&jpeg_of(0xc0, (5_501, 4_000), usual, 3)), refused);
+        // Scan by scan, every sample is held until the last.
+        assert_eq!(
+            memory(&jpeg_of(0xc2, (4_000, 2_500), usual, 3)),
+            Ok(60_000_000)
+        );
+        assert_eq!(memory(&jpeg_of(0xc2, (4_000, 3_000), usual, 3)), refused);
+        assert_eq!(memory(&jpeg_of(0xc2, (4_000, 2_000), full, 3)), refused);
+        assert_eq!(memory(&jpeg_of(0xc0, (4_000, 3_000), usual, 1)), refused);
+        // Four bytes a pixel, and four of two.
+        let mut clear = png_of(4_000, 4_000);
+        clear[25] = 6;
+        assert_eq!(memory(&clear), Ok(64_000_000));
+        clear[24] = 16;
+        assert_eq!(memory(&clear), refused);
+    }
+
+    #[test]
+    fn a_jpeg_of_two_frame_headers_is_none() {
+        let one = jpeg_of(0xc0, (4_000, 3_000), [0x11; 3], 3);
+        let frame = one[2..21].to_vec();
+        let two = [&one[..2], &frame, &one[2..]].concat();
+        assert_eq!(check(&two), Err(BlobError::Unsupported));
     }
 
     proptest! {

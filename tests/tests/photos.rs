@@ -1,6 +1,8 @@
-//! A real device sends a photo to the real server through a connection that is cut: it goes on where it stood.
+//! A real device sends a photo to the real server: through a connection that is cut it goes on where it stood, and where
+//! it was taken is not told.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+use std::io::Cursor;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
@@ -10,6 +12,9 @@ use doorstep_core::value::Fields;
 use doorstep_server::testing::city::VILLAGE;
 use doorstep_server::testing::{Person, TestServer};
 use doorstep_tests::town::{self, Api};
+use image::ImageDecoder;
+use image::codecs::jpeg::JpegDecoder;
+use image::metadata::Orientation;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -148,4 +153,42 @@ async fn a_devices_photo_arrives_after_its_connection_was_cut() {
     let named = reader.record(resident).unwrap().registers;
     assert_eq!(named.get("portrait"), Some(&digest.as_str().into()));
     assert_eq!(reader.photo(&digest).await.unwrap(), bytes);
+}
+
+/// With EXIF behind the start that says 'turned by a quarter' and names a place.
+fn with_place(jpeg: &[u8]) -> Vec<u8> {
+    let mut exif = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x02".to_vec();
+    // Orientation (0x0112), one short: 6, to be turned clockwise.
+    exif.extend([0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0]);
+    // The camera's maker (0x010f) as text, at 38.
+    exif.extend([0x01, 0x0f, 0, 2, 0, 0, 0, 13, 0, 0, 0, 38, 0, 0, 0, 0]);
+    exif.extend(b"GPS 31.2304N\0");
+    let length = u16::try_from(exif.len() + 2).unwrap().to_be_bytes();
+    [&jpeg[..2], &[0xff, 0xe1], &length, &exif, &jpeg[2..]].concat()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_a_photo_was_taken_stays_on_the_phone() {
+    let server = TestServer::open_city().await.unwrap();
+    let direct = format!("http://{}", server.address);
+    let person = server.person(Role::Collector, VILLAGE).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let owned = owner(&person, &direct);
+    let device = town::phone::light(&direct, &owned, folder.path());
+    let device = device.await.unwrap();
+    let fields: Fields = [("name", "叶海思"), ("sex", "1"), ("population_kind", "01")]
+        .map(|(key, value)| (key.to_owned(), value.into()))
+        .into();
+    let area = VILLAGE.parse().unwrap();
+    let resident = device.create("resident", area, fields).unwrap();
+    let taken = with_place(&noise(200));
+    let digest = device.add_photo(resident, "portrait", &taken).unwrap();
+    assert_eq!(device.sync_once().await.unwrap().photos_sent, 1);
+    let kept = device.photo(&digest).await.unwrap();
+    let tells_place = |bytes: &[u8]| bytes.windows(4).any(|part| part == b"GPS ");
+    assert!(tells_place(&taken) && !tells_place(&kept));
+    let pixels = |bytes: &[u8]| image::load_from_memory(bytes).unwrap().into_rgb8();
+    assert!(pixels(&taken) == pixels(&kept), "other pixels");
+    let mut decoder = JpegDecoder::new(Cursor::new(&kept)).unwrap();
+    assert_eq!(decoder.orientation().unwrap(), Orientation::Rotate90);
 }

@@ -10,14 +10,20 @@ use doorstep_core::blob;
 use doorstep_core::value::Value;
 use fake::{Fake, area, resident};
 
-/// A PNG's head, and noise behind it.
+/// A PNG of so many bytes: a head, noise, an end. Nobody here looks at check sums.
 fn photo(seed: u8, size: usize) -> Vec<u8> {
-    let mut out = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\x02\x80\0\0\x01\xe0\x08\x02\0\0\0".to_vec();
+    let mut out =
+        b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\x02\x80\0\0\x01\xe0\x08\x02\0\0\0sum.".to_vec();
+    let end = b"sum.\0\0\0\0IENDsum.";
+    let noise = size - out.len() - 8 - end.len();
+    out.extend(u32::try_from(noise).unwrap().to_be_bytes());
+    out.extend(b"IDAT");
     let mut state = u32::from(seed) + 1;
-    while out.len() < size {
+    for _ in 0..noise {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         out.push(state.to_be_bytes()[0]);
     }
+    out.extend(end);
     out
 }
 
@@ -68,6 +74,7 @@ async fn what_cannot_be_taken_is_said_before_it_is_queued() {
         ("photos", too_large.as_slice(), "photo_too_large"),
         ("photos", b"%PDF-1.7".as_slice(), "photo_type"),
         ("photos", b"".as_slice(), "photo_empty"),
+        ("photos", &photo(1, 100)[..60], "photo_unreadable"),
         ("name", &photo(1, 100), "not_a_photo_field"),
     ] {
         assert_eq!(one.add_photo(id, field, bytes).unwrap_err().code, code);

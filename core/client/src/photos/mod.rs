@@ -22,16 +22,18 @@ use crate::host;
 use crate::routes;
 
 impl<S: DeviceStore + Send + 'static> Device<S> {
-    /// Adds a photo to a record's field (`portrait`, `photos`): it is checked, sealed and queued, and the record is
-    /// edited to name it. Gives its digest.
+    /// Adds a photo to a record's field (`portrait`, `photos`): what cameras write beside the pixels is left out, the rest
+    /// is checked, sealed and queued, and the record is edited to name it. Gives the digest of what is kept.
     ///
     /// # Errors
-    /// `photo_too_large`, `photo_type`, `photo_dimensions`, `photo_empty`; `not_a_photo_field`; as `update`.
+    /// `photo_too_large`, `photo_type`, `photo_dimensions`, `photo_empty`, `photo_unreadable`; `not_a_photo_field`; as
+    /// `update`.
     pub fn add_photo(&self, record: RecordId, field: &str, bytes: &[u8]) -> ClientResult<String> {
         let record_type = self.record(record)?.record_type;
-        let (key, value, digest) = named(&record_type, field, bytes)?;
+        let bytes = blob::bare(bytes)?;
+        let (key, value, digest) = named(&record_type, field, &bytes)?;
         let photos = &self.shared.photos;
-        photos.queue(record, field, bytes, host::now())?;
+        photos.queue(record, field, &bytes, host::now())?;
         if let Err(error) = self.update(record, &Fields::from([(key, value)])) {
             photos.forget(&digest)?;
             return Err(error);
@@ -51,16 +53,18 @@ impl<S: DeviceStore + Send + 'static> Device<S> {
         mut fields: Fields,
         photos: &[(String, Vec<u8>)],
     ) -> ClientResult<EventId> {
-        let mut digests = Vec::new();
+        let (mut bare, mut digests) = (Vec::new(), Vec::new());
         for (field, bytes) in photos {
-            let (key, value, digest) = named(event_type, field, bytes)?;
+            let bytes = blob::bare(bytes)?;
+            let (key, value, digest) = named(event_type, field, &bytes)?;
             fields.insert(key, value);
             digests.push(digest);
+            bare.push((field, bytes));
         }
         let now = host::now();
         let id = EventId::new(now, host::random()?);
         let queue = &self.shared.photos;
-        for (field, bytes) in photos {
+        for (field, bytes) in &bare {
             queue.queue(id.into(), field, bytes, now)?;
         }
         let noted = edit::record_event(

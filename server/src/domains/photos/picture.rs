@@ -11,8 +11,6 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, Rgb, R
 pub(super) const THUMBNAIL: u32 = 320;
 /// JPEG quality of a thumbnail.
 const QUALITY: u8 = 80;
-/// What a decoded picture may take: `blob::MAX_PIXELS` of four bytes each, and something to work with.
-const MOST_MEMORY: u64 = blob::MAX_PIXELS * 4 + 16 * 1024 * 1024;
 
 /// What a photo turned out to be.
 #[derive(Debug)]
@@ -53,7 +51,7 @@ impl From<BlobError> for Refused {
         let field = match error {
             BlobError::Empty | BlobError::TooLarge => "size",
             BlobError::Unsupported => "type",
-            BlobError::TooManyPixels => "digest",
+            BlobError::TooManyPixels | BlobError::Damaged => "digest",
         };
         Self {
             code: error.code(),
@@ -85,13 +83,14 @@ fn thumbnail(bytes: &[u8], head: Head) -> Result<Vec<u8>, Refused> {
     let mut limits = Limits::default();
     limits.max_image_width = Some(blob::MAX_SIDE);
     limits.max_image_height = Some(blob::MAX_SIDE);
-    limits.max_alloc = Some(MOST_MEMORY);
+    limits.max_alloc = Some(blob::MAX_MEMORY);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(limits.clone());
     let mut decoder = reader.into_decoder().map_err(|_| UNREADABLE)?;
     if decoder.dimensions() != (head.width, head.height) {
         return Err(UNREADABLE);
     }
+    // Its head has said as much; a transparent colour apart is seen here.
     if limits.reserve(decoder.total_bytes()).is_err() {
         return Err(BlobError::TooManyPixels.into());
     }
