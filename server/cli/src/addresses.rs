@@ -1,10 +1,11 @@
-//! `doorstep addresses import`: the address base, from the police's files.
+//! `doorstep addresses import`: the address base, from the police's files. Their control file comes last: without it, or
+//! where it says otherwise, a file is not whole.
 
 use std::path::PathBuf;
 
 use doorstep_server::domains::addresses::service;
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Exit, Failure, Outcome};
 use crate::local::{DataArgs, with_state};
 use crate::output;
 
@@ -17,7 +18,7 @@ pub(crate) enum AddressesCommand {
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct ImportArgs {
-    /// 标准地址文件
+    /// 标准地址文件；旁边须有公安一并下发的同名控制文件（.ok）
     #[arg(value_name = "文件")]
     file: PathBuf,
     #[command(flatten)]
@@ -30,6 +31,15 @@ pub(crate) struct ImportArgs {
 pub(crate) async fn run(command: AddressesCommand, json: bool) -> Outcome {
     let AddressesCommand::Import(args) = command;
     let bytes = std::fs::read(&args.file).map_err(|error| Failure::file(&args.file, &error))?;
+    let control = args.file.with_extension("ok");
+    let control = std::fs::read(&control).map_err(|_| {
+        let message = format!(
+            "没有控制文件 {}：标准地址文件可能还没有传完，请等控制文件也到齐后再导入",
+            control.display()
+        );
+        Failure::new(Exit::Failed, "control_missing", message)
+    })?;
+    service::check_whole(&bytes, &control)?;
     let import = |state| async move { Ok(service::import(&state, &bytes, args.dry_run).await?) };
     let report = with_state(&args.data, import).await?;
     if json {

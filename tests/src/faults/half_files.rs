@@ -1,15 +1,24 @@
-//! Half-written files: every prefix of a workbook is refused with a reason, no prefix of a table in text makes the
-//! server fail, and an upload that breaks off leaves nothing behind.
+//! Half-written files: every prefix of a workbook is refused with a reason, and of a file of the police's by its control
+//! file, which they write last. A table in text says nowhere where it ends: a prefix of it is judged row by row like any,
+//! and makes no server fail. An upload that breaks off leaves nothing behind.
 
-use anyhow::Context;
+use std::collections::BTreeSet;
+
+use anyhow::{Context, ensure};
+use doorstep_core::crypto::sm3;
+use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::ground::Ground;
 use super::{Figures, Options, book};
+use crate::repository;
 use crate::town::routes;
 
 const IMPORTS: &str = "SELECT count(*) FROM imports";
+
+/// Rows of the police's file.
+const ADDRESSES: usize = 4;
 
 const ROWS: [[&str; 3]; 4] = [
     ["姓名", "性别", "人员类别"],
@@ -61,13 +70,56 @@ pub(super) async fn play(options: &Options, ground: &mut Ground) -> anyhow::Resu
             after - before
         )));
     }
+    let addresses = exchanged(ground, step, &mut figures)?;
     figures.fault(ground.is_sound().await);
     figures.note = format!(
-        "a workbook of {} bytes, a table of {}",
+        "a workbook of {} bytes, a table of {}, addresses of {addresses}",
         book.len(),
         text.len()
     );
     Ok(figures)
+}
+
+/// Prefixes of a file of standard addresses beside the control file of the whole, at every step and at the end of each
+/// row; then the whole. Gives its bytes.
+fn exchanged(ground: &mut Ground, step: usize, figures: &mut Figures) -> anyhow::Result<usize> {
+    let fixture = "tests/fixtures/police/DZ_310101002001_20261120_0001.txt";
+    let bytes = std::fs::read(repository::root().join(fixture))?;
+    let rows = bytes.split_inclusive(|byte| *byte == b'\n');
+    let mut whole = Vec::new();
+    let mut lengths = BTreeSet::new();
+    for row in rows.take(ADDRESSES) {
+        lengths.insert(whole.len());
+        whole.extend_from_slice(row);
+    }
+    lengths.extend((0..whole.len()).step_by(step));
+    let folder = ground.place();
+    std::fs::create_dir_all(&folder)?;
+    let file = folder.join("DZ_310101002001_20261121_0001.txt");
+    let control = format!(
+        "file=DZ_310101002001_20261121_0001.txt\r\nrows={ADDRESSES}\r\nbytes={}\r\nsm3={}\r\n",
+        whole.len(),
+        hex::encode(sm3::digest(&[&whole]))
+    );
+    std::fs::write(file.with_extension("ok"), control)?;
+    let name = file.to_string_lossy().into_owned();
+    let import = ["addresses", "import", &name, "--json"];
+    for length in lengths {
+        std::fs::write(&file, &whole[..length])?;
+        let output = ground.server.try_command(&import)?;
+        let said: Value = serde_json::from_slice(&output.stdout)?;
+        let fields = said["error"]["fields"].as_array();
+        let differs = fields.is_some_and(|fields| fields.iter().any(|one| one["code"] == "sm3"));
+        figures.fault(if differs && !output.status.success() {
+            Ok(())
+        } else {
+            Err(format!("{length} bytes of addresses: {said}"))
+        });
+    }
+    std::fs::write(&file, &whole)?;
+    let said: Value = serde_json::from_str(&ground.server.command(&import)?)?;
+    ensure!(said["added"] == ADDRESSES, "the whole file: {said}");
+    Ok(whole.len())
 }
 
 /// Uploads a file without having it checked; the status when it is refused.

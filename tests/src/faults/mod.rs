@@ -218,7 +218,11 @@ pub const ROWS: &[(&str, bool, &str)] = &[
         true,
         "the line cut at every frame, both ways, whole and within, and a new device's bundle",
     ),
-    ("half-files", true, "every prefix of a register's file"),
+    (
+        "half-files",
+        true,
+        "every prefix of a workbook and of a police file with its control file refused, of a table judged by row",
+    ),
     (
         "archives",
         true,

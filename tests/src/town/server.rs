@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
@@ -131,12 +131,7 @@ impl Server {
     /// # Errors
     /// When it fails; its own words are in the error.
     pub fn command(&self, arguments: &[&str]) -> anyhow::Result<String> {
-        let output = Command::new(&self.program)
-            .args(arguments)
-            .arg("--data")
-            .arg(&self.data)
-            .stdin(Stdio::null())
-            .output()?;
+        let output = self.try_command(arguments)?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(
             output.status.success(),
@@ -145,6 +140,16 @@ impl Server {
             said.trim()
         );
         Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// Runs a command of the program on the data folder, and gives how it ends and what it prints.
+    ///
+    /// # Errors
+    /// When it can't be run.
+    pub fn try_command(&self, arguments: &[&str]) -> anyhow::Result<Output> {
+        let mut command = Command::new(&self.program);
+        command.args(arguments).arg("--data").arg(&self.data);
+        Ok(command.stdin(Stdio::null()).output()?)
     }
 
     /// Starts it and waits until it can serve.

@@ -254,6 +254,24 @@ fn what_is_here_already_is_shown_before_another_is_made_and_a_house_takes_its_st
     );
     let data = server.data();
     let import = ["addresses", "import", file, "--data", &data];
+    // Half a file, before its control file has come and after.
+    let half = server.path().join("DZ_half.txt");
+    let bytes = std::fs::read(file).unwrap();
+    let end = bytes.iter().position(|byte| *byte == b'\n').unwrap();
+    std::fs::write(&half, &bytes[..=end]).unwrap();
+    let of_half = [
+        "addresses",
+        "import",
+        half.to_str().unwrap(),
+        "--data",
+        &data,
+    ];
+    let missing = (1, "control_missing".to_owned());
+    assert_eq!(self::refused(server.path(), &of_half), missing);
+    let control = std::path::Path::new(file).with_extension("ok");
+    std::fs::copy(control, half.with_extension("ok")).unwrap();
+    let differs = (2, "invalid_fields".to_owned());
+    assert_eq!(self::refused(server.path(), &of_half), differs);
     let (imported, again) = (
         run(server.path(), &import, &[]),
         run(server.path(), &import, &[]),

@@ -2,6 +2,7 @@
 //! listed. Houses name an entry by `standard_address_code`; one without names a place that is proposed.
 //! Knows no record.
 
+mod control;
 mod model;
 mod read;
 pub mod routes;

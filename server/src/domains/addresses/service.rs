@@ -8,6 +8,7 @@ use doorstep_core::rights::Permission;
 use doorstep_core::standard_address::{self, StandardAddress};
 use serde_json::json;
 
+pub use super::control::check_whole;
 use super::model::{AddressQuery, AddressReport, AddressView};
 use super::read::{self, Row};
 use super::store;
