@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::domains::audit::{AuditWriter, Refusals};
 use crate::domains::photos::Photos;
 use crate::domains::police_photos::PolicePhotos;
+use crate::domains::registry::LongLists;
 use crate::http::metrics;
 use crate::keys::{FileKeys, KeyRing};
 use crate::live::Live;
@@ -40,6 +41,8 @@ pub struct AppState {
     pub police_photos: PolicePhotos,
     /// Counts refusals that anyone can cause.
     pub refusals: Refusals,
+    /// Lists with more than are counted.
+    pub long_lists: LongLists,
     /// Wakes the job that opens checks and acts on their answers.
     pub checks_due: Arc<Notify>,
     /// Where photos lie.
@@ -77,6 +80,7 @@ impl AppState {
             bus,
             checks_due: Arc::default(),
             refusals: Refusals::default(),
+            long_lists: LongLists::default(),
             metrics: metrics::recorder()?,
             pool,
             clock,

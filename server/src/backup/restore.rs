@@ -24,6 +24,7 @@ use crate::keys::{FileKeys, KeyProvider};
 use crate::state::AppState;
 
 const SEE_ALL: &str = "SELECT set_config('doorstep.areas', '%', true)";
+const CHECK_REFERENCES: &str = "SET CONSTRAINTS ALL IMMEDIATE";
 const ROOM_TO_SORT: &str = "SET LOCAL maintenance_work_mem = '256MB'";
 const SET_SEQUENCE: &str = "SELECT setval($1::regclass, $2)";
 
@@ -144,6 +145,11 @@ async fn fill(
         .collect();
     // Some steps of the schema begin with a row.
     run(&mut tx, format!("TRUNCATE {} CASCADE", names.join(", "))).await?;
+    // Made at once from all rows, an index takes a fraction of what it takes row by row.
+    let indexes = catalogue::indexes(&mut tx).await?;
+    for (index, _) in &indexes {
+        run(&mut tx, format!("DROP INDEX {index}")).await?;
+    }
     load_tables(&mut tx, data, folder, secret, keys).await?;
     for (sequence, value) in &data.sequences {
         sqlx::query(SET_SEQUENCE)
@@ -159,6 +165,12 @@ async fn fill(
             ERASED => erased = tables::ids(file, keys)?,
             _ => {}
         }
+    }
+    // Everything that anything refers to is there now.
+    run(&mut tx, CHECK_REFERENCES.to_owned()).await?;
+    run(&mut tx, ROOM_TO_SORT.to_owned()).await?;
+    for (_, index) in indexes {
+        run(&mut tx, index).await?;
     }
     for table in &walled {
         run(
@@ -180,11 +192,6 @@ async fn load_tables(
     secret: &Manifest,
     keys: &Path,
 ) -> anyhow::Result<()> {
-    // Made at once from all rows, an index takes a fraction of what it takes row by row.
-    let indexes = catalogue::indexes(tx).await?;
-    for (index, _) in &indexes {
-        run(tx, format!("DROP INDEX {index}")).await?;
-    }
     for file in &data.tables {
         let keys_of = secret.tables.iter().find(|keys| keys.name == file.name);
         let digest = tables::load(file, folder, keys_of.map(|file| (file, keys)), tx)
@@ -193,10 +200,6 @@ async fn load_tables(
         if Wanted::again(file).digest(tx).await? != digest {
             bail!("恢复后表 {} 与备份不一致", file.name);
         }
-    }
-    run(tx, ROOM_TO_SORT.to_owned()).await?;
-    for (_, index) in indexes {
-        run(tx, index).await?;
     }
     Ok(())
 }

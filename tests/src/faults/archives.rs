@@ -41,7 +41,8 @@ pub(super) async fn play(options: &Options, ground: &mut Ground) -> anyhow::Resu
         most = most.max(grown);
         figures.fault(match said {
             _ if grown > MEMORY => Err(format!("{what}: {} MiB", grown >> 20)),
-            Err(400..500) => Ok(()),
+            // 503: it took longer than a request may, on a slow machine.
+            Err(400..500 | 503) => Ok(()),
             Ok(()) if !refused => Ok(()),
             said => Err(format!("{what}: {said:?}")),
         });

@@ -97,11 +97,13 @@ pub(super) async fn play(options: &Options) -> anyhow::Result<Figures> {
     Ok(figures)
 }
 
-/// Every route of the description, as the fuzzer calls it. Whoever is nobody asks for the endless one too.
+/// Every route of the description, as the fuzzer calls it. It takes the description itself for no route; whoever is nobody
+/// asks for the endless one too.
 async fn described(furnished: &Furnished) -> anyhow::Result<Vec<String>> {
     let description = furnished.ground.collector.api.get(DESCRIPTION).await?;
     let paths = description["paths"].as_object().context("no paths")?;
-    let routes = paths.iter().flat_map(|(path, methods)| {
+    let routes = paths.iter().filter(|(path, _)| *path != DESCRIPTION);
+    let routes = routes.flat_map(|(path, methods)| {
         let methods = methods.as_object().into_iter().flatten();
         methods.map(move |(method, _)| format!("{} {path}", method.to_uppercase()))
     });

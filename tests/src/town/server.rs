@@ -132,12 +132,12 @@ impl Server {
     /// When it fails; its own words are in the error.
     pub fn command(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let output = self.try_command(arguments)?;
-        let said = String::from_utf8_lossy(&output.stderr);
         ensure!(
             output.status.success(),
-            "doorstep {}: {}",
+            "doorstep {}: {} {}",
             arguments.join(" "),
-            said.trim()
+            String::from_utf8_lossy(&output.stdout).trim(),
+            String::from_utf8_lossy(&output.stderr).trim()
         );
         Ok(String::from_utf8(output.stdout)?)
     }

@@ -19,6 +19,7 @@ mod former;
 mod history;
 mod household;
 mod ledger;
+mod long_lists;
 mod main_residence;
 mod mains;
 mod managed;
@@ -34,3 +35,5 @@ pub mod service;
 mod standing;
 mod store;
 mod view;
+
+pub use long_lists::LongLists;

@@ -45,7 +45,7 @@ pub(super) async fn list(
     )
     .await?;
     let total = if query.count == Some(true) {
-        Some(store::count(&mut tx, &filter, MOST_COUNTED).await?)
+        Some(count(state, &mut tx, &filter).await?)
     } else {
         None
     };
@@ -60,6 +60,20 @@ pub(super) async fn list(
         next: page.next,
         total,
     })
+}
+
+/// How many fit, at most one more than are counted.
+async fn count(state: &AppState, tx: &mut Tx, filter: &Filter) -> ApiResult<i64> {
+    let now = state.clock.now();
+    // What was found by words is counted in any case: few, and by ids.
+    if filter.ids.is_none() && state.long_lists.knows(filter, now) {
+        return Ok(MOST_COUNTED);
+    }
+    let total = store::count(tx, filter, MOST_COUNTED).await?;
+    if filter.ids.is_none() && total == MOST_COUNTED {
+        state.long_lists.note(filter, now);
+    }
+    Ok(total)
 }
 
 /// Rows as callers see them, residents with their residences.
