@@ -68,13 +68,17 @@ fn devices_that_lie_or_die_break_nothing() {
 fn lines_and_servers_that_break_lose_nothing() {
     play(&[
         "socket-cut",
-        "slow-sockets",
         "guessing",
         "server-killed",
         "database-killed",
         "keys-rotated",
         "database-full",
     ]);
+}
+
+#[test]
+fn whoever_is_slow_is_waited_for_and_then_no_more() {
+    play(&["slow-sockets"]);
 }
 
 #[test]
