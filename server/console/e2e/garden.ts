@@ -49,6 +49,8 @@ let turn = 0
 type Fits = (payload: string) => boolean
 /** What stays whole where only a line is taken, and without the blanks around it. */
 export const line: Fits = payload => payload === payload.trimStart() && !/\p{Cc}/u.test(payload)
+/** What stays whole on the command line, which takes quotes at the beginning for a workbook's mark of text. */
+const typed: Fits = payload => line(payload) && !payload.startsWith("'")
 /** What stays whole as a part of a path. */
 export const part: Fits = payload => !PART.test(payload)
 
@@ -111,7 +113,7 @@ export class Garden {
 
   /** The same, as the command line of a device takes it. */
   said(type: string): string[] {
-    return Object.entries(this.fill(type, 'collector', 0, line)).map(([key, text]) => `${key}=${String(text)}`)
+    return Object.entries(this.fill(type, 'collector', 0, typed)).map(([key, text]) => `${key}=${String(text)}`)
   }
 
   /** Notes what a page shows, letter by letter; none of it may have become more than text. */
