@@ -2,6 +2,7 @@
 
 use doorstep_core::protocol::frames::Outcome;
 use doorstep_core::time::Timestamp;
+use doorstep_core::value::Fields;
 use doorstep_server::testing::city::{NEXT_VILLAGE, STREET, VILLAGE};
 use serde_json::{Value, json};
 
@@ -242,6 +243,45 @@ async fn a_visit_tells_whether_it_was_made_at_the_house_within_the_area_or_elsew
         .map(|(_, expected)| (*expected, *expected == "at_house"))
         .collect();
     assert_eq!(shown, expected);
+}
+
+/// The database read it as a number: one such house took the list of visits, and all that looks for points, from everyone.
+#[tokio::test]
+async fn a_point_that_is_no_number_is_none() {
+    let kit = Kit::new().await;
+    let mut phone = kit.server.phone(VILLAGE).await.unwrap();
+    let mut words = Fields::from([
+        ("address".to_owned(), "陕西中路12弄30号".into()),
+        ("house_use".to_owned(), "1".into()),
+        ("latitude".to_owned(), "31.2304".into()),
+    ]);
+    let mut made = Vec::new();
+    for longitude in ["%%20", "1e999", "121.4737"] {
+        words.insert("longitude".to_owned(), longitude.into());
+        let (house, change) = phone.create("house", &words).unwrap();
+        let outcomes = phone.send(&kit.server, vec![change]).await.unwrap();
+        assert_eq!(outcomes, [Outcome::Accepted], "{longitude}");
+        made.push(house.to_string());
+    }
+    let device = kit.server.device(&kit.collector).await.unwrap();
+    let now = kit.server.state.clock.timestamp();
+    for (n, house) in (0..).zip(&made) {
+        let fields = [
+            ("house", house.as_str().into()),
+            ("longitude", "121.4737".into()),
+            ("latitude", "31.2304".into()),
+        ];
+        kit.visit(&device, &kit.collector, Timestamp(now.0 - n), &fields)
+            .await;
+    }
+    let list = kit.get(&kit.supervisor, "/api/visits").await;
+    let whereabouts: Vec<&str> = list["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|visit| visit["place"]["whereabouts"].as_str().unwrap())
+        .collect();
+    assert_eq!(whereabouts, ["in_area", "in_area", "at_house"]);
 }
 
 /// A visit of one's own area says nothing of people registered elsewhere, and by no clock is anyone verified for a year

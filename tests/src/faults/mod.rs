@@ -113,7 +113,10 @@ impl Figures {
         progress::count(1, u64::from(survived.is_err()));
         match survived {
             Ok(()) => self.survived += 1,
-            Err(why) if self.failures.len() < MOST_FAILURES => self.failures.push(why),
+            Err(why) if self.failures.len() < MOST_FAILURES => {
+                progress::say(&why);
+                self.failures.push(why);
+            }
             Err(_) => {}
         }
     }

@@ -19,6 +19,11 @@ pub(super) fn count(tried: u64, failed: u64) {
     FAILED.fetch_add(failed, Ordering::Relaxed);
 }
 
+/// Says at once what went wrong, for whoever waits for a row that takes an hour.
+pub(super) fn say(why: &str) {
+    eprintln!("… {why}");
+}
+
 /// Says how a row goes on, until it is dropped.
 pub(super) struct Progress {
     over: Option<Sender<()>>,

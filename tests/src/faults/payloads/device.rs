@@ -290,7 +290,9 @@ fn of_field(field: &Field) -> Vec<Slot> {
                 let (name, inner) = (name.clone(), inner.name.clone());
                 Box::new(move |payload| {
                     let item = BTreeMap::from([(inner.as_str(), payload)]);
-                    (format!("{name}/k1"), json!(item).to_string().into())
+                    // An element of its own for each: a later one would stand in its place.
+                    let key = format!("{name}/{inner}");
+                    (key, json!(item).to_string().into())
                 })
             };
             inner.iter().map(of_inner).collect()

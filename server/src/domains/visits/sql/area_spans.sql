@@ -1,7 +1,9 @@
 -- How far the houses of areas lie, where their points are registered.
-SELECT area_code::text AS area, min((facets ->> 'longitude')::float8) AS west, max((facets ->> 'longitude')::float8) AS east,
-    min((facets ->> 'latitude')::float8) AS south, max((facets ->> 'latitude')::float8) AS north
-FROM records
-WHERE area_code = ANY($1) AND record_type = 'house' AND NOT cancelled
-    AND facets ? 'longitude' AND facets ? 'latitude'
-GROUP BY area_code
+SELECT area, min(longitude) AS west, max(longitude) AS east, min(latitude) AS south, max(latitude) AS north
+FROM (
+    SELECT area_code::text AS area, degrees(facets, 'longitude') AS longitude, degrees(facets, 'latitude') AS latitude
+    FROM records
+    WHERE area_code = ANY($1) AND record_type = 'house' AND NOT cancelled
+) AS house
+WHERE longitude IS NOT NULL AND latitude IS NOT NULL
+GROUP BY area
