@@ -2,19 +2,17 @@
 //! it, and within the bundle, which comes over a connection of its own. Each device comes back by itself, and holds in
 //! the end what one holds whose line was never cut.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Context, ensure};
 use doorstep_client::Device;
-use doorstep_core::ids::{AreaCode, RecordId, ScopeId};
+use doorstep_core::ids::AreaCode;
 use doorstep_core::store::memory::MemoryStore;
-use doorstep_core::store::{DeviceStore, ListQuery};
 use doorstep_core::value::Fields;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::Figures;
 use super::ground::{Ground, resident};
+use super::oracle::Holding;
 use super::sockets::MOST;
 use crate::town::cutter::{Cut, Cutter, Way};
 use crate::town::phone;
@@ -27,9 +25,6 @@ const REMARK: usize = 450;
 /// The first cut in a bundle's answer is within its head; each further is twice as far.
 const FIRST_CUT: usize = 64;
 
-/// What a device shows of an area, and where it stands in its log.
-type Held = (BTreeMap<RecordId, (String, Fields)>, u64);
-
 /// Cuts; gives what is worth saying.
 pub(super) async fn play(
     ground: &mut Ground,
@@ -41,7 +36,7 @@ pub(super) async fn play(
     let collector = ground.collector.clone();
     let uncut = ground.light(&collector).await?;
     uncut.sync_once().await?;
-    let whole = held(&uncut, ground.area)?;
+    let whole = Holding::of(&uncut, ground.area).await?;
     let mut frames = 0;
     for way in [Way::Up, Way::Down] {
         for within in [false, true] {
@@ -68,7 +63,7 @@ pub(super) async fn play(
         answers += 1;
     }
     ensure!(answers > 0, "no device was given a bundle");
-    let records = whole.0.len();
+    let records = whole.records();
     Ok(format!(
         "first syncs of {records} records cut at {frames} frames and {answers} times in the bundle"
     ))
@@ -78,7 +73,7 @@ pub(super) async fn play(
 async fn is_cut(
     device: &Device<MemoryStore>,
     cutter: &Cutter,
-    whole: &Held,
+    whole: &Holding,
     what: &str,
     area: AreaCode,
     figures: &mut Figures,
@@ -89,8 +84,10 @@ async fn is_cut(
         return Ok(false);
     }
     figures.fault(match synced {
-        Ok(_) if held(device, area)? == *whole => Ok(()),
-        Ok(_) => Err(format!("{what}: not everything is here")),
+        Ok(_) => {
+            let held = Holding::here(device, area)?;
+            held.agrees(whole).map_err(|why| format!("{what}: {why}"))
+        }
         Err(error) => Err(format!("{what}: {error}")),
     });
     Ok(true)
@@ -122,23 +119,4 @@ async fn write(ground: &mut Ground, rng: &mut ChaCha8Rng) -> anyhow::Result<()> 
     let report = device.sync_once().await?;
     ensure!(report.refused == 0, "{report:?}");
     Ok(())
-}
-
-fn held(device: &Device<MemoryStore>, area: AreaCode) -> anyhow::Result<Held> {
-    let query = ListQuery {
-        cancelled: true,
-        limit: usize::MAX >> 1,
-        ..ListQuery::default()
-    };
-    let records = device
-        .list(&query)?
-        .into_iter()
-        .map(|listed| (listed.id, (listed.record_type, listed.fields)))
-        .collect();
-    let scopes = device.read(DeviceStore::scopes)?;
-    let stands = scopes
-        .into_iter()
-        .find(|(scope, _)| *scope == ScopeId::Area(area));
-    let (_, cursor) = stands.context("the area is not here")?;
-    Ok((records, cursor.seq))
 }

@@ -6,19 +6,19 @@ use std::collections::BTreeMap;
 use doorstep_client::Device;
 use doorstep_core::crdt::chunk;
 use doorstep_core::ids::{AreaCode, RecordId, ScopeId};
-use doorstep_core::records::AREA_KEY;
 use doorstep_core::store::{DeviceStore, ListQuery};
-use doorstep_core::value::{Fields, Value};
 
 use super::Figures;
 use super::ground::{Ground, Marks, key_of};
+use crate::sim::oracle::{Seen, seen};
 use crate::town::tap;
 
 /// What a device holds of an area.
 pub(super) struct Holding {
     /// What the server refused of its work.
     refused: u64,
-    records: BTreeMap<RecordId, (String, Fields)>,
+    /// By id: the type, and every value that stands or is disputed.
+    records: BTreeMap<RecordId, (String, Seen)>,
 }
 
 impl Holding {
@@ -28,27 +28,43 @@ impl Holding {
         area: AreaCode,
     ) -> anyhow::Result<Self> {
         device.sync_once().await?;
-        let area = Value::from(area.to_string());
+        Self::here(device, area)
+    }
+
+    /// Of a device as it is.
+    pub(super) fn here<S: DeviceStore + Send + 'static>(
+        device: &Device<S>,
+        area: AreaCode,
+    ) -> anyhow::Result<Self> {
         let listed = device.list(&ListQuery {
             cancelled: true,
             limit: usize::MAX >> 1,
             ..ListQuery::default()
         })?;
+        let mut records = BTreeMap::new();
+        for listed in listed {
+            let record = device.record(listed.id)?;
+            if record.area == area {
+                records.insert(record.id, (record.record_type, seen(&record.registers)));
+            }
+        }
         Ok(Self {
             refused: device.refused()?.len() as u64,
-            records: listed
-                .into_iter()
-                .filter(|listed| listed.fields.get(AREA_KEY) == Some(&area))
-                .map(|listed| (listed.id, (listed.record_type, listed.fields)))
-                .collect(),
+            records,
         })
     }
 
+    /// How many records.
+    pub(super) fn records(&self) -> usize {
+        self.records.len()
+    }
+
     /// Whether another holds the same.
-    fn agrees(&self, other: &Self) -> Result<(), String> {
+    pub(super) fn agrees(&self, other: &Self) -> Result<(), String> {
         let ids = self.records.keys().chain(other.records.keys());
         let differing = ids.filter(|id| self.records.get(id) != other.records.get(id));
         match differing.min() {
+            None if self.records.is_empty() => Err("nothing is held".to_owned()),
             None => Ok(()),
             Some(id) => Err(format!(
                 "{id} is not the same on two devices of {} and {} records",
