@@ -15,6 +15,9 @@ use crate::town::routes;
 /// How long it may take until the server serves again.
 const BACK_WITHIN: Duration = Duration::from_secs(30);
 
+/// Rounds more while no kill has hit an upload: half of them come when all is sent.
+const MORE: u64 = 30;
+
 /// The times it took, in words.
 fn times(back: &[Duration], hit: u64) -> String {
     let longest = back.iter().max().copied().unwrap_or_default();
@@ -41,7 +44,11 @@ pub(super) async fn server(options: &Options, ground: &mut Ground) -> anyhow::Re
     let mut figures = Figures::default();
     let mut crew = Crew::gather(ground).await?;
     let (mut back, mut hit) = (Vec::new(), 0);
-    for round in 0..options.count(3, 500) {
+    let rounds = options.count(3, 500);
+    for round in 0..rounds + MORE {
+        if round >= rounds && hit > 0 {
+            break;
+        }
         crew.work(round)?;
         tokio::time::sleep(Duration::from_millis(rng.random_range(0..120))).await;
         ground.server.kill()?;
@@ -64,7 +71,11 @@ pub(super) async fn database(options: &Options, ground: &mut Ground) -> anyhow::
     let mut figures = Figures::default();
     let mut crew = Crew::gather(ground).await?;
     let (mut back, mut hit) = (Vec::new(), 0);
-    for round in 0..options.count(2, 100) {
+    let rounds = options.count(2, 100);
+    for round in 0..rounds + MORE {
+        if round >= rounds && hit > 0 {
+            break;
+        }
         crew.work(round)?;
         tokio::time::sleep(Duration::from_millis(rng.random_range(0..120))).await;
         kill_database(ground)?;
