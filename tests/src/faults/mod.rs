@@ -46,6 +46,7 @@ pub use device_killed::{CHILD, live_until_killed};
 use ground::Ground;
 pub(crate) use ground::resident_set;
 use progress::Progress;
+use server_killed::Victim;
 
 /// Failures that a row tells.
 const MOST_FAILURES: usize = 20;
@@ -373,8 +374,12 @@ async fn one(row: &str, options: &Options, ground: Option<&mut Ground>) -> anyho
         ("archives", Some(ground)) => archives::play(options, ground).await,
         ("slow-sockets", Some(ground)) => slow_sockets::play(options, ground).await,
         ("guessing", Some(ground)) => guessing::play(options, ground).await,
-        ("server-killed", Some(ground)) => server_killed::server(options, ground).await,
-        ("database-killed", Some(ground)) => server_killed::database(options, ground).await,
+        ("server-killed", Some(ground)) => {
+            server_killed::play(options, ground, Victim::Server).await
+        }
+        ("database-killed", Some(ground)) => {
+            server_killed::play(options, ground, Victim::Database).await
+        }
         ("keys-rotated", _) => keys_rotated::play(options).await,
         _ => anyhow::bail!("a row without a scenario"),
     }

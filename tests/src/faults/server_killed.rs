@@ -38,50 +38,43 @@ fn in_time(back: Duration) -> Result<(), String> {
     }
 }
 
-/// The row `server-killed`.
-pub(super) async fn server(options: &Options, ground: &mut Ground) -> anyhow::Result<Figures> {
-    let mut rng = options.chance("server-killed");
-    let mut figures = Figures::default();
-    let mut crew = Crew::gather(ground).await?;
-    let (mut back, mut hit) = (Vec::new(), 0);
-    let rounds = options.count(3, 500);
-    for round in 0..rounds + MORE {
-        if round >= rounds && hit > 0 {
-            break;
-        }
-        crew.work(round)?;
-        tokio::time::sleep(Duration::from_millis(rng.random_range(0..120))).await;
-        ground.server.kill()?;
-        hit += u64::from(crew.unanswered()? > 0);
-        let started = Instant::now();
-        ground.server.start().await?;
-        back.push(started.elapsed());
-        figures.fault(in_time(started.elapsed()));
-        crew.settle().await?;
-    }
-    ensure!(hit > 0, "no kill hit an upload");
-    crew.end(ground, &mut figures).await?;
-    figures.note = times(&back, hit);
-    Ok(figures)
+/// Who is killed.
+#[derive(Clone, Copy)]
+pub(super) enum Victim {
+    Server,
+    Database,
 }
 
-/// The row `database-killed`.
-pub(super) async fn database(options: &Options, ground: &mut Ground) -> anyhow::Result<Figures> {
-    let mut rng = options.chance("database-killed");
+/// The rows `server-killed` and `database-killed`.
+pub(super) async fn play(
+    options: &Options,
+    ground: &mut Ground,
+    victim: Victim,
+) -> anyhow::Result<Figures> {
+    let (row, rounds) = match victim {
+        Victim::Server => ("server-killed", options.count(3, 500)),
+        Victim::Database => ("database-killed", options.count(2, 100)),
+    };
+    let mut rng = options.chance(row);
     let mut figures = Figures::default();
     let mut crew = Crew::gather(ground).await?;
     let (mut back, mut hit) = (Vec::new(), 0);
-    let rounds = options.count(2, 100);
     for round in 0..rounds + MORE {
         if round >= rounds && hit > 0 {
             break;
         }
         crew.work(round)?;
         tokio::time::sleep(Duration::from_millis(rng.random_range(0..120))).await;
-        kill_database(ground)?;
+        match victim {
+            Victim::Server => ground.server.kill()?,
+            Victim::Database => kill_database(ground)?,
+        }
         hit += u64::from(crew.unanswered()? > 0);
         let started = Instant::now();
-        serves_again(ground).await?;
+        match victim {
+            Victim::Server => ground.server.start().await?,
+            Victim::Database => serves_again(ground).await?,
+        }
         back.push(started.elapsed());
         figures.fault(in_time(started.elapsed()));
         crew.settle().await?;

@@ -2,6 +2,7 @@
 //! real devices with real stores. Knows no story and no figure.
 
 pub mod api;
+pub mod camera;
 pub mod cutter;
 pub mod imports;
 pub mod office;

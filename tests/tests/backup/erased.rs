@@ -6,13 +6,14 @@ use doorstep_core::ids::RecordId;
 use doorstep_core::rights::Role;
 use doorstep_core::store::memory::MemoryStore;
 use doorstep_core::value::{Fields, Value as Field};
+use doorstep_tests::town::camera::picture;
 use doorstep_tests::town::office::database_of;
 use doorstep_tests::town::{Api, Office, Server, phone, routes};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 
-use super::photos::{at, picture};
+use super::photos::at;
 use super::{backup, person, program, restore};
 
 const NAME: &str = "鸞鳳和鳴";
@@ -76,7 +77,9 @@ impl Traces {
         for phone in [one, two] {
             phone.sync_once().await.unwrap();
         }
-        let photo = one.add_photo(person, "portrait", &picture(7)).unwrap();
+        let photo = one
+            .add_photo(person, "portrait", &picture(7).unwrap())
+            .unwrap();
         let told = person.to_string();
         let home = fields(&[
             ("resident", &told),

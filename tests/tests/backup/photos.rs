@@ -4,23 +4,11 @@
 use std::path::{Path, PathBuf};
 
 use doorstep_server::keys::{FileKeys, KeyProvider};
+use doorstep_tests::town::camera::picture;
 use doorstep_tests::town::{Api, Office, Person, Server, phone, routes};
 use serde_json::Value;
 
 use super::{backup, person, program, refusal, restore};
-
-/// A picture of which no part looks like another.
-pub(crate) fn picture(seed: u32) -> Vec<u8> {
-    let mut grain = seed;
-    let picture = image::RgbImage::from_fn(300, 200, |_, _| {
-        grain = grain.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        image::Rgb([(grain >> 24) as u8, (grain >> 16) as u8, 128])
-    });
-    let mut out = Vec::new();
-    let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut out, 90);
-    picture.write_with_encoder(encoder).unwrap();
-    out
-}
 
 /// Someone signed in at another server that knows them.
 pub(crate) async fn at(server: &Server, who: &Person) -> Api {
@@ -82,7 +70,7 @@ async fn photos_come_back_and_one_that_is_damaged_or_missing_is_named() {
     for number in 0..2 {
         let fields = person(number);
         let record = writer.create("resident", office.area, fields).unwrap();
-        let bytes = picture(20_261_129 + number as u32);
+        let bytes = picture(20_261_129 + number as u32).unwrap();
         let digest = writer.add_photo(record, "portrait", &bytes).unwrap();
         photos.push((digest, bytes));
     }

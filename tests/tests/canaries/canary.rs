@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use doorstep_core::value::{Fields, Value as Field};
+use doorstep_tests::town::camera::picture;
 use memchr::memmem;
 
 /// Words that stand nowhere else, one for each door.
@@ -95,17 +96,9 @@ pub(crate) fn canary(door: &str) -> &'static str {
     WORDS.iter().find(|(name, _)| *name == door).unwrap().1
 }
 
-/// A picture of which no part looks like another.
+/// A picture that the canaries are sent with.
 pub(crate) fn photo() -> Vec<u8> {
-    let mut grain = 20_261_128_u32;
-    let picture = image::RgbImage::from_fn(300, 200, |_, _| {
-        grain = grain.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        image::Rgb([(grain >> 24) as u8, (grain >> 16) as u8, 128])
-    });
-    let mut out = Vec::new();
-    let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut out, 90);
-    picture.write_with_encoder(encoder).unwrap();
-    out
+    picture(20_261_128).unwrap()
 }
 
 fn fields(pairs: &[(&str, &str)]) -> Fields {
