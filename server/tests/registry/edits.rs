@@ -87,6 +87,26 @@ async fn creation_is_for_ones_own_villages_and_happens_once() {
     assert_eq!(kit.found(&kit.collector, "/api/houses").await, [id]);
 }
 
+/// All looked before any of them had written, and the later ones failed on the first one's row.
+#[tokio::test]
+async fn a_record_that_is_sent_several_times_at_once_is_made_once() {
+    let kit = Kit::new().await;
+    let fields = json!({ "name": "叶海思", "sex": "1", "population_kind": "01" });
+    let id = "0190a0a0-0000-7000-9000-000000000002";
+    let body = json!({ "id": id, "area": VILLAGE, "fields": fields });
+    let send = || kit.send(&kit.collector, "POST", "/api/residents", body.clone());
+    let replies = futures_util::future::join_all((0..6).map(|_| send())).await;
+    let mut said: Vec<(u16, &str)> = replies
+        .iter()
+        .map(|reply| (reply.status, reply.code()))
+        .collect();
+    said.sort_unstable();
+    let mut expected = vec![(409, "already_there"); 5];
+    expected.insert(0, (201, ""));
+    assert_eq!(said, expected);
+    assert_eq!(kit.found(&kit.collector, "/api/residents").await, [id]);
+}
+
 #[tokio::test]
 async fn a_second_file_with_the_same_number_is_taken_and_goes_to_the_queue() {
     let kit = Kit::new().await;

@@ -50,7 +50,7 @@ pub(super) async fn create(
     let mut errors = errors;
     errors.extend(refers.problems(actor));
     Problems::from(errors).finish()?;
-    if store::exists(&mut tx, id.0).await? {
+    if store::is_taken(&mut tx, id.0).await? {
         return Err(ApiError::conflict(
             "already_there",
             "这份档案已经登记过，请刷新后查看",

@@ -15,6 +15,8 @@ const FIND: &str = include_str!("sql/find.sql");
 const FIND_COUNTS: &str = include_str!("sql/find_counts.sql");
 const TIES: &str = include_str!("sql/ties.sql");
 const RECORDS: &str = include_str!("sql/records.sql");
+/// Until the transaction ends nobody else makes a record of this id.
+const CLAIM: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 0))";
 /// Erased ones too: their ids are not given again.
 const EXISTS: &str = "SELECT EXISTS (SELECT FROM records WHERE id = $1)";
 const NOT_ERASED: &str = "SELECT id FROM records WHERE id = ANY($1) AND erased_at IS NULL";
@@ -244,8 +246,10 @@ pub(super) async fn lock_all(tx: &mut PgConnection, ids: &[Uuid]) -> sqlx::Resul
     Ok(())
 }
 
-/// Whether there is or was a record of this id.
-pub(super) async fn exists(tx: &mut PgConnection, id: Uuid) -> sqlx::Result<bool> {
+/// Claims an id for a new record; whether there is or was a record of it. Who sends the same again at the same time
+/// waits, and finds it.
+pub(super) async fn is_taken(tx: &mut PgConnection, id: Uuid) -> sqlx::Result<bool> {
+    sqlx::query(CLAIM).bind(id).execute(&mut *tx).await?;
     sqlx::query_scalar(EXISTS).bind(id).fetch_one(tx).await
 }
 
