@@ -23,13 +23,16 @@ impl LongLists {
     /// Whether this list had more than are counted a moment ago.
     pub(super) fn knows(&self, filter: &Filter, now: DateTime<Utc>) -> bool {
         let lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lists
-            .get(&name(filter))
+        name(filter)
+            .and_then(|name| lists.get(&name))
             .is_some_and(|since| now - since < BELIEVED)
     }
 
     /// Notes that it has.
     pub(super) fn note(&self, filter: &Filter, now: DateTime<Utc>) {
+        let Some(name) = name(filter) else {
+            return;
+        };
         let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if lists.len() >= MOST {
             lists.retain(|_, since| now - *since < BELIEVED);
@@ -37,18 +40,22 @@ impl LongLists {
         if lists.len() >= MOST {
             lists.clear();
         }
-        lists.insert(name(filter), now);
+        lists.insert(name, now);
     }
 }
 
-/// What tells one list from another: all its conditions, wherever its page begins.
-fn name(filter: &Filter) -> String {
+/// What tells one list from another: all its conditions, wherever its page begins. What was found by words has none: it
+/// is few, named by ids, and counted each time.
+fn name(filter: &Filter) -> Option<String> {
+    if filter.ids.is_some() {
+        return None;
+    }
     let conditions = Filter {
         after: None,
         rows: 0,
         ..filter.clone()
     };
-    format!("{conditions:?}")
+    Some(format!("{conditions:?}"))
 }
 
 #[cfg(test)]

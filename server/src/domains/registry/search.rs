@@ -65,12 +65,11 @@ pub(super) async fn list(
 /// How many fit, at most one more than are counted.
 async fn count(state: &AppState, tx: &mut Tx, filter: &Filter) -> ApiResult<i64> {
     let now = state.clock.now();
-    // What was found by words is counted in any case: few, and by ids.
-    if filter.ids.is_none() && state.long_lists.knows(filter, now) {
+    if state.long_lists.knows(filter, now) {
         return Ok(MOST_COUNTED);
     }
     let total = store::count(tx, filter, MOST_COUNTED).await?;
-    if filter.ids.is_none() && total == MOST_COUNTED {
+    if total == MOST_COUNTED {
         state.long_lists.note(filter, now);
     }
     Ok(total)
