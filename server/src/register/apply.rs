@@ -130,6 +130,7 @@ pub async fn apply(
     let residents = neighbours::lock_residents(tx, ids.union(&referred_to), items()).await?;
     let (mut records, mut gone) = load::lock(tx, &state.keys, &ids, &referred_to).await?;
     gone.areas.extend(residents);
+    load::load_refused(tx, &mut records, &judging::refused_names(items())).await?;
     let wanted = judging::wants_history(&records, items());
     load::load_histories(tx, &mut records, &wanted).await?;
     let heavy = judging::to_weigh(&records, items());
@@ -195,7 +196,7 @@ async fn known_events(tx: &mut PgConnection, ids: &[Uuid]) -> ApiResult<KnownEve
         return Ok(KnownEvents::default());
     }
     let taken = store::known_events(tx, ids).await?.into_iter().map(EventId);
-    let refused = store::refused_before(tx, ids).await?.into_iter();
+    let refused = store::refused_events(tx, ids).await?.into_iter();
     Ok(KnownEvents {
         taken: taken.collect(),
         refused: refused

@@ -1,5 +1,6 @@
 //! Judging a group of submissions against the locked records: pure, in memory, in order.
 
+mod before;
 mod bounds;
 mod events;
 mod places;
@@ -10,7 +11,6 @@ use doorstep_core::accept::{self, Author, ConflictDraft, Judged};
 use doorstep_core::crdt::FlatChange;
 use doorstep_core::crdt::chunk::ChunkError;
 use doorstep_core::crypto::actor;
-use doorstep_core::crypto::sm3;
 use doorstep_core::envelope::{ChangeItem, EventItem, Item};
 use doorstep_core::ids::{AreaCode, ChangeHash, DeviceId, EventId, RecordId, UserId};
 use doorstep_core::projection::{references, subjects};
@@ -19,6 +19,7 @@ use doorstep_core::time::Timestamp;
 use doorstep_core::value::{Fields, Value};
 use sqlx::types::Uuid;
 
+pub(super) use self::before::refused_names;
 pub(super) use self::bounds::to_weigh;
 use self::bounds::too_large;
 pub(super) use self::events::{KnownEvents, event_time, event_verifies};
@@ -197,7 +198,7 @@ impl Judgement {
                     error.code(),
                     "这条修改的数据已损坏或格式不受支持，已转给主管核对。",
                 );
-                let hash = ChangeHash(sm3::digest(&[&item.bytes]));
+                let hash = before::unread(&item.bytes);
                 if let Some(before) = locked.refused.get(&hash) {
                     return Outcome::Refused(before.clone());
                 }

@@ -23,7 +23,7 @@ pub(super) struct Locked {
     /// Key and wrapped key; `None` until a new record's area is known.
     pub(super) key: Option<(SealKey, WrappedKey)>,
     pub(super) history: Option<BTreeMap<ChangeHash, FlatChange>>,
-    /// Changes of this record that were refused before, and why.
+    /// Changes of this record that were refused, and why; of those before this group, what bears on it.
     pub(super) refused: BTreeMap<ChangeHash, Refusal>,
     /// Whether it was erased: nothing is taken for it ever again.
     pub(super) erased: bool,
@@ -117,13 +117,22 @@ pub(super) async fn lock(
             }
         }
     }
-    for row in store::refused_before(tx, &wanted).await? {
+    Ok((records, gone))
+}
+
+/// Loads what was refused before of these changes.
+pub(super) async fn load_refused(
+    tx: &mut PgConnection,
+    records: &mut BTreeMap<RecordId, Locked>,
+    asked: &BTreeSet<(RecordId, ChangeHash)>,
+) -> ApiResult<()> {
+    for row in store::refused_changes(tx, asked).await? {
         let record = records.get_mut(&RecordId(row.record_id));
         if let (Some(locked), Ok(hash)) = (record, row.hash.clone().try_into()) {
             locked.refused.insert(ChangeHash(hash), again(row));
         }
     }
-    Ok((records, gone))
+    Ok(())
 }
 
 /// A refusal of before, said again: it lies with a supervisor still, and is not judged anew.

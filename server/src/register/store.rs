@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use doorstep_core::ids::{AreaCode, ChangeHash};
+use doorstep_core::ids::{AreaCode, ChangeHash, RecordId};
 use sqlx::types::chrono::{DateTime, Utc};
 use sqlx::{PgConnection, types::Uuid};
 
@@ -12,8 +12,8 @@ use crate::error::{ApiError, ApiResult};
 use crate::keys::WrappedKey;
 
 const LOCK_RECORDS: &str = include_str!("sql/lock_records.sql");
-const REFUSED_BEFORE: &str =
-    "SELECT record_id, hash, code, field FROM refused_items WHERE record_id = ANY($1)";
+const REFUSED_CHANGES: &str = include_str!("sql/refused_changes.sql");
+const REFUSED_EVENTS: &str = include_str!("sql/refused_events.sql");
 const CHANGES_OF: &str =
     "SELECT record_id, hash, body FROM changes WHERE record_id = ANY($1) ORDER BY record_id, ord";
 const CHANGE_BYTES: &str = "SELECT record_id, sum(octet_length(body))::bigint FROM changes \
@@ -94,12 +94,31 @@ pub(super) struct RefusedRow {
     pub(super) field: Option<String>,
 }
 
-/// What was refused before of these records and events.
-pub(super) async fn refused_before(
+/// Those of these changes that were refused before. Not all that was refused of their records: whoever lies piles that up.
+pub(super) async fn refused_changes(
+    tx: &mut PgConnection,
+    asked: &BTreeSet<(RecordId, ChangeHash)>,
+) -> ApiResult<Vec<RefusedRow>> {
+    let (records, hashes): (Vec<Uuid>, Vec<&[u8]>) = asked
+        .iter()
+        .map(|(record, hash)| (record.0, hash.0.as_slice()))
+        .unzip();
+    if records.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(sqlx::query_as(REFUSED_CHANGES)
+        .bind(&records)
+        .bind(&hashes)
+        .fetch_all(tx)
+        .await?)
+}
+
+/// Those of these events that were refused before; each once.
+pub(super) async fn refused_events(
     tx: &mut PgConnection,
     ids: &[Uuid],
 ) -> ApiResult<Vec<RefusedRow>> {
-    Ok(sqlx::query_as(REFUSED_BEFORE)
+    Ok(sqlx::query_as(REFUSED_EVENTS)
         .bind(ids)
         .fetch_all(tx)
         .await?)
