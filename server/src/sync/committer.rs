@@ -4,9 +4,12 @@
 //! There are a few lanes, so that one group is judged and sealed while the database writes another. A device always
 //! has the same lane: its envelopes are judged in the order of their numbers.
 
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
 use std::num::NonZero;
 use std::sync::Arc;
 
+use doorstep_core::envelope::MAX_ITEMS;
 use doorstep_core::ids::{DeviceId, UserId};
 use tokio::sync::{mpsc, oneshot};
 
@@ -19,6 +22,8 @@ use crate::state::AppState;
 const QUEUE: usize = 256;
 /// How many items one transaction takes.
 const ITEMS: usize = 2_000;
+/// How many of them several envelopes of one device may have.
+const SHARE: usize = MAX_ITEMS;
 /// More lanes than this only wait for each other at the scopes' ends.
 const MOST_LANES: usize = 4;
 
@@ -83,18 +88,49 @@ fn stopped() -> ApiError {
 }
 
 async fn work(state: AppState, mut jobs: mpsc::Receiver<Job>) {
-    while let Some(first) = jobs.recv().await {
-        let mut items = first.submission.items.len();
-        let mut group = vec![first];
-        while items < ITEMS
+    let mut waiting = VecDeque::new();
+    loop {
+        if waiting.is_empty() {
+            let Some(job) = jobs.recv().await else { return };
+            waiting.push_back(job);
+        }
+        while waiting.len() < QUEUE
             && let Ok(job) = jobs.try_recv()
         {
-            items += job.submission.items.len();
-            group.push(job);
+            waiting.push_back(job);
         }
-        metrics::histogram!("doorstep_sync_group_items").record(items as f64);
+        let device = |job: &Job| job.submission.who.device;
+        let items = |job: &Job| job.submission.items.len();
+        let group = fair_group(&mut waiting, device, items);
+        metrics::histogram!("doorstep_sync_group_items")
+            .record(group.iter().map(items).sum::<usize>() as f64);
         commit(&state, group).await;
     }
+}
+
+/// Takes what is committed together, in the order in which it came: of each device an envelope, or several small ones,
+/// until there are enough items. A phone that comes back with a thousand edits shares each group with those that have one.
+fn fair_group<T, K: Eq + Hash>(
+    waiting: &mut VecDeque<T>,
+    device: impl Fn(&T) -> K,
+    items: impl Fn(&T) -> usize,
+) -> Vec<T> {
+    let (mut shares, mut taken) = (HashMap::new(), 0);
+    let (group, rest): (Vec<T>, Vec<T>) = waiting.drain(..).partition(|job| {
+        let more = items(job).max(1);
+        let share: &mut usize = shares.entry(device(job)).or_default();
+        let fits = taken < ITEMS && (*share == 0 || share.saturating_add(more) <= SHARE);
+        if fits {
+            *share += more;
+            taken += more;
+        } else {
+            // What comes behind one that stays must not overtake it.
+            *share = usize::MAX;
+        }
+        fits
+    });
+    waiting.extend(rest);
+    group
 }
 
 async fn commit(state: &AppState, mut group: Vec<Job>) {
@@ -162,4 +198,39 @@ async fn apply(state: &AppState, submissions: Vec<Submission>) -> ApiResult<Vec<
     .await?;
     metrics::counter!("doorstep_changes_accepted_total").increment(applied.changes as u64);
     Ok(applied.receipts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The groups of envelopes by device and number of items, each with its place in what came.
+    fn groups(came: &[(char, usize)]) -> Vec<Vec<usize>> {
+        let mut waiting: VecDeque<usize> = (0..came.len()).collect();
+        let mut groups = Vec::new();
+        while !waiting.is_empty() {
+            let group = fair_group(&mut waiting, |at| came[*at].0, |at| came[*at].1);
+            groups.push(group);
+        }
+        groups
+    }
+
+    #[test]
+    fn a_device_with_large_envelopes_has_one_in_each_group_and_their_order_stays() {
+        let came = [
+            ('a', 200),
+            ('a', 200),
+            ('b', 1),
+            ('a', 1),
+            ('c', 0),
+            ('b', 9),
+        ];
+        assert_eq!(groups(&came), [vec![0, 2, 4, 5], vec![1, 3]]);
+    }
+
+    #[test]
+    fn a_group_is_full_with_enough_items() {
+        let came = [('a', ITEMS), ('b', 256), ('b', 256), ('a', 3)];
+        assert_eq!(groups(&came), [vec![0], vec![1, 3], vec![2]]);
+    }
 }
