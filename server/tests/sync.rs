@@ -5,6 +5,7 @@
 mod device;
 mod nodes;
 
+use chrono::{DateTime, Utc};
 use device::{SimDevice, administer};
 use doorstep_core::value::Value;
 use doorstep_server::domains::users;
@@ -313,6 +314,27 @@ async fn a_device_owes_a_purge_until_it_says_that_it_is_done() {
         // Whose account is closed can't come back to do it: the list says what is still out there.
         one.close_account(&server).await;
         assert_eq!(owing(&server).await, itself);
+    }
+}
+
+/// Else it would be ended as idle, while its phone comes every day.
+#[tokio::test]
+async fn a_phone_that_comes_uses_its_session() {
+    for nodes in BOTH {
+        let server = city(nodes, |_| {}).await;
+        let mut one = SimDevice::new(&server, VILLAGE).await;
+        one.sync().await;
+        server.clock.advance(std::time::Duration::from_secs(120));
+        one.sync().await;
+        let now = server.state.clock.now();
+        let seen = "SELECT last_seen_at FROM sessions WHERE device_id IS NOT NULL";
+        for tried in 0.. {
+            if rows::<(DateTime<Utc>,)>(&server, seen).await == [(now,)] {
+                break;
+            }
+            assert!(tried < 50, "the session was not used");
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
     }
 }
 

@@ -1,16 +1,17 @@
-//! Notes when devices were here and how much they still hold, and in the audit log that they came: those that come while
-//! others are written down are written together, and no device waits for it or for the log's head. What a server that is
-//! killed cuts off is known again when the device comes next. Knows no socket.
+//! Notes when devices were here and how much they still hold, that their sessions were used, and in the audit log that
+//! they came: those that come while others are written down are written together, and no device waits for it or for the
+//! log's head. What a server that is killed cuts off is known again when the device comes next. Knows no socket.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use chrono::{DateTime, Utc};
 use doorstep_core::ids::DeviceId;
+use sqlx::types::Uuid;
 use tokio::sync::Notify;
 
 use crate::database::system_tx;
 use crate::domains::audit::{self, Entry};
+use crate::domains::auth;
 use crate::domains::devices::service::{Contact, note_contacts};
 use crate::error::ApiResult;
 use crate::state::AppState;
@@ -18,13 +19,20 @@ use crate::state::AppState;
 /// The most that are written in one statement.
 const TOGETHER: usize = 500;
 
+/// What is to be written of a device, and its session.
+#[derive(Debug)]
+struct Due {
+    contact: Contact,
+    session: Uuid,
+}
+
 /// See the module. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Contacts(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    due: Mutex<HashMap<DeviceId, (DateTime<Utc>, u32)>>,
+    due: Mutex<HashMap<DeviceId, Due>>,
     entries: Mutex<VecDeque<Entry>>,
     wake: Notify,
 }
@@ -37,10 +45,10 @@ impl Contacts {
         contacts
     }
 
-    /// A device is here now and has so many changes and photos that it has not sent.
-    pub(super) fn note(&self, device: DeviceId, at: DateTime<Utc>, unsent: u32) {
+    /// A device is here now, by this session.
+    pub(super) fn note(&self, contact: Contact, session: Uuid) {
         let mut due = self.0.due.lock().unwrap_or_else(PoisonError::into_inner);
-        due.insert(device, (at, unsent));
+        due.insert(contact.device, Due { contact, session });
         drop(due);
         self.0.wake.notify_one();
     }
@@ -87,17 +95,14 @@ impl Contacts {
 
     /// Some of what is due, in an order that nodes have in common: two that write the same devices don't block each
     /// other.
-    fn take(&self) -> Vec<Contact> {
+    fn take(&self) -> Vec<Due> {
         let mut due = self.0.due.lock().unwrap_or_else(PoisonError::into_inner);
         let some: Vec<DeviceId> = due.keys().take(TOGETHER).copied().collect();
-        let mut taken: Vec<Contact> = some
+        let mut taken: Vec<Due> = some
             .into_iter()
-            .filter_map(|device| {
-                let (at, unsent) = due.remove(&device)?;
-                Some(Contact { device, at, unsent })
-            })
+            .filter_map(|device| due.remove(&device))
             .collect();
-        taken.sort_unstable_by_key(|contact| contact.device);
+        taken.sort_unstable_by_key(|due| due.contact.device);
         taken
     }
 
@@ -108,10 +113,16 @@ impl Contacts {
     }
 }
 
-async fn write(state: &AppState, contacts: &[Contact], entries: &[Entry]) -> ApiResult<()> {
+async fn write(state: &AppState, due: &[Due], entries: &[Entry]) -> ApiResult<()> {
     let mut tx = system_tx(&state.pool).await?;
-    if !contacts.is_empty() {
-        note_contacts(&mut tx, contacts).await?;
+    if !due.is_empty() {
+        let contacts: Vec<Contact> = due.iter().map(|due| due.contact).collect();
+        note_contacts(&mut tx, &contacts).await?;
+        let used: Vec<_> = due
+            .iter()
+            .map(|due| (due.session, due.contact.at))
+            .collect();
+        auth::service::note_used(&mut tx, &used).await?;
     }
     if !entries.is_empty() {
         audit::record_all(&mut tx, entries).await?;

@@ -12,7 +12,7 @@ pub use super::credentials::{
 pub use super::second_factor::{clear as clear_second_factor, enrolled as with_second_factor};
 pub use super::sessions::{
     NewToken, actor_of_token, actor_within, end_sessions_of_device, end_sessions_of_user, look,
-    open as open_session, password_of_former, prune, refresh,
+    note_used, open as open_session, password_of_former, prune, refresh,
 };
 pub use super::tries::{forget_failures, locked_out};
 

@@ -77,12 +77,14 @@ pub async fn open(
 /// `unauthenticated`, `session_ended` or `session_idle` when the token opens nothing any more.
 pub async fn actor_of_token(state: &AppState, trail: &Arc<Trail>, token: &str) -> ApiResult<Actor> {
     let mut tx = system_tx(&state.pool).await?;
-    let actor = actor_within(state, &mut tx, trail, token).await?;
+    let row = session_of(&mut tx, token).await?;
+    let actor = actor_of_session(state, &mut tx, trail, row, Use::Counts).await?;
     tx.commit().await?;
     Ok(actor)
 }
 
-/// As [`actor_of_token`], in a transaction that asks for more; committed, it counts as use of the session.
+/// As [`actor_of_token`], in a transaction that asks for more and need write nothing: whoever lets a device in notes
+/// that its session was used (`note_used`), with those of others.
 ///
 /// # Errors
 /// As [`actor_of_token`].
@@ -92,10 +94,23 @@ pub async fn actor_within(
     trail: &Arc<Trail>,
     token: &str,
 ) -> ApiResult<Actor> {
-    let row = store::session(tx, &hash(token))
+    let row = session_of(tx, token).await?;
+    actor_of_session(state, tx, trail, row, Use::None).await
+}
+
+async fn session_of(tx: &mut PgConnection, token: &str) -> ApiResult<SessionRow> {
+    store::session(tx, &hash(token))
         .await?
-        .ok_or_else(ApiError::unauthenticated)?;
-    actor_of_session(state, tx, trail, row, Use::Counts).await
+        .ok_or_else(ApiError::unauthenticated)
+}
+
+/// Notes when sessions were used, of many devices at once. One that somebody is writing to meanwhile is passed over: it
+/// ends, or was used.
+///
+/// # Errors
+/// When the database fails.
+pub async fn note_used(tx: &mut PgConnection, used: &[(Uuid, DateTime<Utc>)]) -> ApiResult<()> {
+    Ok(store::note_used(tx, used, TOUCH_EVERY).await?)
 }
 
 /// The caller of an open connection as of now: rights may have changed or ended by their date, the session may have

@@ -1,6 +1,6 @@
 //! SQL of credentials, sessions, guards and challenges.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
@@ -43,6 +43,7 @@ const OPEN_SESSION: &str = "INSERT INTO sessions (id, token_hash, user_id, devic
 const SESSION: &str = include_str!("sql/session.sql");
 const SESSION_BY_ID: &str = include_str!("sql/session_by_id.sql");
 const TOUCH: &str = "UPDATE sessions SET last_seen_at = $2 WHERE id = $1 AND last_seen_at < $2";
+const NOTE_USED: &str = include_str!("sql/note_used.sql");
 const SESSIONS_OF: &str = "SELECT id, device_id, created_at, last_seen_at, address FROM sessions \
      WHERE user_id = $1 AND ended_at IS NULL AND expires_at > $2 AND last_seen_at > $3 ORDER BY last_seen_at DESC";
 const END_SESSION: &str =
@@ -360,6 +361,21 @@ pub(super) async fn session_by_id(
 
 pub(super) async fn touch(tx: &mut PgConnection, id: Uuid, at: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query(TOUCH).bind(id).bind(at).execute(tx).await?;
+    Ok(())
+}
+
+pub(super) async fn note_used(
+    tx: &mut PgConnection,
+    used: &[(Uuid, DateTime<Utc>)],
+    every: TimeDelta,
+) -> sqlx::Result<()> {
+    let (ids, at): (Vec<Uuid>, Vec<DateTime<Utc>>) = used.iter().copied().unzip();
+    sqlx::query(NOTE_USED)
+        .bind(ids)
+        .bind(at)
+        .bind(every.as_seconds_f64())
+        .execute(tx)
+        .await?;
     Ok(())
 }
 

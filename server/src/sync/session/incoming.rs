@@ -8,6 +8,7 @@ use doorstep_core::rights::{Permission, Role};
 
 use super::{Answer, End, REPAIR_STEP, Session, bye, later};
 use crate::database::system_tx;
+use crate::domains::devices::service::Contact;
 use crate::domains::{alarms, audit, devices, users};
 use crate::error::{ApiError, ApiResult};
 use crate::register::{Submission, Submitter, read};
@@ -270,9 +271,12 @@ impl Session {
 
     pub(super) fn unsent(&self, unsent: Unsent) {
         if let Some(who) = &self.who {
-            let count = u32::try_from(unsent.items + unsent.blobs).unwrap_or(u32::MAX);
-            let now = self.state.clock.now();
-            self.sync.contacts.note(who.device, now, count);
+            let contact = Contact {
+                device: who.device,
+                at: self.state.clock.now(),
+                unsent: u32::try_from(unsent.items + unsent.blobs).unwrap_or(u32::MAX),
+            };
+            self.sync.contacts.note(contact, who.actor.session);
         }
     }
 }

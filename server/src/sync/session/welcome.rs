@@ -71,7 +71,6 @@ impl Session {
         } else if owes_purge {
             devices::service::note_purged(&mut tx, device, self.state.clock.now()).await?;
         }
-        // That the session was used is in it.
         tx.commit().await.map_err(ApiError::from)?;
         if hello.is_some()
             && let Some(who) = &self.who
