@@ -216,4 +216,11 @@ impl Receipt {
         let refused = |outcome: &&Outcome| matches!(outcome, Outcome::Refused(_));
         self.outcomes.iter().filter(refused).count()
     }
+
+    /// How many items were refused, or wait for what they build on.
+    #[must_use]
+    pub fn came_to_nothing(&self) -> usize {
+        let waiting = |outcome: &&Outcome| matches!(outcome, Outcome::Waiting);
+        self.refusals() + self.outcomes.iter().filter(waiting).count()
+    }
 }

@@ -1,12 +1,14 @@
 //! Sync over websockets: how fast devices are let in (`door`), who is online (`hub`), one connection (`session` on
-//! `socket`), how much a device may send (`quotas`) and how often it may ask (`pace`), group commit (`committer`), bundles
-//! for first sync, batches no longer than a frame (`packing`), what other nodes committed (`follow`), who was here when
-//! (`contacts`). The protocol's order is core's; the register writes and reads.
+//! `socket`), how much a device may send (`quotas`), how often it may ask (`pace`), how fast it is read when it lies
+//! (`doubt`), group commit (`committer`), bundles for first sync, batches no longer than a frame (`packing`), what other
+//! nodes committed (`follow`), who was here when (`contacts`). The protocol's order is core's; the register writes and
+//! reads.
 
 mod bundles;
 mod committer;
 mod contacts;
 mod door;
+mod doubt;
 mod follow;
 pub mod hub;
 mod pace;

@@ -17,6 +17,7 @@ use doorstep_core::sync::server::{Demand, ServerSession};
 use tokio::sync::broadcast;
 
 use super::committer::Awaited;
+use super::doubt::Doubt;
 use super::pace::Pace;
 use super::packing;
 use super::socket::Outbox;
@@ -130,6 +131,7 @@ pub(super) struct Session {
     pub(super) seat: Seat,
     pub(super) notices: broadcast::Receiver<Notice>,
     pub(super) answers: Answers,
+    pub(super) doubt: Doubt,
     pub(super) out: Outbox,
     who: Option<SignedIn>,
     /// What it was told to purge, and has not said that it did.
@@ -150,6 +152,7 @@ impl Session {
             seat,
             notices,
             answers: Answers::default(),
+            doubt: Doubt::default(),
             out,
             who: None,
             purging: BTreeSet::new(),
@@ -162,6 +165,11 @@ impl Session {
     /// Whether the device has signed in.
     pub(super) fn is_welcomed(&self) -> bool {
         self.machine.is_welcomed()
+    }
+
+    /// Whether the device's next frame is read now.
+    pub(super) fn reads(&self) -> bool {
+        self.doubt.reads(self.answers.0.len())
     }
 
     /// Takes a frame from the device.

@@ -63,8 +63,9 @@ pub(super) async fn serve(state: AppState, sync: SyncState, socket: WebSocket, t
     let started = Instant::now();
     let mut heard = Instant::now();
     let end = loop {
+        let pause = session.doubt.until();
         let step = tokio::select! {
-            message = from_device.next() => {
+            message = from_device.next(), if session.reads() => {
                 heard = Instant::now();
                 match message {
                     Some(Ok(Message::Binary(bytes))) => Box::pin(session.receive(&bytes)).await,
@@ -94,6 +95,7 @@ pub(super) async fn serve(state: AppState, sync: SyncState, socket: WebSocket, t
                     session.out.say(Message::Ping(Bytes::new())).await
                 }
             }
+            () = tokio::time::sleep_until(pause.unwrap_or(started)), if pause.is_some() => Ok(()),
             _ = rights.tick() => Box::pin(session.check_rights()).await,
             () = tokio::time::sleep_until(started + GREETING), if !session.is_welcomed() => Err(End::Gone),
             () = state.stopped() => Err(End::Bye(bye("shutting_down", "服务正在维护，请稍后自动重连。", Some(3_000)))),

@@ -124,6 +124,7 @@ impl Session {
     pub(in crate::sync) async fn answer(&mut self, (seq, receipt): Answer) -> Result<(), End> {
         let receipt = receipt?;
         let device = self.device();
+        self.doubt.note(receipt.came_to_nothing());
         if !receipt.again {
             self.sync.quotas.refused(device, receipt.refusals());
         } else if self.sync.quotas.replayed(device) {
