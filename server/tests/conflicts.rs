@@ -672,6 +672,38 @@ async fn what_was_refused_is_refused_again_in_another_envelope_and_kept_once() {
     assert_eq!(kept().await, before);
 }
 
+/// What builds on something refused is refused with it, envelopes later too; and a supervisor's screen opens on it,
+/// however much a phone leaves.
+#[tokio::test]
+async fn of_very_much_that_was_refused_the_first_is_listed_and_the_rest_is_counted() {
+    let server = TestServer::open_city().await.unwrap();
+    let supervisor = server.person(Role::Supervisor, DISTRICT).await.unwrap();
+    let mut phone = server.phone(VILLAGE).await.unwrap();
+    let mut values = fields(&[("name", "李四"), ("sex", "1"), ("population_kind", "01")]);
+    values.insert("_area".to_owned(), NEXT_VILLAGE.into());
+    let (resident, item) = phone.create("resident", &values).unwrap();
+    let mut items = vec![item];
+    for number in 0..202 {
+        let name = format!("李{number}");
+        items.push(phone.edit(resident, &fields(&[("name", &name)])).unwrap());
+    }
+    let last = items.split_off(150);
+    let mut codes = Vec::new();
+    for items in [items, last] {
+        let outcomes = phone.send(&server, items).await.unwrap();
+        codes.extend(outcomes.into_iter().map(|outcome| match outcome {
+            Outcome::Refused(why) => why.code,
+            other => panic!("{other:?}"),
+        }));
+    }
+    assert_eq!(codes[0], "out_of_scope");
+    assert!(codes[1..].iter().all(|code| code == "builds_on_refused"));
+    let id = server.conflict_of(resident).await.unwrap();
+    let detail = server.conflict(&supervisor, id).await.unwrap();
+    assert_eq!(detail["refused"].as_array().unwrap().len(), 200);
+    assert_eq!(detail["refused_more"], 3);
+}
+
 /// What reaches into two villages is nobody's who has a right in one of them; nor is what one sent oneself.
 #[tokio::test]
 async fn an_item_is_offered_to_those_only_who_may_take_all_its_decisions() {

@@ -189,6 +189,24 @@ test('what is unpicked of the refused stays so when the device sends more', asyn
   await expect(page.getByRole('dialog')).toHaveCount(0)
 })
 
+test('where more was refused than is listed, what is accepted is named', async ({ page, town }) => {
+  const resident = town.resident()
+  const { person, leave } = await town.leaver('shi.lei', '石磊')
+  await town.device(person, 'set', resident.id, '手机号码=13917030004')
+  await leave()
+  const conflict = await town.conflictOf(resident.id)
+  await page.route(`**/api/conflicts/${conflict}`, async route => {
+    const answer = await route.fetch()
+    await route.fulfill({ response: answer, json: { ...(await answer.json()), refused_more: 9_800 } })
+  })
+  await enter(page, town, town.people.zhou, `/conflicts/${conflict}`)
+  await expect(page.getByText('另有 9,800 项被拒的更改没有列出')).toBeVisible()
+  await page.keyboard.press('a')
+  const asked = page.waitForRequest(request => request.method() === 'POST' && request.url().includes(conflict))
+  await confirm(page)
+  expect((await asked).postDataJSON()).toMatchObject({ action: 'accept', items: [expect.any(String)] })
+})
+
 /** A resident with a main residence and a claim that another one is it; gives the item. */
 async function claimed(town: Town): Promise<{ conflict: string; resident: string; claim: string }> {
   const { people } = await household(town, town.people.zhou, COMMITTEE)

@@ -149,6 +149,8 @@ export const conflicts = {
   refusedWhat: '内容',
   refusedNone: '还没有勾选要采纳的更改。请先勾选；都不采纳时按 r。',
   refusedPick: (count: number) => `选中 ${count} 项`,
+  refusedMore: (count: string) => `另有 ${count} 项被拒的更改没有列出。`,
+  refusedMoreOpen: '采纳只针对上面勾选的，其余一并不采纳。',
   unreadable: '内容已损坏，无法采纳',
   reasons: {
     out_of_scope: '不在负责的区划',

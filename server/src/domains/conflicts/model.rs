@@ -289,8 +289,10 @@ pub(super) struct ConflictDetail {
     /// Keys, as they stand in the two records' fields, of what the two do not hold alike: compared in clear, whatever of
     /// it this reader sees.
     pub differs: Vec<String>,
-    /// What was refused.
+    /// What was refused: the first of it, where it is very much.
     pub refused: Vec<RefusedView>,
+    /// How much more was refused than is listed.
+    pub refused_more: usize,
     /// What speaks for one side or the other.
     pub evidence: Evidence,
     /// The actions that this item takes.

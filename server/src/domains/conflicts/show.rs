@@ -29,6 +29,8 @@ use crate::register::{self, EventAbout, Maker, Opened};
 use crate::state::AppState;
 
 const VISITS: i64 = 5;
+/// How much of what was refused is listed: a phone that lies may leave ten thousand, and a screen is to open on them.
+const REFUSED: usize = 200;
 
 /// One item.
 pub(super) async fn show(
@@ -89,8 +91,10 @@ pub(super) async fn show(
         refused: case
             .refused
             .iter()
+            .take(REFUSED)
             .map(|refused| viewer.refused(&case, refused))
             .collect(),
+        refused_more: case.refused.len().saturating_sub(REFUSED),
         evidence: Evidence {
             visits: visits.iter().map(|visit| viewer.visit(visit)).collect(),
             photos: photos(&case, &visits),
