@@ -25,7 +25,7 @@ export const records = {
   reveal: '查看完整信息',
   revealShort: '看全部',
   revealOf: (title: string) => `看全部：${title}的完整信息`,
-  revealTitle: (title: string) => `查看完整信息：${title}`,
+  revealTitle: (title: string, what = '查看完整信息') => `${what}：${title}`,
   revealPurpose: '查看目的',
   revealNote: '查看目的会与您的姓名、时间一起记入审计日志。5 分钟后自动重新遮挡。',
   revealGo: '查看',
