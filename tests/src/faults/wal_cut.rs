@@ -1,6 +1,7 @@
 //! A power cut in the middle of a device's writes: the write-ahead logs of its two files cut at any byte. What opens
 //! afterwards is a clean prefix of the edits, and of the outbox alone nothing is ever missing that was acknowledged.
 
+use std::collections::BTreeSet;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,6 +16,7 @@ use doorstep_core::sync::{Identity, edit};
 use doorstep_core::time::Timestamp;
 use doorstep_sqlite::{OpenError, SqliteStore};
 use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
 
 use super::ground::{key_of, marking, resident};
 use super::{Figures, Options};
@@ -22,6 +24,8 @@ use super::{Figures, Options};
 const KEY: [u8; 32] = [8; 32];
 const RECORDS: u8 = 3;
 const EDITS: usize = 9;
+/// Between two cuts in the long form, in bytes: as many seeds cut at every byte. A frame is 600 times as long.
+const EVERY: usize = 7;
 const FILES: [&str; 4] = [
     "outbox.db",
     "outbox.db-wal",
@@ -70,9 +74,9 @@ impl Killed {
         Ok(killed)
     }
 
-    fn length(&self, name: &str) -> usize {
+    fn bytes(&self, name: &str) -> &[u8] {
         let file = self.0.iter().find(|(file, _)| *file == name);
-        file.map_or(0, |(_, bytes)| bytes.len())
+        file.map_or(&[], |(_, bytes)| bytes)
     }
 
     /// The files as they lie after the cut.
@@ -97,21 +101,16 @@ pub(super) fn play(options: &Options) -> anyhow::Result<Figures> {
     let who = who()?;
     let killed = Killed::make(&who)?;
     let (outbox, register) = (
-        killed.length("outbox.db-wal"),
-        killed.length("register.db-wal"),
+        killed.bytes("outbox.db-wal").len(),
+        killed.bytes("register.db-wal").len(),
     );
     ensure!(outbox > 0 && register > 0, "nothing to cut");
-    let step = |length: usize| {
-        if options.short { length / 60 + 1 } else { 1 }
-    };
     let mut cuts = Vec::new();
-    let start = rng.random_range(0..step(register));
-    for length in (start..=register).step_by(step(register)) {
+    for length in lengths(options, killed.bytes("register.db-wal"), &mut rng) {
         // Alone: the outbox knows everything that the register lost.
         cuts.push(Cut::of(outbox, length, true));
     }
-    let start = rng.random_range(0..step(outbox));
-    for length in (start..=outbox).step_by(step(outbox)) {
+    for length in lengths(options, killed.bytes("outbox.db-wal"), &mut rng) {
         cuts.push(Cut::of(length, register, false));
         // Both: a disk that kept nothing in order.
         cuts.push(Cut::of(length, rng.random_range(0..=register), false));
@@ -125,6 +124,28 @@ pub(super) fn play(options: &Options) -> anyhow::Result<Figures> {
     figures.note =
         format!("logs of {outbox} and {register} bytes, {EDITS} edits; a cut every {each:.1} ms");
     Ok(figures)
+}
+
+/// Where a log is cut: evenly; in the long form as many seeds, one after another, cut everywhere, and each cuts at the end
+/// of every frame and the bytes beside it.
+fn lengths(options: &Options, log: &[u8], rng: &mut ChaCha8Rng) -> BTreeSet<usize> {
+    if options.short {
+        let step = log.len() / 60 + 1;
+        return (rng.random_range(0..step)..=log.len())
+            .step_by(step)
+            .collect();
+    }
+    let evenly = (options.seed as usize % EVERY..=log.len()).step_by(EVERY);
+    let ends = frame_ends(log).flat_map(|end| [end - 1, end, end + 1]);
+    evenly.chain(ends.filter(|end| *end <= log.len())).collect()
+}
+
+/// Where the header of a write-ahead log ends, and each of its frames: a header of 24 bytes and a page
+/// (<https://www.sqlite.org/fileformat2.html#walformat>).
+fn frame_ends(log: &[u8]) -> impl Iterator<Item = usize> + use<> {
+    let page = log.get(8..12).and_then(|size| size.try_into().ok());
+    let page = page.map_or(4_096, u32::from_be_bytes) as usize;
+    (32..=log.len()).step_by(24 + page)
 }
 
 /// How many bytes of each log are left, and whether nothing may be lost.
