@@ -7,7 +7,10 @@ mod nodes;
 
 use chrono::{DateTime, Utc};
 use device::{SimDevice, administer};
+use doorstep_core::ids::ScopeId;
+use doorstep_core::protocol::frames::{Purged, Up};
 use doorstep_core::value::Value;
+use doorstep_server::database::system_tx;
 use doorstep_server::domains::users;
 use doorstep_server::testing::TestServer;
 use doorstep_server::testing::city::{NEXT_VILLAGE, OTHER_VILLAGE, VILLAGE};
@@ -336,6 +339,52 @@ async fn a_phone_that_comes_uses_its_session() {
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         }
     }
+}
+
+/// Contacts lock devices and then the log's head. Whoever takes a right away, or hears that it was purged, the other way
+/// round would wait for them while they wait for it, until the database breaks one of them off.
+#[tokio::test]
+async fn whatever_writes_to_a_device_takes_the_logs_head_last() {
+    let server = city(1, |_| {}).await;
+    let mut other = SimDevice::new(&server, NEXT_VILLAGE).await;
+    let theirs = other.create_resident("王一", "11010519491231002X");
+    other.sync().await;
+    let mut one = SimDevice::new(&server, VILLAGE).await;
+    let grant = one.grant(&server, NEXT_VILLAGE, None).await;
+    one.sync().await;
+    let device = one.who.device;
+    let contacts = async || {
+        let mut tx = system_tx(&server.state.pool).await.unwrap();
+        sqlx::query("UPDATE devices SET unsent = unsent WHERE id = $1")
+            .bind(device.0)
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        sqlx::query("SELECT seq FROM audit_head FOR UPDATE")
+            .execute(&mut *tx)
+            .await
+            .expect("the log's head, while others write to the device");
+        tx.commit().await.unwrap();
+    };
+    let taking = async {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        one.take_back(&server, &grant).await;
+    };
+    tokio::join!(contacts(), taking);
+    let mut live = one.connect().await;
+    one.listen_until(&mut live, |device| device.field(theirs, "name").is_none())
+        .await;
+    let purged = Up::Purged(Purged {
+        scope: ScopeId::Area(NEXT_VILLAGE.parse().unwrap()),
+        records: Vec::new(),
+    });
+    let saying = async {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        live.say(&purged).await;
+    };
+    tokio::join!(contacts(), saying);
+    owes_nothing(&server).await;
 }
 
 /// The devices that have not said that they purged what they may no longer hold.

@@ -32,6 +32,14 @@ pub(crate) struct Live {
     session: DeviceSession,
 }
 
+impl Live {
+    /// Says something that the session would not say by itself.
+    pub(crate) async fn say(&mut self, up: &Up) {
+        let frame = Message::binary(up.encode());
+        self.socket.send(frame).await.unwrap();
+    }
+}
+
 pub(crate) struct SimDevice {
     pub(crate) person: Person,
     pub(crate) who: Identity,

@@ -145,11 +145,12 @@ pub async fn revoke_grant(state: &AppState, actor: &Actor, id: Uuid) -> ApiResul
         .subject("user", user)
         .area(area)
         .detail(detail);
-    audit::record(&mut tx, entry).await?;
     // Whoever is online is told at once, and says so when it is done. The devices lie where their user works, which may
     // be elsewhere by now.
     widen(&mut tx).await?;
     devices::service::owe_purge(&mut tx, &[user], state.clock.now()).await?;
+    // The log's head last: contacts lock devices and then the head, and each would wait for the other.
+    audit::record(&mut tx, entry).await?;
     tx.commit().await?;
     state.live.tell(Notice::RightsChanged(user));
     Ok(())

@@ -157,11 +157,12 @@ impl Session {
             .subject("scope", purged.scope)
             .detail(serde_json::json!({ "records": purged.records.len() }));
         let mut tx = system_tx(&self.state.pool).await.map_err(ApiError::from)?;
-        audit::record(&mut tx, entry).await?;
         let was_owed = purged.records.is_empty() && self.purging.remove(&purged.scope);
         if was_owed && self.purging.is_empty() {
             devices::service::note_purged(&mut tx, device, self.state.clock.now()).await?;
         }
+        // The log's head last: contacts lock devices and then the head, and each would wait for the other.
+        audit::record(&mut tx, entry).await?;
         tx.commit().await.map_err(ApiError::from)?;
         Ok(())
     }
