@@ -6,8 +6,9 @@ use doorstep_core::ids::RecordId;
 use doorstep_core::protocol::frames::Outcome;
 use doorstep_core::rights::Role;
 use doorstep_core::value::Value;
+use doorstep_server::register::Prepared;
 use doorstep_server::testing::city::{DISTRICT, NEXT_VILLAGE, OTHER_DISTRICT, STREET, VILLAGE};
-use doorstep_server::testing::phone::fields;
+use doorstep_server::testing::phone::{Phone, fields};
 use doorstep_server::testing::{Person, Reply, TestServer};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
@@ -470,15 +471,20 @@ async fn a_cancellation_against_an_edit_ends_either_way() {
     }
 }
 
+/// A resident recorded in a village that is not the collector's.
+fn elsewhere(phone: &mut Phone, name: &str) -> (RecordId, Prepared) {
+    let mut values = fields(&[("name", name), ("sex", "1"), ("population_kind", "01")]);
+    values.insert("_area".to_owned(), NEXT_VILLAGE.into());
+    phone.create("resident", &values).unwrap()
+}
+
 #[tokio::test]
 async fn what_was_refused_is_accepted_or_stays_refused() {
     let server = TestServer::open_city().await.unwrap();
     let supervisor = server.person(Role::Supervisor, DISTRICT).await.unwrap();
     let mut phone = server.phone(VILLAGE).await.unwrap();
-    // A resident recorded in a village that is not the collector's, and a visit there.
-    let mut values = fields(&[("name", "李四"), ("sex", "1"), ("population_kind", "01")]);
-    values.insert("_area".to_owned(), NEXT_VILLAGE.into());
-    let (resident, item) = phone.create("resident", &values).unwrap();
+    // Someone in a village that is not the collector's, and a visit there.
+    let (resident, item) = elsewhere(&mut phone, "李四");
     let (visit, event) = phone.visit(resident, NEXT_VILLAGE).unwrap();
     let outcomes = phone.send(&server, vec![item, event]).await.unwrap();
     assert!(
@@ -542,9 +548,7 @@ async fn what_was_refused_is_accepted_or_stays_refused() {
     assert_eq!(by, phone.person.id, "the visit stays its maker's");
     drop(tx);
 
-    let mut values = fields(&[("name", "赵六"), ("sex", "1"), ("population_kind", "01")]);
-    values.insert("_area".to_owned(), NEXT_VILLAGE.into());
-    let (other, item) = phone.create("resident", &values).unwrap();
+    let (other, item) = elsewhere(&mut phone, "赵六");
     phone.send(&server, vec![item]).await.unwrap();
     let id = server.conflict_of(other).await.unwrap();
     let reply = server
@@ -679,9 +683,7 @@ async fn of_very_much_that_was_refused_the_first_is_listed_and_the_rest_is_count
     let server = TestServer::open_city().await.unwrap();
     let supervisor = server.person(Role::Supervisor, DISTRICT).await.unwrap();
     let mut phone = server.phone(VILLAGE).await.unwrap();
-    let mut values = fields(&[("name", "李四"), ("sex", "1"), ("population_kind", "01")]);
-    values.insert("_area".to_owned(), NEXT_VILLAGE.into());
-    let (resident, item) = phone.create("resident", &values).unwrap();
+    let (resident, item) = elsewhere(&mut phone, "李四");
     let mut items = vec![item];
     for number in 0..202 {
         let name = format!("李{number}");

@@ -167,8 +167,8 @@ async fn what_devices_wait_for_goes_through_no_table() {
     for (place, sql) in all.chain(followed) {
         let plan = plan(&mut connection, &sql).await;
         planned += usize::from(plan.is_some());
-        let mut tables = Vec::new();
-        scanned(&plan.unwrap_or_default(), &mut tables);
+        let plan = plan.unwrap_or_default();
+        let tables = scanned(&plan);
         if !tables.is_empty() && !WHOLE.contains(&place.as_str()) {
             wrong.push(format!("{place}: all of {}", tables.join(", ")));
         }
@@ -198,8 +198,7 @@ async fn who_carries_a_token_is_looked_at_and_nobody_else() {
     for (place, sql) in by_token {
         let plan = plan(&mut connection, &sql).await.unwrap();
         planned += 1;
-        let mut tables = Vec::new();
-        scanned(&plan, &mut tables);
+        let tables = scanned(&plan);
         if !tables.is_empty() {
             wrong.push(format!("{place}: all of {}", tables.join(", ")));
         }
@@ -309,23 +308,22 @@ async fn fill(connection: &mut PgConnection, more: &[(&str, u32)]) {
 }
 
 /// The tables that a plan reads from end to end.
-fn scanned(plan: &serde_json::Value, tables: &mut Vec<String>) {
+fn scanned(plan: &serde_json::Value) -> Vec<&str> {
     match plan {
-        serde_json::Value::Array(parts) => parts.iter().for_each(|part| scanned(part, tables)),
+        serde_json::Value::Array(parts) => parts.iter().flat_map(scanned).collect(),
         serde_json::Value::Object(node) => {
             let by_index = node.contains_key("Index Cond") || node.contains_key("Recheck Cond");
             let reads = node.get("Node Type").and_then(|kind| kind.as_str());
             let reads = reads
                 .is_some_and(|kind| kind.ends_with("Scan") && !kind.starts_with("Bitmap Index"));
-            if let Some(table) = node.get("Relation Name").and_then(|name| name.as_str())
-                && reads
-                && !by_index
-            {
-                tables.push(table.to_owned());
-            }
-            node.values().for_each(|part| scanned(part, tables));
+            let table = node.get("Relation Name").and_then(|name| name.as_str());
+            let table = table.filter(|_| reads && !by_index);
+            table
+                .into_iter()
+                .chain(node.values().flat_map(scanned))
+                .collect()
         }
-        _ => {}
+        _ => Vec::new(),
     }
 }
 

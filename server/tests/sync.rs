@@ -7,7 +7,7 @@ mod nodes;
 
 use chrono::{DateTime, Utc};
 use device::{SimDevice, administer};
-use doorstep_core::ids::ScopeId;
+use doorstep_core::ids::{RecordId, ScopeId};
 use doorstep_core::protocol::frames::{Purged, Up};
 use doorstep_core::value::Value;
 use doorstep_server::database::system_tx;
@@ -276,12 +276,7 @@ async fn a_device_owes_a_purge_until_it_says_that_it_is_done() {
             config.sign_in.session_lifetime = std::time::Duration::from_secs(7 * 86_400);
         })
         .await;
-        let mut other = SimDevice::new(&server, NEXT_VILLAGE).await;
-        let theirs = other.create_resident("王一", "11010519491231002X");
-        other.sync().await;
-        let mut one = SimDevice::new(&server, VILLAGE).await;
-        let grant = one.grant(&server, NEXT_VILLAGE, None).await;
-        one.sync().await;
+        let (mut one, theirs, grant) = granted_next_door(&server).await;
         assert!(one.field(theirs, "name").is_some());
         assert_eq!(owing(&server).await, [] as [String; 0]);
         // Away: it owes from the moment the right is taken, and while it does not say that it is done.
@@ -346,12 +341,7 @@ async fn a_phone_that_comes_uses_its_session() {
 #[tokio::test]
 async fn whatever_writes_to_a_device_takes_the_logs_head_last() {
     let server = city(1, |_| {}).await;
-    let mut other = SimDevice::new(&server, NEXT_VILLAGE).await;
-    let theirs = other.create_resident("王一", "11010519491231002X");
-    other.sync().await;
-    let mut one = SimDevice::new(&server, VILLAGE).await;
-    let grant = one.grant(&server, NEXT_VILLAGE, None).await;
-    one.sync().await;
+    let (mut one, theirs, grant) = granted_next_door(&server).await;
     let device = one.who.device;
     let contacts = async || {
         let mut tx = system_tx(&server.state.pool).await.unwrap();
@@ -385,6 +375,17 @@ async fn whatever_writes_to_a_device_takes_the_logs_head_last() {
     };
     tokio::join!(contacts(), saying);
     owes_nothing(&server).await;
+}
+
+/// A phone that has just been granted the next village too and holds what lies there; of that a resident; the grant.
+async fn granted_next_door(server: &TestServer) -> (SimDevice, RecordId, String) {
+    let mut other = SimDevice::new(server, NEXT_VILLAGE).await;
+    let theirs = other.create_resident("王一", "11010519491231002X");
+    other.sync().await;
+    let mut one = SimDevice::new(server, VILLAGE).await;
+    let grant = one.grant(server, NEXT_VILLAGE, None).await;
+    one.sync().await;
+    (one, theirs, grant)
 }
 
 /// The devices that have not said that they purged what they may no longer hold.

@@ -220,7 +220,8 @@ impl Receipt {
     /// How many items were refused, or wait for what they build on.
     #[must_use]
     pub fn came_to_nothing(&self) -> usize {
-        let waiting = |outcome: &&Outcome| matches!(outcome, Outcome::Waiting);
-        self.refusals() + self.outcomes.iter().filter(waiting).count()
+        let nothing =
+            |outcome: &&Outcome| matches!(outcome, Outcome::Refused(_) | Outcome::Waiting);
+        self.outcomes.iter().filter(nothing).count()
     }
 }

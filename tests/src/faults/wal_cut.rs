@@ -101,19 +101,19 @@ pub(super) fn play(options: &Options) -> anyhow::Result<Figures> {
     let who = who()?;
     let killed = Killed::make(&who)?;
     let (outbox, register) = (
-        killed.bytes("outbox.db-wal").len(),
-        killed.bytes("register.db-wal").len(),
+        killed.bytes("outbox.db-wal"),
+        killed.bytes("register.db-wal"),
     );
-    ensure!(outbox > 0 && register > 0, "nothing to cut");
+    ensure!(!outbox.is_empty() && !register.is_empty(), "nothing to cut");
     let mut cuts = Vec::new();
-    for length in lengths(options, killed.bytes("register.db-wal"), &mut rng) {
+    for length in lengths(options, register, &mut rng) {
         // Alone: the outbox knows everything that the register lost.
-        cuts.push(Cut::of(outbox, length, true));
+        cuts.push(Cut::of(outbox.len(), length, true));
     }
-    for length in lengths(options, killed.bytes("outbox.db-wal"), &mut rng) {
-        cuts.push(Cut::of(length, register, false));
+    for length in lengths(options, outbox, &mut rng) {
+        cuts.push(Cut::of(length, register.len(), false));
         // Both: a disk that kept nothing in order.
-        cuts.push(Cut::of(length, rng.random_range(0..=register), false));
+        cuts.push(Cut::of(length, rng.random_range(0..=register.len()), false));
     }
     let started = Instant::now();
     let mut figures = spread(&cuts, |cut, figures| {
@@ -121,8 +121,11 @@ pub(super) fn play(options: &Options) -> anyhow::Result<Figures> {
         count(figures, kept, cut);
     })?;
     let each = started.elapsed().as_secs_f64() * 1e3 / cuts.len() as f64;
-    figures.note =
-        format!("logs of {outbox} and {register} bytes, {EDITS} edits; a cut every {each:.1} ms");
+    figures.note = format!(
+        "logs of {} and {} bytes, {EDITS} edits; a cut every {each:.1} ms",
+        outbox.len(),
+        register.len()
+    );
     Ok(figures)
 }
 
