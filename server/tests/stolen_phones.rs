@@ -37,15 +37,7 @@ async fn a_residence_of_someone_elsewhere_is_kept_for_the_supervisors_there() {
         .collect();
     assert_eq!(codes, ["resident_elsewhere", "builds_on_refused"]);
     assert!(server.value_of(home, "resident").await.is_err());
-    let members = async || {
-        let mut tx = doorstep_server::database::system_tx(&server.state.pool)
-            .await
-            .unwrap();
-        let area = NEXT_VILLAGE.parse().unwrap();
-        let members = doorstep_server::register::read::members(&mut tx, area).await;
-        let members = members.unwrap();
-        members.iter().any(|(id, _)| *id == resident)
-    };
+    let members = async || server.is_in(NEXT_VILLAGE, resident).await.unwrap();
     assert!(!members().await, "the file stays where it was");
     let id = server.conflict_of(home).await.unwrap();
     let detail = server.conflict(&there, id).await.unwrap();
@@ -76,6 +68,49 @@ async fn a_residence_of_someone_elsewhere_is_kept_for_the_supervisors_there() {
     );
 }
 
+/// Nor by an old file of the same person that was theirs: what is tied to it follows to the one that was kept.
+#[tokio::test]
+async fn a_residence_of_someone_merged_into_a_file_elsewhere_is_kept_too() {
+    const NUMBER: &str = "11010519491231002X";
+    let server = TestServer::open_city().await.unwrap();
+    let above = server.person(Role::Supervisor, STREET).await.unwrap();
+    let mut there = server.phone(VILLAGE).await.unwrap();
+    let mut here = server.phone(NEXT_VILLAGE).await.unwrap();
+    let (kept, made) = there.resident("王小二", NUMBER).unwrap();
+    there.send(&server, vec![made]).await.unwrap();
+    let (alias, made) = here.resident("王小二", NUMBER).unwrap();
+    here.send(&server, vec![made]).await.unwrap();
+    let pair = server.conflict_of(alias).await.unwrap();
+    let merge = json!({ "action": "merge", "survivor": kept.0, "take_from_other": [] });
+    let reply = server.decide(&above, pair, merge).await.unwrap();
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    let (_, tied) = here
+        .residence(alias, "厦门中路66弄1号1301室", false)
+        .unwrap();
+    let (_, visited) = here.visit(alias, NEXT_VILLAGE).unwrap();
+    let outcomes = here.send(&server, vec![tied, visited]).await.unwrap();
+    let [Outcome::Refused(tie), Outcome::Refused(visit)] = outcomes.as_slice() else {
+        panic!("{outcomes:?}");
+    };
+    assert_eq!(tie.code, "resident_elsewhere");
+    assert_eq!(visit.code, "out_of_scope");
+    assert!(!server.is_in(NEXT_VILLAGE, kept).await.unwrap());
+
+    // The one that was kept is in both villages: so is what was told of the other.
+    server
+        .lives_at(kept, NEXT_VILLAGE, "厦门中路66弄1号1303室")
+        .await
+        .unwrap();
+    let (_, tied) = here
+        .residence(alias, "厦门中路66弄1号1304室", false)
+        .unwrap();
+    let (_, visited) = here.visit(alias, NEXT_VILLAGE).unwrap();
+    for item in [visited, tied] {
+        let outcome = here.send(&server, vec![item]).await.unwrap();
+        assert_eq!(outcome, [Outcome::Accepted]);
+    }
+}
+
 /// Nor by saying that an old residence of someone who has moved away counts again.
 #[tokio::test]
 async fn an_old_residence_of_someone_elsewhere_does_not_count_again_by_a_phone() {
@@ -92,15 +127,7 @@ async fn an_old_residence_of_someone_elsewhere_does_not_count_again_by_a_phone()
         .lives_at(resident, NEXT_VILLAGE, "厦门中路66弄1号1303室")
         .await
         .unwrap();
-    let members = async || {
-        let mut tx = doorstep_server::database::system_tx(&server.state.pool)
-            .await
-            .unwrap();
-        let area = VILLAGE.parse().unwrap();
-        let members = doorstep_server::register::read::members(&mut tx, area).await;
-        let members = members.unwrap();
-        members.iter().any(|(id, _)| *id == resident)
-    };
+    let members = async || server.is_in(VILLAGE, resident).await.unwrap();
     let cancelled = fields(&[
         ("status", "cancelled"),
         ("cancel_reason", "83"),

@@ -7,6 +7,7 @@ use sqlx::types::Uuid;
 
 use super::load::heads;
 use super::log::{ScopeWrites, Told};
+use super::model::Areas;
 use super::rescope;
 use crate::error::{ApiError, ApiResult};
 
@@ -61,20 +62,20 @@ async fn set(
     writes.write(tx).await
 }
 
-/// The record at the end of each alias's chain, with the first of its areas; what is no alias is left out.
+/// The record at the end of each alias's chain, with its areas; what is no alias is left out.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn survivors(
     tx: &mut PgConnection,
     ids: &[RecordId],
-) -> ApiResult<Vec<(RecordId, RecordId, AreaCode)>> {
+) -> ApiResult<Vec<(RecordId, RecordId, Areas)>> {
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
-    let rows: Vec<(Uuid, Uuid, String)> =
+    let rows: Vec<(Uuid, Uuid, Vec<String>)> =
         sqlx::query_as(SURVIVORS).bind(&ids).fetch_all(tx).await?;
-    let named = |(alias, survivor, area): (Uuid, Uuid, String)| {
-        let area = area.parse().map_err(ApiError::internal)?;
-        Ok((RecordId(alias), RecordId(survivor), area))
+    let named = |(alias, survivor, areas): (Uuid, Uuid, Vec<String>)| {
+        let areas = Areas::try_from(areas).map_err(ApiError::internal)?;
+        Ok((RecordId(alias), RecordId(survivor), areas))
     };
     rows.into_iter().map(named).collect()
 }

@@ -9,6 +9,7 @@ use doorstep_core::ids::{AreaCode, ChangeHash, RecordId};
 use doorstep_core::protocol::frames::Refusal;
 use sqlx::PgConnection;
 
+use super::model::Areas;
 use super::store::{self, RecordRow};
 use super::{alias, sealing};
 use crate::error::{ApiError, ApiResult};
@@ -110,8 +111,10 @@ pub(super) async fn lock(
         }
     }
     if !aliases.is_empty() {
-        for (id, survivor, area) in alias::survivors(tx, &aliases).await? {
+        for (id, survivor, Areas(areas)) in alias::survivors(tx, &aliases).await? {
+            let area = areas.first().copied().unwrap_or_else(AreaCode::city);
             gone.survivors.insert(id, survivor);
+            gone.areas.insert(survivor, areas);
             if let Some(locked) = records.get_mut(&id) {
                 locked.survivor = Some((survivor, area));
             }

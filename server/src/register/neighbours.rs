@@ -27,9 +27,9 @@ const CLASS: i32 = 0xd005;
 /// How many stripes there are. Few, because each that is held has a place in the database's table of locks.
 const STRIPES: u64 = 128;
 
-/// Locks these records, which `items` change or name, with the residents of the residences among them, in the order of
-/// their ids, and gives where each lies. Does nothing when no residence is changed: then whoever loads the records locks
-/// all there is to lock.
+/// Locks these records, which `items` change or name, with the residents of the residences among them and the survivors
+/// of those merged away, in the order of their ids, and gives where each lies. Does nothing when no residence is changed:
+/// then whoever loads the records locks all there is to lock.
 ///
 /// # Errors
 /// When the database fails.

@@ -9,7 +9,8 @@ use doorstep_core::crdt::{Registers, chunk};
 use doorstep_core::crypto::actor;
 use doorstep_core::crypto::sm2::KeyPair;
 use doorstep_core::envelope::{ChangeItem, EventItem};
-use doorstep_core::ids::{AreaCode, DeviceId, EventId, RecordId, UserId};
+use doorstep_core::ids::{AreaCode, DeviceId, EventId, RecordId, ScopeId, UserId};
+use doorstep_core::protocol::digest::ScopeDigest;
 use doorstep_core::protocol::frames::Outcome;
 use doorstep_core::rights::Role;
 use doorstep_core::value::{Fields, Value};
@@ -150,6 +151,26 @@ impl TestServer {
         let records = register::open(&mut tx, &self.state.keys, &[record]).await?;
         let opened = records.get(&record).context("no such record")?;
         Ok(opened.registers.get(key).cloned())
+    }
+
+    /// Whether the devices of an area hold a record.
+    ///
+    /// # Errors
+    /// When the area's digest is not that of the records in it.
+    pub async fn is_in(&self, area: &str, record: RecordId) -> anyhow::Result<bool> {
+        let area = area.parse()?;
+        let mut tx = crate::database::system_tx(&self.state.pool).await?;
+        let members = register::read::members(&mut tx, area).await?;
+        let mut sum = ScopeDigest::default();
+        for (_, part) in &members {
+            sum = sum.plus(*part);
+        }
+        let end = register::read::scope_end(&mut tx, ScopeId::Area(area)).await?;
+        anyhow::ensure!(
+            sum == end.digest,
+            "the digest of {area} is not of its members"
+        );
+        Ok(members.iter().any(|(id, _)| *id == record))
     }
 
     /// What a user was told, by code.

@@ -58,9 +58,11 @@ pub(super) fn unknown_area() -> Refusal {
 }
 
 impl Judgement {
-    /// Where a record lies, when that is in none of the author's areas. Of one that is not there nothing is said.
+    /// Where a record lies, when that is in none of the author's areas: where the survivor does, when it was merged away,
+    /// for what is tied to it follows there. Of one that is not there nothing is said.
     pub(super) fn elsewhere(&self, who: &Submitter, record: RecordId) -> Option<AreaCode> {
-        let areas = self.gone.areas.get(&record)?;
+        let record = self.gone.survivors.get(&record).unwrap_or(&record);
+        let areas = self.gone.areas.get(record)?;
         let own = |area: &AreaCode| who.grants.iter().any(|(_, own)| own.contains(area));
         areas.first().copied().filter(|_| !areas.iter().any(own))
     }

@@ -1,4 +1,4 @@
--- Each alias with the record at the end of its chain.
+-- Each alias with the record at the end of its chain, and where that lies.
 WITH RECURSIVE chain AS (
     SELECT id, merged_into AS survivor, 1 AS step
     FROM records
@@ -9,7 +9,7 @@ WITH RECURSIVE chain AS (
     JOIN records AS next ON next.id = chain.survivor
     WHERE next.merged_into IS NOT NULL AND chain.step < 16
 )
-SELECT DISTINCT ON (chain.id) chain.id, chain.survivor, records.areas[1]
+SELECT DISTINCT ON (chain.id) chain.id, chain.survivor, records.areas
 FROM chain
 JOIN records ON records.id = chain.survivor
 ORDER BY chain.id, chain.step DESC
