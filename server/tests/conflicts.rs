@@ -568,6 +568,7 @@ async fn a_claim_of_the_main_residence_is_confirmed_or_denied() {
     let server = TestServer::open_city().await.unwrap();
     let supervisor = server.person(Role::Supervisor, DISTRICT).await.unwrap();
     let there = server.person(Role::Supervisor, VILLAGE).await.unwrap();
+    let here = server.person(Role::Supervisor, NEXT_VILLAGE).await.unwrap();
     for confirms in [true, false] {
         let (mut one, mut two) = (
             server.phone(VILLAGE).await.unwrap(),
@@ -591,6 +592,18 @@ async fn a_claim_of_the_main_residence_is_confirmed_or_denied() {
         let id = server.conflict_of(resident).await.unwrap();
         let detail = server.conflict(&supervisor, id).await.unwrap();
         assert_eq!(detail["kind"], "main_residence", "{detail}");
+        assert!(detail.to_string().contains("1702室"), "{detail}");
+        // One of the two communities neither takes the resident from the other by itself, nor reads the address there.
+        let detail = server.conflict(&here, id).await.unwrap();
+        assert!(!detail.to_string().contains("1702室"), "{detail}");
+        assert!(detail.to_string().contains("1301室"), "{detail}");
+        let reply = server.decide(&here, id, json!({ "action": "confirm", "dry_run": true }));
+        let reply = reply.await.unwrap();
+        assert_eq!((reply.status, reply.code()), (403, "beyond_own_area"));
+        let path = format!("/api/conflicts/{id}/deciders");
+        let deciders = server.get(&supervisor, &path).await.unwrap().to_string();
+        assert!(deciders.contains(&supervisor.id.to_string()));
+        assert!(!deciders.contains(&here.id.to_string()), "{deciders}");
         let action = if confirms { "confirm" } else { "deny" };
         let reply = server
             .decide(&supervisor, id, json!({ "action": action }))
@@ -601,6 +614,19 @@ async fn a_claim_of_the_main_residence_is_confirmed_or_denied() {
             server.value_of(claim, "main").await.unwrap(),
             Some(Value::Bool(confirms))
         );
+        // What both have decided for, one of them does not take back.
+        let offered = async |who: &Person| {
+            let detail = server.conflict(who, id).await.unwrap();
+            detail["decision"]["undo_until"].is_string()
+        };
+        assert!(offered(&supervisor).await);
+        assert_eq!(offered(&here).await, !confirms);
+        if confirms {
+            let path = format!("/api/conflicts/{id}/decision");
+            let reply = server.send("DELETE", &path, Some(&here.token), None).await;
+            let reply = reply.unwrap();
+            assert_eq!((reply.status, reply.code()), (403, "beyond_own_area"));
+        }
         assert_eq!(
             server.value_of(held, "main").await.unwrap(),
             Some(Value::Bool(!confirms))
@@ -738,6 +764,19 @@ async fn an_item_is_offered_to_those_only_who_may_take_all_its_decisions() {
     };
     for record in [home, visit.into(), twin] {
         assert_eq!(offered(record).await, [above.id], "{record}");
+        let item = server.conflict_of(record).await.unwrap();
+        let path = format!("/api/conflicts/{item}/assignee");
+        let give = async |to: &Person| {
+            let body = json!({ "assignee": to.id });
+            let reply = server.send("PUT", &path, Some(&above.token), Some(body));
+            reply.await.unwrap().status
+        };
+        assert_eq!(
+            give(&here).await,
+            422,
+            "not to one who may take half of them"
+        );
+        assert_eq!(give(&above).await, 200);
     }
     let both = offered(resident).await;
     assert!(both.contains(&here.id) && both.contains(&above.id) && both.len() == 2);

@@ -1,12 +1,11 @@
 //! Decisions about persons and many items at once: merging, splitting, taking back, and one rule for many.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
-use doorstep_core::ids::{RecordId, ScopeId};
+use doorstep_core::ids::RecordId;
 use doorstep_core::protocol::frames::Outcome;
 use doorstep_core::rights::Role;
 use doorstep_core::value::Value;
 use doorstep_server::database::system_tx;
-use doorstep_server::register::read;
 use doorstep_server::testing::city::{DISTRICT, NEXT_VILLAGE, OTHER_DISTRICT, VILLAGE};
 use doorstep_server::testing::phone::{Phone, fields};
 use doorstep_server::testing::{Person, Reply, TestServer};
@@ -21,23 +20,6 @@ async fn undo(server: &TestServer, person: &Person, id: Uuid) -> Reply {
         .send("DELETE", &path, Some(&person.token), None)
         .await
         .unwrap()
-}
-
-/// Whether the devices of an area hold a record, and that the scope's digest says the same as its members.
-async fn is_in(server: &TestServer, area: &str, record: RecordId) -> bool {
-    let mut tx = system_tx(&server.state.pool).await.unwrap();
-    let area = area.parse().unwrap();
-    let members = read::members(&mut tx, area).await.unwrap();
-    let mut sum = doorstep_core::protocol::digest::ScopeDigest::default();
-    for (_, part) in &members {
-        sum = sum.plus(*part);
-    }
-    let end = read::scope_end(&mut tx, ScopeId::Area(area)).await.unwrap();
-    assert_eq!(
-        sum, end.digest,
-        "the digest of {area} is that of its members"
-    );
-    members.iter().any(|(id, _)| *id == record)
 }
 
 struct Pair {
@@ -83,7 +65,7 @@ async fn two_records_of_one_person_become_one_and_later_changes_become_proposals
     let detail = server.conflict(&supervisor, pair.item).await.unwrap();
     assert_eq!(detail["kind"], "duplicate_person");
     assert_eq!(detail["other_now"]["id"], json!(pair.first.0));
-    assert!(is_in(&server, VILLAGE, pair.second).await);
+    assert!(server.is_in(VILLAGE, pair.second).await.unwrap());
 
     let merge = json!({ "action": "merge", "survivor": pair.first.0, "take_from_other": ["name"] });
     let reply = server.decide(&supervisor, pair.item, merge).await.unwrap();
@@ -105,9 +87,9 @@ async fn two_records_of_one_person_become_one_and_later_changes_become_proposals
         server_value(&server, pair.second, "status").await,
         Some("cancelled".into())
     );
-    assert!(is_in(&server, VILLAGE, pair.first).await);
+    assert!(server.is_in(VILLAGE, pair.first).await.unwrap());
     assert!(
-        !is_in(&server, VILLAGE, pair.second).await,
+        !server.is_in(VILLAGE, pair.second).await.unwrap(),
         "the other leaves every phone"
     );
 
@@ -186,7 +168,7 @@ async fn a_merge_is_taken_back_whole() {
         server_value(&server, pair.first, "phone").await,
         Some(Value::Null)
     );
-    assert!(is_in(&server, VILLAGE, pair.second).await);
+    assert!(server.is_in(VILLAGE, pair.second).await.unwrap());
     let again = undo(&server, &supervisor, pair.item).await;
     assert_eq!((again.status, again.code()), (409, "not_decided"));
 }
@@ -222,6 +204,12 @@ async fn who_decides_in_one_area_does_not_take_a_record_from_another() {
         .await
         .unwrap();
     assert_eq!(wrong.code(), "already_decided");
+    // Nor does one of them part what their superior has merged.
+    let reply = undo(&server, &local, pair.item).await;
+    assert_eq!((reply.status, reply.code()), (403, "beyond_own_area"));
+    let detail = server.conflict(&local, pair.item).await.unwrap();
+    assert!(detail["decision"]["undo_until"].is_null(), "{detail}");
+    assert_eq!(undo(&server, &chief, pair.item).await.status, 200);
 }
 
 #[tokio::test]
@@ -323,7 +311,7 @@ async fn two_persons_in_one_record_are_parted() {
         server_value(&server, home, "resident").await,
         Some(new.to_string().into())
     );
-    assert!(is_in(&server, VILLAGE, new).await);
+    assert!(server.is_in(VILLAGE, new).await.unwrap());
     assert_eq!(
         server_value(&server, resident, "id_number").await,
         Some(NUMBER.into())
@@ -759,7 +747,7 @@ async fn what_is_tied_to_a_record_merged_away_lands_on_the_survivor() {
         server.value_of(late, "resident").await.unwrap(),
         Some(pair.first.to_string().into())
     );
-    assert!(is_in(&server, VILLAGE, late).await);
+    assert!(server.is_in(VILLAGE, late).await.unwrap());
 
     let get = async |path: String| {
         let reply = server.send("GET", &path, Some(&supervisor.token), None);

@@ -1,18 +1,16 @@
-//! Giving an item to someone who may decide it, and setting its due time.
+//! Giving an item to someone who may take every decision that it offers, and setting its due time.
 
 use doorstep_core::ids::{ConflictId, UserId};
-use doorstep_core::rights::Permission;
 use serde_json::json;
 
 use super::case::{self, Case};
 use super::decide::messages;
 use super::decisions::Assign;
 use super::model::ConflictView;
-use super::{list, store};
+use super::{deciders, list, store};
 use crate::database::system_tx;
 use crate::domains::audit::{self, Entry};
 use crate::domains::auth::Actor;
-use crate::domains::users::{self, UserStatus};
 use crate::error::{ApiError, ApiResult, Problems};
 use crate::register::{self, Told};
 use crate::state::AppState;
@@ -38,18 +36,12 @@ pub(super) async fn assign(
     }
     let mut problems = Problems::default();
     if let Some(assignee) = input.assignee {
-        let grants = users::service::grants_of(state, &mut tx, UserId(assignee)).await?;
-        let area = case.row.area();
-        let may = grants
-            .iter()
-            .any(|grant| grant.role.may(Permission::DecideConflicts) && grant.area.contains(&area));
-        let account = users::service::account(&mut tx, UserId(assignee)).await?;
-        let works = account.is_some_and(|account| account.status == UserStatus::Active);
+        let deciders = deciders::who_may(&mut tx, state, &case).await?;
         problems.require(
-            may && works,
+            deciders.contains(&UserId(assignee)),
             "assignee",
             "may_not_decide",
-            "这个用户没有在这里裁决的权限，请选择本区划的主管",
+            "这个用户没有作出全部裁决所需的权限，请从可裁决的人中选择",
         );
     }
     problems.require(

@@ -108,6 +108,16 @@ pub(super) fn sight_in(actor: &Actor, area: &AreaCode) -> Sight {
     }
 }
 
+/// As [`sight_in`], of what lies in any of these areas.
+pub(super) fn sight_among(actor: &Actor, areas: &[AreaCode]) -> Sight {
+    let sees = |area: &AreaCode| sight_in(actor, area) != Sight::Masked;
+    if areas.iter().any(sees) {
+        Sight::Personal
+    } else {
+        Sight::Masked
+    }
+}
+
 /// As [`find`], for one who decides.
 pub(super) async fn find_to_decide(
     tx: &mut PgConnection,

@@ -29,8 +29,16 @@ pub(super) async fn of(
 
 /// What the plan writes, each record once for each put.
 pub(super) fn writes(actor: &Actor, case: &Case, plan: &Plan) -> ApiResult<Vec<DecidedWrite>> {
-    let sight = case::sight_in(actor, &case.row.area());
-    let title = |id| case.records.get(id).map(|record| case.title(record, sight));
+    let here = case::sight_in(actor, &case.row.area());
+    // As far as the decider's right goes where each record lies; what is made is made here.
+    let sight = |id| match case.records.get(id) {
+        Some(record) => case::sight_among(actor, &record.areas),
+        None => here,
+    };
+    let title = |id| {
+        let record = case.records.get(id);
+        record.map(|record| case.title(record, sight(id)))
+    };
     let label = |record_type: &str| {
         records::record_type(record_type)
             .map(|declared| declared.label.clone())
@@ -39,7 +47,7 @@ pub(super) fn writes(actor: &Actor, case: &Case, plan: &Plan) -> ApiResult<Vec<D
     let puts = plan.puts.iter().map(|put| {
         let named = || {
             records::record_type(&put.record_type)
-                .map(|declared| values::title_of(declared, &put.fields, sight))
+                .map(|declared| values::title_of(declared, &put.fields, here))
         };
         DecidedWrite {
             record: put.record.0,
@@ -47,7 +55,7 @@ pub(super) fn writes(actor: &Actor, case: &Case, plan: &Plan) -> ApiResult<Vec<D
             title: title(&put.record).or_else(named).unwrap_or_default(),
             created: plan.created.contains(&put.record),
             merged_into: None,
-            fields: values::puts(&put.record_type, &put.fields, sight),
+            fields: values::puts(&put.record_type, &put.fields, sight(&put.record)),
         }
     });
     let merged = plan.merge.iter().map(|(other, survivor)| DecidedWrite {

@@ -17,7 +17,7 @@ use super::decisions::{
 };
 use super::plan::{self, Plan};
 use super::rows::ConflictRow;
-use super::{comes_to, list, persons, residence, store};
+use super::{comes_to, list, persons, reach, residence, store};
 use crate::database::system_tx;
 use crate::domains::audit::{self, Entry};
 use crate::domains::auth::Actor;
@@ -162,7 +162,11 @@ async fn plan_of(
         Action::Dismiss => Ok(plan::dismiss(case)),
         Action::Refuse => Ok(plan::refuse(case)),
         Action::Accept { items } => plan::accept(case, state, actor, items.as_deref()),
-        Action::Confirm => residence::confirm(tx, case, state).await,
+        Action::Confirm => {
+            // Not by one of the two communities alone.
+            reach::require(actor, &reach::of_mains(case))?;
+            residence::confirm(tx, case, state).await
+        }
         Action::Deny => residence::deny(tx, case, state).await,
         Action::Merge {
             survivor,

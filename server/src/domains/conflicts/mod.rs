@@ -14,6 +14,7 @@ mod list;
 mod model;
 mod persons;
 mod plan;
+mod reach;
 mod residence;
 pub mod routes;
 mod rows;

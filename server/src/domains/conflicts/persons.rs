@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 use doorstep_core::address;
-use doorstep_core::ids::{AreaCode, ChangeHash, RecordId};
+use doorstep_core::ids::{ChangeHash, RecordId};
 use doorstep_core::records::{self, Mode, Severity, split_key};
-use doorstep_core::rights::Permission;
 use doorstep_core::value::{Fields, Value};
 use sqlx::PgConnection;
 use sqlx::types::Uuid;
@@ -14,11 +13,11 @@ use sqlx::types::Uuid;
 use super::case::Case;
 use super::plan::{self, Plan};
 use super::rows::ConflictRow;
-use super::store;
+use super::{reach, store};
 use crate::domains::auth::Actor;
 use crate::domains::registry;
 use crate::domains::registry::service::{STANDING, cancelled, reason};
-use crate::error::{ApiError, ApiResult, Kind, Problems};
+use crate::error::{ApiError, ApiResult, Problems};
 use crate::random;
 use crate::register::{self, Opened};
 use crate::state::AppState;
@@ -45,16 +44,7 @@ pub(super) async fn merge(
     take_from_other: &[String],
 ) -> ApiResult<Plan> {
     let (survivor, other) = pair(case, survivor)?;
-    for record in [survivor, other] {
-        let may = |area: &AreaCode| actor.why(Permission::DecideConflicts, area).is_some();
-        if !record.areas.iter().any(may) {
-            return Err(ApiError::new(
-                Kind::Forbidden,
-                "beyond_own_area",
-                "另一份档案不在您的区划内，请由管辖两地的上级主管合并",
-            ));
-        }
-    }
+    reach::require(actor, &reach::of_pair(case))?;
     check_keys(take_from_other)?;
     let mut plan = Plan::default();
     plan.detail

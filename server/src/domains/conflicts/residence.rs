@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 
 use doorstep_core::ids::{AreaCode, RecordId};
-use doorstep_core::value::Value;
 use sqlx::PgConnection;
 
 use super::case::Case;
 use super::plan::Plan;
+use super::reach::is_main;
 use super::store;
 use crate::domains::registry::service::{MainResidence, concerned, main_residence_changes};
 use crate::error::{ApiError, ApiResult};
@@ -86,7 +86,7 @@ async fn tell_communities(
 ) -> ApiResult<()> {
     let mains = case
         .residences_of(case.record)
-        .filter(|residence| residence.registers.get("main") == Some(&Value::Bool(true)));
+        .filter(|residence| is_main(residence));
     let areas: BTreeSet<AreaCode> = mains
         .flat_map(|residence| residence.areas.clone())
         .collect();

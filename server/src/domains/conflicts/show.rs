@@ -19,7 +19,7 @@ use super::model::{
     ValueView, VisitView,
 };
 use super::values::{self, Sight};
-use super::{list, undo};
+use super::{list, reach, undo};
 use crate::database::system_tx;
 use crate::domains::auth::Actor;
 use crate::domains::registry::service::Purpose;
@@ -50,7 +50,7 @@ pub(super) async fn show(
         makers.extend(register::makers(&mut tx, claim, &hashes).await?);
     }
     let item = list::views(state, &mut tx, std::slice::from_ref(&case.row)).await?;
-    let outcome = outcome(&mut tx, state, &case).await?;
+    let outcome = outcome(&mut tx, state, actor, &case).await?;
     let concerned: Vec<DeviceId> = makers
         .values()
         .map(|maker| maker.device)
@@ -125,14 +125,16 @@ fn sight(actor: &Actor, area: &AreaCode, purpose: Option<Purpose>) -> ApiResult<
 async fn outcome(
     tx: &mut PgConnection,
     state: &AppState,
+    actor: &Actor,
     case: &Case,
 ) -> ApiResult<Option<Outcome>> {
     let Some(sealed) = &case.row.outcome else {
         return Ok(None);
     };
     let outcome = undo::open_outcome(state, &case.row, sealed).await?;
-    // What can't be put back any more isn't offered.
-    let possible = undo::is_possible(tx, state, case, &outcome).await?;
+    // What can't be put back any more, or not by this reader, isn't offered.
+    let possible = undo::is_possible(tx, state, case, &outcome).await?
+        && reach::require(actor, &reach::of_undoing(case, &outcome)).is_ok();
     Ok(Some(Outcome {
         lasting: !possible,
         ..outcome
@@ -228,7 +230,7 @@ impl Viewer<'_> {
                     meaning: value
                         .as_text()
                         .and_then(|id| case.records.get(&id.parse().ok()?))
-                        .map(|residence| case.title(residence, self.sight)),
+                        .map(|residence| case.title(residence, self.sight_of(residence))),
                     masked: false,
                 };
             }
@@ -272,16 +274,18 @@ impl Viewer<'_> {
         if !is_edit {
             return (self.subject(case, value), None);
         }
-        let field = case.opened().and_then(|record| {
+        let written = case.opened().and_then(|record| {
             let holds = |key: &&str| {
                 let held = record.registers.all(key);
                 held.iter()
                     .any(|held| held.change == change && held.value == *value)
             };
             let key = record.registers.keys().find(holds)?;
-            records::record_type(&record.record_type)?.field(key)
+            let field = records::record_type(&record.record_type)?.field(key)?;
+            Some((key, field))
         });
-        let label = field.map(|field| field.label.clone());
+        let label = written.map(|(key, field)| values::key_label(key, Some(field), self.sight));
+        let field = written.map(|(_, field)| field);
         (values::shown(field, value, self.sight), label)
     }
 
@@ -297,11 +301,9 @@ impl Viewer<'_> {
     }
 
     fn sight_among(&self, areas: &[AreaCode]) -> Sight {
-        let may = |area: &AreaCode| case::sight_in(self.actor, area) != Sight::Masked;
-        if areas.iter().any(may) {
-            self.sight
-        } else {
-            Sight::Masked
+        match case::sight_among(self.actor, areas) {
+            Sight::Masked => Sight::Masked,
+            _ => self.sight,
         }
     }
 

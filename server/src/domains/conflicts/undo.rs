@@ -14,7 +14,7 @@ use super::decide::{messages, require_applied};
 use super::decisions::{Decided, Outcome, Written};
 use super::plan::Plan;
 use super::rows::ConflictRow;
-use super::{comes_to, list, store};
+use super::{comes_to, list, reach, store};
 use crate::database::system_tx;
 use crate::domains::audit::{self, Entry};
 use crate::domains::auth::Actor;
@@ -108,6 +108,7 @@ pub(super) async fn undo(
             "裁决之后又有人修改过，不能撤销；如需更正请直接修改档案",
         ));
     }
+    reach::require(actor, &reach::of_undoing(&case, &outcome))?;
     let mut sent = Told::default();
     if let Some(other) = outcome.merged {
         sent.add(register::bring_back(&mut tx, other).await?);

@@ -2,7 +2,7 @@
 
 use doorstep_core::codes;
 use doorstep_core::mask;
-use doorstep_core::records::{self, Field, FieldKind, RecordType, Sensitivity, split_key};
+use doorstep_core::records::{self, Field, FieldKind, RecordType, Sensitivity, SetOf, split_key};
 use doorstep_core::time::Timestamp;
 use doorstep_core::value::{Fields, Value};
 
@@ -129,25 +129,33 @@ pub(super) fn shown_key(key: &str, field: Option<&Field>, sight: Sight) -> Strin
 }
 
 fn view(key: &str, field: Option<&Field>, value: &Value, sight: Sight) -> FieldView {
-    let (name, element) = split_key(key);
     let mut shown = shown(field, value, sight);
-    let mut label = field.map_or_else(|| name.to_owned(), |field| field.label.clone());
     let shown_key = shown_key(key, field, sight);
-    if let (Some(field), Some(element)) = (field, element) {
-        if shown_key != key {
-            shown.masked = true;
-        } else if let Some(meaning) = field
-            .table()
-            .and_then(codes::table)
-            .and_then(|table| table.label(element))
-        {
-            label = format!("{label}：{meaning}");
-        }
-    }
+    shown.masked |= shown_key != key;
     FieldView {
+        label: key_label(key, field, sight),
         key: shown_key,
-        label,
         shown,
+    }
+}
+
+/// What a key is called: of a set's element, what it means with it, or the words that it is.
+pub(super) fn key_label(key: &str, field: Option<&Field>, sight: Sight) -> String {
+    let (name, element) = split_key(key);
+    let Some(field) = field else {
+        return name.to_owned();
+    };
+    let meaning = match (&field.kind, element) {
+        (FieldKind::Set(_), Some(_)) if shown_key(key, Some(field), sight) != key => None,
+        (FieldKind::Set(SetOf::Table(table)), Some(element)) => {
+            codes::table(table).and_then(|table| table.label(element))
+        }
+        (FieldKind::Set(SetOf::Free), element) => element,
+        _ => None,
+    };
+    match meaning {
+        Some(meaning) => format!("{}：{meaning}", field.label),
+        None => field.label.clone(),
     }
 }
 
@@ -226,5 +234,16 @@ mod tests {
         let views = fields("resident", &photos, Sight::Personal);
         assert!(!views[0].key.contains('a') || views[0].key == format!("photos/{}", mask::HIDDEN));
         assert!(views[0].shown.masked);
+        assert!(!views[0].label.contains('a'));
+    }
+
+    #[test]
+    fn an_element_of_a_set_is_named_with_its_set() {
+        let house = records::record_type("house").unwrap();
+        let label = |key: &str| key_label(key, house.field(key), Sight::Masked);
+        assert_eq!(label("hazards/飞线充电"), "安全隐患：飞线充电");
+        assert_eq!(label("tags/unheard-of"), "标签");
+        assert_eq!(label("managed"), "纳管状态");
+        assert_eq!(key_label("new/one", None, Sight::All), "new");
     }
 }
