@@ -178,7 +178,7 @@ pub const ROWS: &[(&str, bool, &str)] = &[
     (
         "wal-cut",
         false,
-        "a device's write-ahead log cut at every byte opens to a clean prefix",
+        "a device's write-ahead logs cut at every seventh byte and around every frame: a clean prefix opens",
     ),
     (
         "orders",
