@@ -72,12 +72,16 @@ impl Crowd {
     }
 
     /// Lets all finish what is under way, and gives those that wrote.
-    pub(super) async fn end(mut self) -> Vec<Phone> {
+    ///
+    /// # Errors
+    /// When anything that they wrote was refused.
+    pub(super) async fn end(mut self) -> anyhow::Result<Vec<Phone>> {
         self.order(Order::End);
         let mut writers = Vec::new();
         while let Some(phone) = self.phones.join_next().await {
             writers.extend(phone.ok().filter(|phone| phone.made.is_some()));
         }
-        writers
+        self.fleet.tally.none_refused()?;
+        Ok(writers)
     }
 }

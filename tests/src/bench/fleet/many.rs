@@ -248,7 +248,7 @@ pub async fn phones(told: &Path) -> anyhow::Result<()> {
     // The first coming is in good order; a storm is not.
     crowd.fleet.doors.add_permits(told.members.len());
     tokio::io::stdin().read_to_end(&mut Vec::new()).await?;
-    crowd.end().await;
+    crowd.end().await?;
     speaking.abort();
     Ok(())
 }

@@ -124,7 +124,7 @@ pub async fn run(options: &Options, out: &mut (dyn Write + Send)) -> anyhow::Res
         }
         live(&ground, &crowd, &mut figures, size).await?;
         first::measure(&mut ground, size.first, &mut figures).await?;
-        crowd.end().await;
+        crowd.end().await?;
     }
     if wanted(Part::Storm) {
         many::measure(&mut ground, &options.itself, &members.crowd, &mut figures).await?;
@@ -179,8 +179,8 @@ async fn one_writes(
     tokio::time::sleep(Duration::from_secs(8)).await;
     crowd.order(Order::Hold);
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let (seen, _) = crowd.fleet.tally.times();
-    crowd.end().await;
+    let (seen, _) = crowd.fleet.tally.times()?;
+    crowd.end().await?;
     ensure!(!seen.is_empty(), "nothing was seen");
     let note = format!(
         "{count} idle, one writes, one watches, {} edits seen",
@@ -207,7 +207,7 @@ async fn live(
     crowd.order(Order::Hold);
     let used = ground.server.cpu()?.since(before);
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let (seen, answered) = tally.times();
+    let (seen, answered) = tally.times()?;
     let due = answered.len() * (VILLAGE - 1);
     ensure!(
         !answered.is_empty() && seen.len() * 100 >= due * 99,

@@ -37,7 +37,7 @@ pub(super) async fn measure(
     tokio::time::sleep(Duration::from_secs(2)).await;
     crowd.order(Order::Write(Duration::from_secs(4)));
     tokio::time::sleep(size.writing / 2).await;
-    let (seen, _) = tally.times();
+    let (seen, _) = tally.times()?;
     let note = format!(
         "{} phones at two nodes, {} write once in 4 s each; two of three sightings are at the other node",
         members.len(),
@@ -67,7 +67,7 @@ pub(super) async fn measure(
         "",
         &[back],
     )?;
-    let writers = crowd.end().await;
+    let writers = crowd.end().await?;
     let left = Fleet::at(&fleet, one.address());
     let found = found::look(&left, members, &writers).await?;
     let entries = ground.verify_audit().await?;

@@ -1,6 +1,7 @@
 //! One collector's phone: core's session and a store in memory on a real websocket. It does what it is told from
 //! outside and comes back by itself when its connection is lost. Knows no figure; what happens goes to the `Tally`.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -168,7 +169,9 @@ impl Phone {
         let _online = fleet.tally.enter();
         self.push(&mut line).await?;
         let mut pace = self.pace(*orders.borrow_and_update());
-        let mut written = None;
+        // When each edit was written that has no answer; what an earlier connection left is not timed.
+        let left = usize::try_from(self.store.unsent()?.items)?;
+        let mut written = VecDeque::from(vec![None; left]);
         loop {
             tokio::select! {
                 frame = next(&mut line.socket) => {
@@ -177,13 +180,15 @@ impl Phone {
                         return Ok(Over::Lost);
                     }
                     let answered = self.take(fleet, &mut line, frame).await?;
-                    if answered > 0 && let Some(since) = written.take() {
+                    // The first of them waited longest.
+                    let first = written.drain(..answered.min(written.len())).next();
+                    if let Some(Some(since)) = first {
                         fleet.tally.answered(since);
                     }
                 }
                 Some(()) = tick(&mut pace) => {
                     self.write(fleet)?;
-                    written = Some(Instant::now());
+                    written.push_back(Some(Instant::now()));
                     self.push(&mut line).await?;
                 }
                 changed = orders.changed() => {

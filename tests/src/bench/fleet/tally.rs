@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use tokio::sync::Semaphore;
 
 /// How many connect at a time, where the rush itself is not measured.
@@ -106,11 +106,25 @@ impl Tally {
     }
 
     /// Takes the times so far, in milliseconds: from an edit to where it is seen, and to its answer.
-    pub(super) fn times(&self) -> (Vec<f64>, Vec<f64>) {
+    ///
+    /// # Errors
+    /// When an edit was refused: an answer that does less is no time.
+    pub(super) fn times(&self) -> anyhow::Result<(Vec<f64>, Vec<f64>)> {
+        self.none_refused()?;
         let take = |times: &Mutex<Vec<f64>>| {
             std::mem::take(&mut *times.lock().unwrap_or_else(PoisonError::into_inner))
         };
-        (take(&self.seen), take(&self.answered))
+        Ok((take(&self.seen), take(&self.answered)))
+    }
+
+    /// Phones write what they may.
+    ///
+    /// # Errors
+    /// When the server refused any of it.
+    pub(super) fn none_refused(&self) -> anyhow::Result<()> {
+        let refused = self.refused.load(Ordering::Relaxed);
+        ensure!(refused == 0, "{refused} edits were refused");
+        Ok(())
     }
 
     /// Waits until so many are online.
