@@ -34,11 +34,16 @@ impl Crew {
         })
     }
 
-    /// Every phone edits and sends.
+    /// Every phone edits and sends. No two rounds have one number.
     pub(super) fn work(&mut self, round: u64) -> anyhow::Result<()> {
+        self.edit(round, EDITS)
+    }
+
+    /// The same with so many edits of each phone.
+    pub(super) fn edit(&mut self, round: u64, edits: usize) -> anyhow::Result<()> {
         for (number, phone) in self.phones.iter_mut().enumerate() {
             let record = phone.device.create("resident", self.area, resident())?;
-            for edit in 0..EDITS {
+            for edit in 0..edits {
                 let mark = format!("v{round}-{number}-{edit}");
                 phone.device.update(record, &marking(&mark))?;
                 self.marks.entry(record).or_default().push(mark);

@@ -1,11 +1,12 @@
-//! The keys of all areas changed, over and over, by the command beside the running server, while devices sync and the
-//! supervisor reads. No read fails meanwhile; in the end no row is under an old key, and every edit that a device kept is
+//! The keys of all areas changed, over and over, by the command beside the running server, while devices write and send
+//! until it returns and the supervisor reads. No read fails meanwhile; in the end no row is under an old key, and every edit that a device kept is
 //! there once and opens.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{anyhow, ensure};
 use reqwest::Method;
 use tokio::task::JoinHandle;
 
@@ -22,6 +23,11 @@ const BEHIND: &str = "SELECT count(*) FROM (
     ) AS row
     WHERE key_version < (SELECT max(version) FROM area_keys WHERE area_keys.area_code = row.area_code)";
 
+/// Edits of each phone at a time, while the command runs.
+const EDITS: usize = 8;
+/// Between them.
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// The row `keys-rotated`.
 pub(super) async fn play(options: &Options) -> anyhow::Result<Figures> {
     let mut furnished = Furnished::open(&options.program).await?;
@@ -29,12 +35,13 @@ pub(super) async fn play(options: &Options) -> anyhow::Result<Figures> {
     let reader = Reader::begin(&furnished);
     let ground = &mut furnished.ground;
     let mut crew = Crew::gather(ground).await?;
-    let mut under_way = 0;
+    let (mut under_way, mut turn) = (0, 0);
     let rounds = options.count(2, 50);
-    for round in 0..rounds {
-        crew.work(round)?;
-        under_way += u64::from(crew.unanswered()? > 0);
-        figures.fault(rotate(ground));
+    for _ in 0..rounds {
+        let (rotated, hit) =
+            tokio::task::block_in_place(|| rotate_under(ground, &mut crew, &mut turn))?;
+        under_way += u64::from(hit);
+        figures.fault(rotated);
         crew.settle().await?;
     }
     ensure!(under_way > 0, "no upload was under way");
@@ -50,10 +57,35 @@ pub(super) async fn play(options: &Options) -> anyhow::Result<Figures> {
     figures.failures.extend(failed.into_iter().take(5));
     crew.end(ground, &mut figures).await?;
     figures.note = format!(
-        "{under_way} of {rounds} changed while an upload was under way; {read} things read meanwhile"
+        "{under_way} of {rounds} changed while uploads were under way from beginning to end; {read} things read meanwhile"
     );
     furnished.ground.close()?;
     Ok(figures)
+}
+
+/// Changes the keys while the crew goes on writing. Gives what came of it, and whether an upload was under way both when
+/// the command began and when it returned.
+fn rotate_under(
+    ground: &Ground,
+    crew: &mut Crew,
+    turn: &mut u64,
+) -> anyhow::Result<(Result<(), String>, bool)> {
+    let mut write = |crew: &mut Crew| {
+        *turn += 1;
+        crew.edit(*turn, EDITS)
+    };
+    std::thread::scope(|scope| {
+        write(crew)?;
+        let began = crew.unanswered()? > 0;
+        let command = scope.spawn(|| rotate(ground));
+        while !command.is_finished() {
+            write(crew)?;
+            std::thread::sleep(PAUSE);
+        }
+        let returned = crew.unanswered()? > 0;
+        let rotated = command.join().map_err(|_| anyhow!("a thread panicked"))?;
+        Ok((rotated, began && returned))
+    })
 }
 
 fn rotate(ground: &Ground) -> Result<(), String> {
@@ -92,6 +124,12 @@ fn paths(furnished: &Furnished) -> Vec<String> {
     ];
     paths.extend(things("record").map(|id| format!("{}/{id}/history", routes::RECORDS)));
     paths.extend(things("resident").map(|id| format!("/api/residents/{id}")));
+    // Its digest stands in a sealed field: whether one may see it is looked up there.
+    for photo in things("digest") {
+        let photo = format!("{}/{photo}", routes::PHOTOS);
+        paths.push(format!("{photo}?purpose=verification"));
+        paths.push(format!("{photo}/thumbnail?purpose=verification"));
+    }
     paths.extend(things("conflict_id").map(|id| format!("{}/{id}", routes::CONFLICTS)));
     paths.extend(things("import_id").map(|id| format!("{}/{id}", routes::IMPORTS)));
     paths
