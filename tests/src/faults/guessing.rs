@@ -1,5 +1,6 @@
-//! Guessing: thousands of passwords for one account, and one password for many accounts. Every guess is refused, the
-//! account and the address are shut out after a few, and who comes from elsewhere signs in as ever.
+//! Guessing: thousands of passwords for one account, one password for many accounts from one address, and for a few from
+//! many addresses. Every guess is refused, the account and the address are shut out after a few, who comes from elsewhere
+//! signs in as ever, and so does whom the administrator unlocks.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -11,6 +12,13 @@ use serde_json::{Value, json};
 use super::ground::Ground;
 use super::{Figures, Options};
 use crate::town::routes;
+
+/// Addresses of this machine from here on are those that many try from.
+const MANY: u8 = 4;
+/// How often each address tries each account: in all more than lock it, and fewer than shut an address out.
+const TURNS: u64 = 2;
+/// Where nobody guessed.
+const ELSEWHERE: u8 = 254;
 
 const REFUSALS: &str = "SELECT count(*) FROM audit_entries WHERE outcome = 'refused'";
 
@@ -53,7 +61,7 @@ pub(super) async fn play(options: &Options, ground: &mut Ground) -> anyhow::Resu
     let before = ground.number(REFUSALS).await?;
 
     let guesser = Guesser::at(ground, 2)?;
-    let guesses = options.count(120, 8_000);
+    let guesses = options.count(120, 10_000);
     let mut locked_after = None;
     for number in 1..=guesses {
         let password = format!("Guess-{}-wrong", rng.random::<u32>());
@@ -95,6 +103,7 @@ pub(super) async fn play(options: &Options, ground: &mut Ground) -> anyhow::Resu
             "only {shut_out} of {accounts} were shut out by address"
         ))
     });
+    let (accounts_tried, locked) = spread(options, ground, &mut figures).await?;
     // Everyone else notices nothing.
     let (status, code) = Guesser::at(ground, 1)?
         .guess(&ground.supervisor.login, &ground.supervisor.password)
@@ -110,9 +119,59 @@ pub(super) async fn play(options: &Options, ground: &mut Ground) -> anyhow::Resu
     );
     figures.fault(ground.is_sound().await);
     figures.note = format!(
-        "locked at guess {locked_after}; {shut_out} of {accounts} sprayed shut out by address"
+        "locked at guess {locked_after}; {shut_out} of {accounts} sprayed from one address shut out by address; {locked} \
+            of {accounts_tried} accounts tried from many addresses locked, and unlocked"
     );
     Ok(figures)
+}
+
+/// Guesses at a few accounts from many addresses, none of which guesses often enough to be shut out. Each account is locked
+/// all the same; the administrator unlocks it, and whose it is signs in. Gives how many there were, and were locked.
+async fn spread(
+    options: &Options,
+    ground: &Ground,
+    figures: &mut Figures,
+) -> anyhow::Result<(usize, usize)> {
+    let area = ground.area.to_string();
+    let giver = &ground.administrators.areas;
+    let mut people = Vec::new();
+    for number in 0..options.count(3, 20) {
+        let login = format!("tried.{number}");
+        people.push(
+            giver
+                .appoint(&login, "被试的人", Role::Collector, &area)
+                .await?,
+        );
+    }
+    let addresses = u8::try_from(options.count(5, 50))?;
+    for turn in 0..TURNS {
+        for last in MANY..MANY + addresses {
+            let guesser = Guesser::at(ground, last)?;
+            for person in &people {
+                let password = format!("Winter-2026-snow-{turn}");
+                let (status, code) = guesser.guess(&person.login, &password).await?;
+                figures.fault(refused(status, &code, u64::from(last)));
+            }
+        }
+    }
+    let elsewhere = Guesser::at(ground, ELSEWHERE)?;
+    let mut locked = 0;
+    for person in &people {
+        let (status, code) = elsewhere.guess(&person.login, &person.password).await?;
+        locked += usize::from(code == "account_locked");
+        figures.fault(match code.as_str() {
+            "account_locked" => Ok(()),
+            _ => Err(format!("{} is not locked: {status} {code}", person.login)),
+        });
+        let unlock = format!("{}/{}/unlock", routes::USERS, person.id);
+        giver.api.post(&unlock, &json!({})).await?;
+        let (status, code) = elsewhere.guess(&person.login, &person.password).await?;
+        figures.fault(match status {
+            200 => Ok(()),
+            _ => Err(format!("{} unlocked: {status} {code}", person.login)),
+        });
+    }
+    Ok((people.len(), locked))
 }
 
 fn refused(status: u16, code: &str, number: u64) -> Result<(), String> {
