@@ -13,6 +13,7 @@ use doorstep_core::protocol::frames::{
     Batch, Bye, Cursor, Down, Entry, EventEntry, Heads, Hello, Outcome, Purged, Pushed, PutEntry,
     ScopeState, StateEntry, Unsent, Up, Welcome, WholeEntry,
 };
+use doorstep_core::sync::Identity;
 use doorstep_core::time::Timestamp;
 use doorstep_core::value::{Fields, Value};
 use serde_bytes::ByteBuf;
@@ -26,7 +27,6 @@ pub(super) type Sample = (Vec<u8>, FlatChange, ChangeHash);
 pub(super) struct Corpus {
     pub(super) key: KeyPair,
     pub(super) device: DeviceId,
-    pub(super) user: UserId,
     pub(super) area: AreaCode,
     pub(super) record: RecordId,
     /// A record's changes, the later ones concurrent, each after those it builds on.
@@ -48,15 +48,18 @@ fn texts(pairs: &[(&str, &str)]) -> Fields {
 
 impl Corpus {
     pub(super) fn new() -> anyhow::Result<Self> {
-        Self::of(&KeyPair::from_secret(&[7; 32])?)
+        Self::of(&Identity {
+            device: DeviceId::from_bytes([4; 16]),
+            user: UserId::from_bytes([5; 16]),
+            key: KeyPair::from_secret(&[7; 32])?,
+        })
     }
 
-    /// Made by a device with this key.
-    pub(super) fn of(key: &KeyPair) -> anyhow::Result<Self> {
-        let key = key.clone();
+    /// Made by this device: what it did not sign is not even opened.
+    pub(super) fn of(who: &Identity) -> anyhow::Result<Self> {
+        let (device, user, key) = (who.device, who.user, who.key.clone());
         let record = RecordId::from_bytes([3; 16]);
         let area: AreaCode = "310101002001".parse()?;
-        let (device, user) = (DeviceId::from_bytes([4; 16]), UserId::from_bytes([5; 16]));
         let (changes, registers) = history(&key, record)?;
         let bytes: Vec<Vec<u8>> = changes.iter().map(|(bytes, ..)| bytes.clone()).collect();
         let item = |bytes: &Vec<u8>| {
@@ -161,7 +164,6 @@ impl Corpus {
         Ok(Self {
             key: key.clone(),
             device,
-            user,
             area,
             record,
             frames_up: up.iter().map(Up::encode).collect(),

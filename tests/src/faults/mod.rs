@@ -22,6 +22,7 @@ mod hostile;
 mod hostile_kinds;
 mod keys_rotated;
 mod malformed;
+mod malformed_live;
 mod mutate;
 mod oracle;
 mod orders;
@@ -364,7 +365,7 @@ async fn one(row: &str, options: &Options, ground: Option<&mut Ground>) -> anyho
         ("floods", _) => floods::play(options).await,
         ("payloads", _) => payloads::play(options).await,
         ("fuzz", _) => fuzz::play(options).await,
-        ("malformed-live", Some(ground)) => malformed::live(options, ground).await,
+        ("malformed-live", Some(ground)) => malformed_live::play(options, ground).await,
         ("hostile", Some(ground)) => hostile::play(options, ground).await,
         ("device-killed", Some(ground)) => device_killed::play(options, ground).await,
         ("corrupt-page", Some(ground)) => corrupt_page::play(options, ground).await,
