@@ -13,6 +13,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::corpus::Corpus;
+use super::crashers;
 use super::ground::{self, Ground};
 use super::mutate::{mutate, mutate_chunk, mutate_compressed, mutate_document};
 use super::{Figures, Options};
@@ -36,8 +37,8 @@ pub(super) fn grown(ground: &Ground, before: u64, figures: &mut Figures) -> anyh
 
 /// The row `malformed`: everything that reads a stranger's bytes, in this process.
 pub(super) fn decoders(options: &Options) -> anyhow::Result<Figures> {
-    let corpus = Corpus::new()?;
-    let hold = corpus.hold()?;
+    let readers = Readers::new()?;
+    let (corpus, hold) = (&readers.corpus, &readers.hold);
     let mut rng = options.chance("malformed");
     let count = options.count(200_000, 1_000_000);
     let mut figures = Figures::default();
@@ -46,18 +47,27 @@ pub(super) fn decoders(options: &Options) -> anyhow::Result<Figures> {
     std::panic::set_hook(Box::new(|_| {})); // each is counted, and its bytes are kept
     let before = ground::resident_set("self")?;
     let mut most = before;
+    let kept = crashers::kept()?;
+    for (name, bytes) in &kept {
+        figures.fault(
+            match catch_unwind(AssertUnwindSafe(|| readers.refuse(bytes))) {
+                Ok(refused) => refused.map_err(|why| format!("{name}: {why}")),
+                Err(_) => Err(format!("{name} panics")),
+            },
+        );
+    }
     for number in 0..count {
         let kind = number % 12;
         let (bytes, outcome) = match kind {
             0..5 => {
                 let (sample, other) = two(&mut rng, &corpus.changes);
                 let bytes = mutate_chunk(&mut rng, &sample.0, &other.0);
-                let outcome = catch_unwind(AssertUnwindSafe(|| change(&corpus, &hold, &bytes)));
+                let outcome = catch_unwind(AssertUnwindSafe(|| change(corpus, hold, &bytes)));
                 (bytes, outcome)
             }
             5 => {
                 let bytes = mutated(&mut rng, &corpus.frames_up);
-                let outcome = catch_unwind(AssertUnwindSafe(|| up(&corpus, &bytes)));
+                let outcome = catch_unwind(AssertUnwindSafe(|| up(corpus, &bytes)));
                 (bytes, outcome)
             }
             6 => {
@@ -109,7 +119,8 @@ pub(super) fn decoders(options: &Options) -> anyhow::Result<Figures> {
         figures.fault(Err(format!("memory grew by {} MiB", grown >> 20)));
     }
     figures.note = format!(
-        "{read} read as sound and held against Automerge, memory +{} MiB",
+        "{} kept mutants first; {read} read as sound and held against Automerge, memory +{} MiB",
+        kept.len(),
         grown >> 20
     );
     Ok(figures)
@@ -172,6 +183,34 @@ fn change(corpus: &Corpus, hold: &Hold, bytes: &[u8]) -> Result<bool, String> {
         Ok(true)
     } else {
         Err("Automerge makes something else of it".to_owned())
+    }
+}
+
+/// Everything that reads a stranger's bytes, and what it builds on.
+pub(super) struct Readers {
+    corpus: Corpus,
+    hold: Hold,
+}
+
+impl Readers {
+    pub(super) fn new() -> anyhow::Result<Self> {
+        let corpus = Corpus::new()?;
+        let hold = corpus.hold()?;
+        Ok(Self { corpus, hold })
+    }
+
+    /// Lets every decoder read bytes that none may take.
+    pub(super) fn refuse(&self, bytes: &[u8]) -> Result<(), String> {
+        let taken = change(&self.corpus, &self.hold, bytes)?
+            || up(&self.corpus, bytes)?
+            || down(bytes)?
+            || codec::unpack(bytes).is_ok()
+            || codec::from_bytes::<Vec<Entry>>(bytes).is_ok()
+            || codec::from_bytes::<Registers>(bytes).is_ok();
+        if taken {
+            return Err("taken".to_owned());
+        }
+        Ok(())
     }
 }
 

@@ -20,6 +20,7 @@ use rand_chacha::ChaCha8Rng;
 use tokio::time::error::Elapsed;
 
 use super::corpus::{Corpus, history, saved};
+use super::crashers;
 use super::ground::Ground;
 use super::honest::Honest;
 use super::malformed::{grown, mutated, two};
@@ -129,6 +130,17 @@ impl Mutants<'_> {
             outcomes.iter().all(|outcome| *outcome == Outcome::Accepted),
             "sound changes: {outcomes:?}"
         );
+        // Those that plain Automerge once fell over come before those of chance.
+        let kept = crashers::kept()?;
+        let record = RecordId::from_bytes([3; 16]);
+        let items = kept.iter().map(|(_, bytes)| item(record, bytes.clone()));
+        let outcomes = self.push(items.collect()).await?;
+        for ((name, _), outcome) in kept.iter().zip(outcomes) {
+            figures.fault(match outcome {
+                Outcome::Refused(_) => Ok(()),
+                other => Err(format!("{name}: {other:?}")),
+            });
+        }
         let mut merged = 0;
         for _ in 0..options.count(8, 4_700) {
             let items: Vec<Item> = (0..MAX_ITEMS)

@@ -6,6 +6,7 @@ mod archives;
 mod book;
 mod corpus;
 mod corrupt_page;
+mod crashers;
 mod crew;
 mod database_full;
 mod device_killed;
