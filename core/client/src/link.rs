@@ -245,12 +245,25 @@ impl<S: DeviceStore + Send + 'static> Link<'_, S> {
     }
 
     async fn take_bundle(&mut self, (scope, offer, file): Fetched) -> ClientResult<Step> {
-        let file = file?;
+        let file = match file {
+            Ok(file) => file,
+            Err(error) if self.awaits(scope, &offer) => return Err(error),
+            // The right to it ended while it came.
+            Err(_) => Vec::new(),
+        };
+        let asked = offer.clone();
         let step = self
-            .step(move |session, store, now| session.bundle(store, scope, &file, now))
+            .step(move |session, store, now| session.bundle(store, scope, &asked, &file, now))
             .await?;
         bundles::remove(&self.shared.bundles, &offer)?;
         Ok(step)
+    }
+
+    fn awaits(&self, scope: ScopeId, offer: &BundleOffer) -> bool {
+        let session = self.session.lock();
+        session
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .awaits(scope, offer)
     }
 
     fn fetch(&mut self, scope: ScopeId, offer: BundleOffer) {

@@ -246,6 +246,7 @@ impl DeviceSession {
                 self.next_envelope = self.next_envelope.max(welcome.next_envelope);
                 let mut actions = Vec::new();
                 for scope in welcome.dropped {
+                    self.let_go(scope);
                     actions.extend(drop_scope(store, scope)?);
                 }
                 self.ends = welcome
@@ -319,7 +320,22 @@ impl DeviceSession {
         }
     }
 
-    /// Takes a fetched bundle, whose digest the host has checked, and then what came for its scope meanwhile.
+    /// Whether a bundle is still waited for: not, where its scope was taken away while it came.
+    #[must_use]
+    pub fn awaits(&self, scope: ScopeId, offer: &BundleOffer) -> bool {
+        let mut fetching = self.fetching.iter();
+        fetching.any(|(of, offered)| *of == scope && offered == offer)
+    }
+
+    /// Nothing of a scope that was taken away is waited for any more: what still comes of it would fill it again.
+    fn let_go(&mut self, scope: ScopeId) {
+        self.fetching.retain(|(of, _)| *of != scope);
+        self.held.retain(|(of, _)| *of != scope);
+        self.repairing.retain(|of| *of != scope);
+    }
+
+    /// Takes a fetched bundle, whose digest the host has checked, and then what came for its scope meanwhile. One that
+    /// nobody awaits any more changes nothing.
     ///
     /// # Errors
     /// `Protocol` when it is not what was offered; the storage's.
@@ -327,16 +343,14 @@ impl DeviceSession {
         &mut self,
         store: &mut S,
         scope: ScopeId,
+        offer: &BundleOffer,
         file: &[u8],
         now: Timestamp,
     ) -> Result<Vec<Action>, DeviceError<S::Error>> {
-        let at = self
-            .fetching
-            .iter()
-            .position(|(fetching, _)| *fetching == scope);
-        let (_, offer) = self
-            .fetching
-            .remove(at.ok_or(DeviceError::Protocol("bundle not asked for"))?);
+        if !self.awaits(scope, offer) {
+            return Ok(Vec::new());
+        }
+        self.fetching.retain(|(of, _)| *of != scope);
         let mut rest = file;
         let (mut changed, mut states) = (Vec::new(), Vec::new());
         while !rest.is_empty() {

@@ -449,7 +449,7 @@ impl SimDevice {
                     let file = answer.bytes().await.unwrap();
                     actions.extend(
                         live.session
-                            .bundle(&mut self.store, scope, &file, NOW)
+                            .bundle(&mut self.store, scope, &offer, &file, NOW)
                             .unwrap(),
                     );
                 }

@@ -133,11 +133,12 @@ impl Phone {
         now: Timestamp,
     ) -> Result<Heard, PhoneError> {
         let clock = self.clock(now);
-        self.fetches.retain(|(fetching, _)| *fetching != scope);
-        let Some(session) = &mut self.session else {
+        let at = self.fetches.iter().position(|(of, _)| *of == scope);
+        let offer = at.map(|at| self.fetches.remove(at).1);
+        let (Some(session), Some(offer)) = (&mut self.session, offer) else {
             return Ok(Heard::default());
         };
-        let actions = session.bundle(&mut self.disk, scope, file, clock)?;
+        let actions = session.bundle(&mut self.disk, scope, &offer, file, clock)?;
         Ok(self.act(actions))
     }
 

@@ -65,7 +65,7 @@ fn a_welcome_that_comes_twice_begins_nothing_again() {
         scopes: vec![ScopeState {
             scope: scope(),
             end: cursor,
-            bundle: Some(offer),
+            bundle: Some(offer.clone()),
         }],
         dropped: vec![],
     });
@@ -74,7 +74,7 @@ fn a_welcome_that_comes_twice_begins_nothing_again() {
     assert_eq!(fetches(&phone.receive(welcome.clone())), 0, "on its way");
     let taken = phone
         .session
-        .bundle(&mut phone.store, scope(), &file, at(1));
+        .bundle(&mut phone.store, scope(), &offer, &file, at(1));
     assert!(taken.is_ok());
     assert!(phone.session.settled(&phone.store).unwrap());
 

@@ -149,12 +149,12 @@ fn a_bundle_of_what_is_left_shows_what_is_gone() {
     let state = ScopeState {
         scope: scope(),
         end: cursor,
-        bundle: Some(offer),
+        bundle: Some(offer.clone()),
     };
     phone.welcome(vec![state], vec![]);
     let actions = phone
         .session
-        .bundle(&mut phone.store, scope(), &file, at(1))
+        .bundle(&mut phone.store, scope(), &offer, &file, at(1))
         .unwrap();
     let asks = |frame: &Up| matches!(frame, Up::Heads(heads) if heads.records.len() == 2);
     assert!(sends(actions).iter().any(asks));
@@ -214,13 +214,13 @@ fn a_bundle_comes_before_the_log_and_starts_again_after_a_break() {
         torn.welcome(vec![state.clone()], vec![]);
         let result = torn
             .session
-            .bundle(&mut torn.store, scope(), &file[..cut], at(1));
+            .bundle(&mut torn.store, scope(), &offer, &file[..cut], at(1));
         assert!(matches!(result, Err(DeviceError::Protocol(_))), "{cut}");
         assert_eq!(torn.cursor(scope()).seq, 0, "fetched again from the start");
     }
     let actions = phone
         .session
-        .bundle(&mut phone.store, scope(), &file, at(1))
+        .bundle(&mut phone.store, scope(), &offer, &file, at(1))
         .unwrap();
     phone.check();
     assert_eq!(
@@ -231,8 +231,49 @@ fn a_bundle_comes_before_the_log_and_starts_again_after_a_break() {
     assert!(phone.session.settled(&phone.store).unwrap());
     let again = phone
         .session
-        .bundle(&mut phone.store, scope(), &file, at(1));
-    assert!(matches!(again, Err(DeviceError::Protocol(_))));
+        .bundle(&mut phone.store, scope(), &offer, &file, at(1));
+    assert_eq!(again.unwrap(), [], "it is here");
+}
+
+#[test]
+fn a_bundle_that_comes_after_its_scope_was_taken_away_is_not_taken() {
+    let mut other = Phone::welcomed(2);
+    other.create(1, "王小明");
+    let file = bundle(&[Batch::pack(scope(), 0, 50, &[other.whole(1)]).unwrap()]);
+    let end = Cursor {
+        seq: 50,
+        digest: ScopeDigest::of_record(record_id(1), other.record(1).registers.heads()),
+    };
+    let offer = |digest: u8| BundleOffer {
+        digest: vec![digest; 32],
+        bytes: file.len() as u64,
+        records: 1,
+        cursor: end,
+    };
+    let state = |digest| ScopeState {
+        scope: scope(),
+        end,
+        bundle: Some(offer(digest)),
+    };
+    let mut phone = Phone::new(1);
+    phone.welcome(vec![state(1)], vec![]);
+    let late = Batch::pack(scope(), 50, 51, &[other.whole(1)]).unwrap();
+    assert_eq!(phone.receive(Down::Batch(late)), []);
+    phone.welcome(vec![], vec![scope()]);
+    let takes = |phone: &mut Phone, digest| {
+        let session = &mut phone.session;
+        let taken = session.bundle(&mut phone.store, scope(), &offer(digest), &file, at(1));
+        taken.unwrap().len()
+    };
+    assert_eq!(takes(&mut phone, 1), 0);
+    assert_eq!(phone.store.count(None).unwrap(), 0);
+    assert!(phone.store.scopes().unwrap().is_empty());
+    assert!(phone.session.settled(&phone.store).unwrap());
+    // Given again, it is the bundle offered now that counts.
+    phone.welcome(vec![state(2)], vec![]);
+    assert_eq!(takes(&mut phone, 1), 0);
+    assert!(takes(&mut phone, 2) > 0);
+    assert_eq!(phone.store.count(None).unwrap(), 1);
 }
 
 #[test]

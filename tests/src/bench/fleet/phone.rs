@@ -303,7 +303,7 @@ impl Phone {
                     let request = fleet.http.get(url).bearer_auth(&self.token);
                     let file = request.send().await?.error_for_status()?.bytes().await?;
                     let session = &mut line.session;
-                    actions.extend(session.bundle(&mut self.store, scope, &file, now)?);
+                    actions.extend(session.bundle(&mut self.store, scope, &offer, &file, now)?);
                 }
                 Action::Changed(ids) if self.made.is_none() => self.see(fleet, &ids)?,
                 Action::Answered { accepted, refused } => {
