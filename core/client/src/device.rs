@@ -17,10 +17,10 @@ use serde::Serialize;
 use tokio::sync::{Notify, broadcast, watch};
 
 use crate::counters::{Counters, Totals};
-use crate::error::{ClientError, ClientResult};
+use crate::error::{ClientError, ClientResult, Kind};
 use crate::events::Event;
 use crate::host;
-use crate::login::Login;
+use crate::login::{Login, Session};
 use crate::photos::Photos;
 use crate::sealed::{SealedFolder, derive_seal};
 
@@ -181,6 +181,23 @@ impl<S: DeviceStore + Send + 'static> Device<S> {
     #[must_use]
     pub fn login(&self) -> &Login {
         &self.shared.login
+    }
+
+    /// Signs in with the password. A device that is to be wiped is wiped by it, as by any contact.
+    ///
+    /// # Errors
+    /// `wiped`; `offline`; what the server says; the storage's.
+    pub async fn sign_in(&self, password: &str, code: Option<&str>) -> ClientResult<Session> {
+        let signed = self.shared.login.sign_in(password, code).await;
+        if signed
+            .as_ref()
+            .is_err_and(|error| error.kind == Kind::Wiped)
+        {
+            // The files are gone; what is open of them still shows.
+            self.shared.store().wipe().map_err(ClientError::storage)?;
+            self.shared.tell(Event::Wiped);
+        }
+        signed
     }
 
     /// Bytes and frames so far.

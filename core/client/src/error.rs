@@ -109,6 +109,15 @@ impl ClientError {
         )
     }
 
+    /// All that was the user's on this device is gone, on the server's order.
+    pub(crate) fn wiped() -> Self {
+        Self::new(
+            Kind::Wiped,
+            "wiped",
+            "管理员已要求清除这台设备：本机数据已全部删除，请联系管理员重新登记",
+        )
+    }
+
     pub(crate) fn bye(bye: Bye) -> Self {
         let kind = match (bye.code.as_str(), bye.retry_after_ms) {
             ("signed_out", _) => Kind::SignIn,

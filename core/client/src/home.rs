@@ -157,26 +157,23 @@ impl Home {
         name: &str,
         platform: &str,
     ) -> ClientResult<Session> {
-        let taken = self
-            .accounts()?
-            .iter()
-            .any(|account| account.login == secrets.login);
-        if taken {
-            return Err(ClientError::new(
-                Kind::Invalid,
-                "account_exists",
-                "这个账号已在本机登记，请直接登录",
-            ));
+        // As the server reads it: enrolled twice, the account's keys would be replaced, and what they seal be lost.
+        let login = secrets.login.trim().to_lowercase();
+        if self.accounts()?.iter().any(|held| held.login == login) {
+            return Err(account_exists());
         }
         let secret = Zeroizing::new(host::random::<32>()?);
         let key = KeyPair::from_secret(&secret).map_err(ClientError::storage)?;
         let http = Http::new(server.clone(), Arc::default())?;
         let enrolled = login::enrol(&http, &key, secrets, name, platform).await?;
         let user = enrolled.session.user;
+        if self.inner.account(user).is_ok() {
+            return Err(account_exists());
+        }
         let mut account = Account {
             server: server.to_string(),
             authority: server.authority().map(str::to_owned),
-            login: secrets.login.clone(),
+            login,
             name: String::new(),
             device: enrolled.device,
             secret: Zeroizing::new(hex::encode(*secret)),
@@ -275,6 +272,14 @@ impl Home {
     pub fn forget(&self, user: UserId) -> ClientResult<()> {
         self.inner.forget(user)
     }
+}
+
+fn account_exists() -> ClientError {
+    ClientError::new(
+        Kind::Invalid,
+        "account_exists",
+        "这个账号已在本机登记，请直接登录",
+    )
 }
 
 fn store_error(error: OpenError) -> ClientError {

@@ -172,7 +172,9 @@ impl Http {
         let mut builder = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(10))
             .read_timeout(PATIENCE)
-            .no_proxy();
+            .no_proxy()
+            // The address names whom to trust: who answers elsewhere is not whom a password was meant for.
+            .redirect(reqwest::redirect::Policy::none());
         if let Some(connector) = server.connector()? {
             builder = builder.tls_backend_preconfigured(connector);
         }

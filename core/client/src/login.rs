@@ -155,6 +155,9 @@ pub trait Keeper: Send + Sync {
     fn wiped(&self) -> ClientResult<()>;
 }
 
+/// What the server answers to the key of a device that is to be wiped.
+pub(crate) const WIPE_ORDERED: &str = "device_wiped";
+
 /// Keeps nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct KeepNothing;
@@ -225,14 +228,27 @@ impl Login {
         Ok(())
     }
 
-    /// Signs in with the password.
+    /// Signs in with the password. A device that is to be wiped is wiped by it, too: signed out it makes no other contact.
+    /// Where the whole device is open, [`crate::Device::sign_in`] is the one to call.
     ///
     /// # Errors
-    /// `offline`; what the server says.
+    /// `wiped`; `offline`; what the server says.
     pub async fn sign_in(&self, password: &str, code: Option<&str>) -> ClientResult<Session> {
-        let session = sign_in(&self.http, &self.who, Proof::Password(password, code)).await?;
-        self.take(&session)?;
-        Ok(session)
+        let signed = sign_in(&self.http, &self.who, Proof::Password(password, code)).await;
+        match signed {
+            Err(error) if error.code == WIPE_ORDERED => {
+                self.wiped()?;
+                if let Err(error) = self.confirm_wiped().await {
+                    tracing::warn!(code = %error.code, "the server was not told of the wiping");
+                }
+                Err(ClientError::wiped())
+            }
+            signed => {
+                let session = signed?;
+                self.take(&session)?;
+                Ok(session)
+            }
+        }
     }
 
     /// Renews an ended session by the device's key and its last token.

@@ -13,6 +13,7 @@ use crate::error::{ClientError, ClientResult, Kind};
 use crate::events::Event;
 use crate::host;
 use crate::link::{self, End, Until};
+use crate::login::WIPE_ORDERED;
 use crate::photos;
 
 /// Broken talks in a row after which reconnecting helps no more.
@@ -150,7 +151,7 @@ impl Tries {
                 self.renewed = true;
                 return match shared.login.renew().await {
                     Ok(()) => Ok(Some(Duration::ZERO)),
-                    Err(error) if error.code == "device_wiped" => {
+                    Err(error) if error.code == WIPE_ORDERED => {
                         shared.store().wipe().map_err(ClientError::storage)?;
                         Err(shared.wiped().await)
                     }
@@ -184,12 +185,9 @@ impl<S: DeviceStore> Shared<S> {
             tracing::error!(code = %error.code, "wiping left files behind");
         }
         self.tell(Event::Wiped);
-        ClientError::new(
-            Kind::Wiped,
-            "wiped",
-            "管理员已要求清除这台设备：本机数据已全部删除，请联系管理员重新登记",
-        )
+        ClientError::wiped()
     }
+
     /// The key that proves who says so is about to go, so it is tried some times.
     async fn confirm_wiped(&self) -> ClientResult<()> {
         let mut backoff = Backoff::new(self.options.backoff_least, self.options.backoff_most);

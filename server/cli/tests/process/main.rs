@@ -245,6 +245,36 @@ fn a_refusal_is_shown_and_dismissed_a_damaged_outbox_is_mended_and_a_wipe_is_con
     );
 }
 
+/// Whoever is signed out makes no contact but signing in: that is the one at which the phone is wiped.
+#[test]
+fn a_phone_that_is_signed_out_is_wiped_when_its_user_signs_in() {
+    let server = Server::start();
+    let one = server.device("one");
+    let user = || {
+        let users = std::fs::read_dir(Path::new(&one).join("users"));
+        users.map_or(0, Iterator::count)
+    };
+    let new = ["new", "居民", "name=何晓梅", "sex=2", "population_kind=01"];
+    server.on(&one, &[&new[..], &["--area", AREA]].concat());
+    server.on(&one, &["logout"]);
+    let status = server.on(&one, &["status"]);
+    assert_eq!(user(), 1);
+    let device = status["account"]["device"].as_str().unwrap();
+    let path = format!("/api/devices/{device}");
+    let reason = serde_json::json!({ "reason": "手机遗失" });
+    server.ask("POST", &format!("{path}/wipe"), &reason);
+    let login = doorstep(
+        server.path(),
+        &["device", "login", "--dir", &one],
+        &[("DOORSTEP_PASSWORD", stage::PASSWORD)],
+    );
+    let said: Value = serde_json::from_slice(&login.stdout).unwrap();
+    assert_eq!(said["error"]["code"], "wiped", "{said}");
+    assert_eq!(user(), 0, "nothing of the user's is left");
+    let shown = server.ask("GET", &path, &Value::Null);
+    assert_eq!(shown["status"], "wiped", "{shown}");
+}
+
 #[test]
 fn what_is_here_already_is_shown_before_another_is_made_and_a_house_takes_its_standard_address() {
     let server = Server::start();

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub(crate) const AREA: &str = "310101002001";
-const PASSWORD: &str = "Ganlan-2026-shu";
+pub(crate) const PASSWORD: &str = "Ganlan-2026-shu";
 
 /// Ends with SIGTERM, so that the database stops too.
 pub(crate) struct Server {
