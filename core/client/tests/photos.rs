@@ -4,11 +4,14 @@
 
 mod fake;
 
+use std::collections::BTreeSet;
+
 use axum::http::StatusCode;
 use doorstep_client::PhotoState;
 use doorstep_core::blob;
-use doorstep_core::value::Value;
-use fake::{Fake, area, resident};
+use doorstep_core::ids::RecordId;
+use doorstep_core::value::{Fields, Value};
+use fake::{Fake, TestDevice, area, resident};
 
 /// A PNG of so many bytes: a head, noise, an end. Nobody here looks at check sums.
 fn photo(seed: u8, size: usize) -> Vec<u8> {
@@ -95,11 +98,11 @@ async fn a_refused_photo_holds_up_no_other() {
     let refused = one.add_photo(id, "photos", &photo(1, 900)).unwrap();
     let unknown = one.add_photo(id, "photos", &photo(2, 900)).unwrap();
     one.add_photo(id, "photos", &photo(3, 900)).unwrap();
-    fake.uploads.lock().unwrap().refuse = Some((
+    fake.uploads.lock().unwrap().refuse = vec![(
         refused.clone(),
         StatusCode::UNPROCESSABLE_ENTITY,
         "photo_damaged",
-    ));
+    )];
     let report = one.sync_once().await.unwrap();
     assert_eq!(
         (
@@ -114,13 +117,7 @@ async fn a_refused_photo_holds_up_no_other() {
     assert!(matches!(&left[0].state, PhotoState::Refused { code, .. } if code == "photo_damaged"));
     one.dismiss_photo(&refused).unwrap();
     assert_eq!(one.photos().unwrap(), []);
-    assert!(
-        fake.uploads
-            .lock()
-            .unwrap()
-            .by_digest
-            .contains_key(&unknown)
-    );
+    assert_eq!(fake.uploads.lock().unwrap().of(&unknown).len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -130,16 +127,78 @@ async fn of_a_photo_of_someone_erased_only_the_refusal_stays() {
     let id = one.create("resident", area(), resident("何晓梅")).unwrap();
     let digest = one.add_photo(id, "portrait", &photo(1, 900)).unwrap();
     fake.uploads.lock().unwrap().refuse =
-        Some((digest.clone(), StatusCode::CONFLICT, "record_erased"));
+        vec![(digest.clone(), StatusCode::CONFLICT, "record_erased")];
     let report = one.sync_once().await.unwrap();
     assert_eq!(report.photos_refused, 1);
     let left = one.photos().unwrap();
     assert_eq!(left.len(), 1);
     assert!(matches!(&left[0].state, PhotoState::Refused { code, .. } if code == "record_erased"));
-    let files = || std::fs::read_dir(one.folder.path().join("photos")).unwrap();
-    assert_eq!(files().count(), 1, "its note");
+    assert_eq!(files(&one), 1, "its note");
     one.dismiss_photo(&digest).unwrap();
-    assert_eq!(files().count(), 0);
+    assert_eq!(files(&one), 0);
+}
+
+/// How many files of photos and notes are on a device.
+fn files(device: &TestDevice) -> usize {
+    let folder = device.folder.path().join("photos");
+    std::fs::read_dir(folder).unwrap().count()
+}
+
+/// The records of the photos on a device.
+fn waiting_for(device: &TestDevice) -> BTreeSet<RecordId> {
+    let photos = device.photos().unwrap().into_iter();
+    photos.map(|photo| photo.record).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_edit_that_fails_takes_no_other_record_its_photo() {
+    let fake = Fake::start().await;
+    let (one, two) = (fake.device(1), fake.device(2));
+    let loading = one.create("resident", area(), resident("何晓梅")).unwrap();
+    for _ in 0..5 {
+        one.create("resident", area(), resident("陈小明")).unwrap();
+    }
+    one.sync_once().await.unwrap();
+    let id = two.create("resident", area(), resident("林朝霞")).unwrap();
+    let bytes = photo(1, 900);
+    let digest = two.add_photo(id, "portrait", &bytes).unwrap();
+    fake.faults().one_batch = true;
+    two.sync_once().await.unwrap_err();
+    for record in [loading, id] {
+        let error = two.add_photo(record, "portrait", &bytes).unwrap_err();
+        assert_eq!(error.code, "record_loading");
+    }
+    let photos = [("photos".to_owned(), bytes.clone())];
+    let error = two
+        .record_event_with_photos("visit", area(), Fields::new(), &photos)
+        .unwrap_err();
+    assert_eq!(error.code, "invalid_fields");
+    assert_eq!(waiting_for(&two), BTreeSet::from([id]));
+    assert_eq!(two.photo(&digest).await.unwrap(), bytes);
+    fake.faults().one_batch = false;
+    assert_eq!(two.sync_once().await.unwrap().photos_sent, 1);
+    assert_eq!(fake.uploads.lock().unwrap().of(&digest), [bytes]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_photo_goes_up_for_each_record() {
+    let fake = Fake::start().await;
+    let one = fake.device(1);
+    let ids = ["何晓梅", "林朝霞"].map(|name| {
+        let id = one.create("resident", area(), resident(name));
+        id.unwrap()
+    });
+    let bytes = photo(1, 900);
+    let digest = one.add_photo(ids[0], "portrait", &bytes).unwrap();
+    assert_eq!(one.add_photo(ids[1], "photos", &bytes).unwrap(), digest);
+    assert_eq!(waiting_for(&one), BTreeSet::from(ids));
+    assert_eq!(one.unsent().unwrap().blobs, 2);
+    assert_eq!(files(&one), 3, "the bytes are there once");
+    let report = one.sync_once().await.unwrap();
+    assert_eq!((report.photos_sent, report.photos_waiting), (2, 0));
+    let uploads = fake.uploads.lock().unwrap();
+    assert_eq!(uploads.of(&digest), [bytes.as_slice(), &bytes]);
+    assert_eq!(files(&one), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

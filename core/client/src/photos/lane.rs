@@ -54,7 +54,7 @@ pub(crate) async fn send_all<S: DeviceStore + Send + 'static>(
         let digest = photo.digest.clone();
         match send(shared, &mut photo).await {
             Ok(()) => {
-                shared.photos.forget(&digest)?;
+                shared.photos.forget(&photo)?;
                 done.sent += 1;
                 shared.tell(Event::PhotoSent { digest });
             }
@@ -68,10 +68,6 @@ pub(crate) async fn send_all<S: DeviceStore + Send + 'static>(
                 done.waiting += 1;
             }
             Err(error) => {
-                if error.code == "record_erased" {
-                    // Nothing is kept of whom it shows, only that it was refused.
-                    shared.photos.forget_bytes(&digest)?;
-                }
                 photo.state = PhotoState::Refused {
                     code: error.code.to_string(),
                     message: error.message.clone(),

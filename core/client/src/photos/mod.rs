@@ -33,9 +33,9 @@ impl<S: DeviceStore + Send + 'static> Device<S> {
         let bytes = blob::bare(bytes)?;
         let (key, value, digest) = named(&record_type, field, &bytes)?;
         let photos = &self.shared.photos;
-        photos.queue(record, field, &bytes, host::now())?;
+        let queued = photos.queue(record, field, &bytes, host::now())?;
         if let Err(error) = self.update(record, &Fields::from([(key, value)])) {
-            photos.forget(&digest)?;
+            photos.take_back(&queued)?;
             return Err(error);
         }
         photos.added.notify_one();
@@ -53,34 +53,31 @@ impl<S: DeviceStore + Send + 'static> Device<S> {
         mut fields: Fields,
         photos: &[(String, Vec<u8>)],
     ) -> ClientResult<EventId> {
-        let (mut bare, mut digests) = (Vec::new(), Vec::new());
+        let mut bare = Vec::new();
         for (field, bytes) in photos {
             let bytes = blob::bare(bytes)?;
-            let (key, value, digest) = named(event_type, field, &bytes)?;
+            let (key, value, _) = named(event_type, field, &bytes)?;
             fields.insert(key, value);
-            digests.push(digest);
             bare.push((field, bytes));
         }
         let now = host::now();
         let id = EventId::new(now, host::random()?);
         let queue = &self.shared.photos;
-        for (field, bytes) in &bare {
-            queue.queue(id.into(), field, bytes, now)?;
-        }
-        let noted = edit::record_event(
-            &mut *self.shared.store(),
-            self.shared.login.who(),
-            id,
-            event_type,
-            area,
-            fields,
-            now,
-        );
-        if let Err(error) = noted {
-            for digest in digests {
-                queue.forget(&digest)?;
+        let mut queued = Vec::new();
+        let note = || -> ClientResult<()> {
+            for (field, bytes) in &bare {
+                queued.push(queue.queue(id.into(), field, bytes, now)?);
             }
-            return Err(error.into());
+            let who = self.shared.login.who();
+            let mut store = self.shared.store();
+            edit::record_event(&mut *store, who, id, event_type, area, fields, now)?;
+            Ok(())
+        };
+        if let Err(error) = note() {
+            for queued in &queued {
+                queue.take_back(queued)?;
+            }
+            return Err(error);
         }
         self.shared.edited.notify_one();
         queue.added.notify_one();
@@ -95,12 +92,12 @@ impl<S: DeviceStore + Send + 'static> Device<S> {
         self.shared.photos.all()
     }
 
-    /// Forgets a photo that was refused, once its user has seen why.
+    /// Forgets a photo that was refused, once its user has seen why. Where the same photo still waits, it goes on.
     ///
     /// # Errors
     /// The storage's.
     pub fn dismiss_photo(&self, digest: &str) -> ClientResult<()> {
-        self.shared.photos.forget(digest)
+        self.shared.photos.forget_refused(digest)
     }
 
     /// A photo's bytes: from here while it is not sent yet, else from the server, checked. Kept nowhere.

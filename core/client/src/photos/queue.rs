@@ -1,6 +1,8 @@
-//! The photos that wait on the device, sealed, each with a note of where it belongs and how far it has come.
+//! The photos that wait on the device, sealed: the bytes of each once, and a note for each field of a record that it
+//! belongs to, of how far it has come there. The server keeps them so, too: each record's sealed under its own key.
 
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard};
 
 use doorstep_core::blob::{self, BlobType};
 use doorstep_core::ids::RecordId;
@@ -15,6 +17,8 @@ use crate::sealed::{SealedFolder, derive_seal};
 const BYTES: &str = ".photo";
 /// Ending of its note. Written last, removed first: bytes without a note are nobody's.
 const NOTE: &str = ".note";
+/// The code of a photo's refusal because its record was erased.
+const ERASED: &str = "record_erased";
 
 /// A photo on this device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,9 +60,33 @@ pub enum PhotoState {
     },
 }
 
+impl Photo {
+    fn waits(&self) -> bool {
+        matches!(self.state, PhotoState::Waiting { .. })
+    }
+
+    /// Of someone erased nothing is kept, only that their photo was refused.
+    fn needs_bytes(&self) -> bool {
+        !matches!(&self.state, PhotoState::Refused { code, .. } if code == ERASED)
+    }
+
+    /// Whether both are one photo of one field.
+    fn is(&self, other: &Self) -> bool {
+        (&self.digest, self.record, &self.field) == (&other.digest, other.record, &other.field)
+    }
+}
+
+/// What queueing a photo did, so that it can be taken back.
+pub(crate) struct Queued {
+    photo: Photo,
+    before: Option<Photo>,
+}
+
 /// The queue.
 pub(crate) struct Photos {
     folder: SealedFolder,
+    /// Held while notes and bytes change, which go together.
+    changing: Mutex<()>,
     /// Something was added.
     pub(crate) added: Notify,
 }
@@ -69,18 +97,25 @@ impl Photos {
         let folder = SealedFolder::open(user_folder.join("photos"), "photo", key)?;
         Ok(Self {
             folder,
+            changing: Mutex::new(()),
             added: Notify::new(),
         })
     }
 
-    /// Keeps a photo to be sent. The same photo again stays one.
+    fn hold(&self) -> MutexGuard<'_, ()> {
+        self.changing
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Keeps a photo to be sent. The same photo of the same field again stays one.
     pub(crate) fn queue(
         &self,
         record: RecordId,
         field: &str,
         bytes: &[u8],
         now: Timestamp,
-    ) -> ClientResult<()> {
+    ) -> ClientResult<Queued> {
         let head = blob::check(bytes)?;
         let photo = Photo {
             digest: blob::digest(bytes),
@@ -94,29 +129,50 @@ impl Photos {
                 put_off: 0,
             },
         };
+        let _held = self.hold();
+        let name = self.name(&photo);
+        let before = self.read(&name).ok().flatten();
         self.folder
             .write(&format!("{}{BYTES}", photo.digest), bytes)?;
-        self.note(&photo)
+        if !before.as_ref().is_some_and(Photo::waits) {
+            self.write(&name, &photo)?;
+        }
+        Ok(Queued { photo, before })
     }
 
-    /// Writes down how far a photo has come.
+    /// Undoes a `queue`, and nothing that was there before it: the same photo may wait for another record.
+    pub(crate) fn take_back(&self, queued: &Queued) -> ClientResult<()> {
+        let _held = self.hold();
+        match &queued.before {
+            None => self.remove(&queued.photo),
+            Some(before) if before.waits() => Ok(()),
+            Some(before) => {
+                self.write(&self.name(before), before)?;
+                self.release(&before.digest)
+            }
+        }
+    }
+
+    /// Writes down how far a photo has come. One that waits no longer stays as it is: it was settled meanwhile.
     pub(crate) fn note(&self, photo: &Photo) -> ClientResult<()> {
-        let note = serde_json::to_vec(photo).map_err(ClientError::storage)?;
-        self.folder.write(&format!("{}{NOTE}", photo.digest), &note)
+        let _held = self.hold();
+        let name = self.name(photo);
+        match self.read(&name)? {
+            Some(held) if held.waits() => {
+                self.write(&name, photo)?;
+                self.release(&photo.digest)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Every photo, oldest first; a damaged note is passed over and logged.
     pub(crate) fn all(&self) -> ClientResult<Vec<Photo>> {
         let mut photos = Vec::new();
-        for digest in self.folder.names(NOTE)? {
-            let note = self.folder.read(&format!("{digest}{NOTE}"));
-            match note
-                .as_ref()
-                .map(|note| note.as_ref().map(|note| serde_json::from_slice(note)))
-            {
-                Ok(Some(Ok(photo))) => photos.push(photo),
-                Ok(None) => {}
-                _ => tracing::warn!("a photo's note is damaged"),
+        for stem in self.folder.names(NOTE)? {
+            match self.read(&format!("{stem}{NOTE}")) {
+                Ok(photo) => photos.extend(photo),
+                Err(_) => tracing::warn!("a photo's note is damaged"),
             }
         }
         photos.sort_by_key(|photo: &Photo| photo.made_at);
@@ -126,7 +182,7 @@ impl Photos {
     /// Those that wait to be sent.
     pub(crate) fn waiting(&self) -> ClientResult<Vec<Photo>> {
         let mut photos = self.all()?;
-        photos.retain(|photo| matches!(photo.state, PhotoState::Waiting { .. }));
+        photos.retain(Photo::waits);
         Ok(photos)
     }
 
@@ -134,21 +190,163 @@ impl Photos {
         self.folder.read(&format!("{digest}{BYTES}"))
     }
 
-    /// Removes a photo from the device.
-    pub(crate) fn forget(&self, digest: &str) -> ClientResult<()> {
-        self.folder.remove(&format!("{digest}{NOTE}"))?;
-        self.forget_bytes(digest)
+    /// Removes a photo of one field.
+    pub(crate) fn forget(&self, photo: &Photo) -> ClientResult<()> {
+        let _held = self.hold();
+        self.remove(photo)
     }
 
-    /// Removes what a photo shows; its note stays.
-    pub(crate) fn forget_bytes(&self, digest: &str) -> ClientResult<()> {
-        self.folder.remove(&format!("{digest}{BYTES}"))
+    /// Removes a photo wherever it was refused.
+    pub(crate) fn forget_refused(&self, digest: &str) -> ClientResult<()> {
+        let _held = self.hold();
+        let photos = self.all()?.into_iter();
+        for photo in photos.filter(|photo| photo.digest == digest && !photo.waits()) {
+            self.folder.remove(&self.name(&photo))?;
+        }
+        self.release(digest)
     }
 
+    /// Removes everything.
     pub(crate) fn wipe(&self) -> ClientResult<()> {
+        let _held = self.hold();
         for name in self.folder.names("")? {
             self.folder.remove(&name)?;
         }
         Ok(())
+    }
+
+    /// The file of a photo's note. Older versions named it by the digest alone; such a one keeps its name.
+    fn name(&self, photo: &Photo) -> String {
+        let former = format!("{}{NOTE}", photo.digest);
+        match self.read(&former) {
+            Ok(Some(held)) if held.is(photo) => former,
+            _ => format!("{}.{}.{}{NOTE}", photo.digest, photo.record, photo.field),
+        }
+    }
+
+    fn read(&self, name: &str) -> ClientResult<Option<Photo>> {
+        let note = self.folder.read(name)?;
+        note.map(|note| serde_json::from_slice(&note).map_err(ClientError::storage))
+            .transpose()
+    }
+
+    fn write(&self, name: &str, photo: &Photo) -> ClientResult<()> {
+        let note = serde_json::to_vec(photo).map_err(ClientError::storage)?;
+        self.folder.write(name, &note)
+    }
+
+    fn remove(&self, photo: &Photo) -> ClientResult<()> {
+        self.folder.remove(&self.name(photo))?;
+        self.release(&photo.digest)
+    }
+
+    /// Removes a photo's bytes when no note needs them. One that can't be read may.
+    fn release(&self, digest: &str) -> ClientResult<()> {
+        for stem in self.folder.names(NOTE)? {
+            if !stem.starts_with(digest) {
+                continue;
+            }
+            match self.read(&format!("{stem}{NOTE}")) {
+                Ok(Some(photo)) if photo.needs_bytes() => return Ok(()),
+                Ok(_) => {}
+                Err(_) => return Ok(()),
+            }
+        }
+        self.folder.remove(&format!("{digest}{BYTES}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\x02\x80\0\0\x01\xe0\x08\x02\0\0\0sum.\
+        \0\0\0\0IENDsum.";
+
+    fn record(n: u8) -> RecordId {
+        RecordId(uuid::Uuid::from_bytes([n; 16]))
+    }
+
+    fn queue() -> (tempfile::TempDir, Photos) {
+        let dir = tempfile::tempdir().unwrap();
+        let photos = Photos::open(dir.path(), &[7; 32]).unwrap();
+        (dir, photos)
+    }
+
+    fn records(photos: &Photos) -> Vec<RecordId> {
+        let all = photos.all().unwrap().into_iter();
+        all.map(|photo| photo.record).collect()
+    }
+
+    #[test]
+    fn notes_of_older_versions_are_read_and_settled() {
+        let (_dir, photos) = queue();
+        let queued = photos
+            .queue(record(1), "portrait", PNG, Timestamp(1))
+            .unwrap();
+        let (mut photo, digest) = (queued.photo.clone(), queued.photo.digest.clone());
+        photos.folder.remove(&photos.name(&photo)).unwrap();
+        let former = format!("{digest}{NOTE}");
+        photos.write(&former, &photo).unwrap();
+        assert_eq!(photos.waiting().unwrap(), [photo.clone()]);
+
+        photos
+            .queue(record(1), "portrait", PNG, Timestamp(2))
+            .unwrap();
+        photos
+            .queue(record(2), "portrait", PNG, Timestamp(3))
+            .unwrap();
+        assert_eq!(records(&photos), [record(1), record(2)]);
+        photo.state = PhotoState::Waiting {
+            upload: Some("1".into()),
+            put_off: 3,
+        };
+        photos.note(&photo).unwrap();
+        assert_eq!(photos.read(&former).unwrap(), Some(photo.clone()));
+        photos.forget(&photo).unwrap();
+        assert_eq!(records(&photos), [record(2)]);
+        assert!(photos.bytes(&digest).unwrap().is_some());
+    }
+
+    #[test]
+    fn bytes_go_with_the_last_note_that_needs_them() {
+        let (_dir, photos) = queue();
+        let queued = [1, 2, 3].map(|n| {
+            let queued = photos.queue(record(n), "photos", PNG, Timestamp(i64::from(n)));
+            queued.unwrap().photo
+        });
+        let [mut refused, mut erased, sent] = queued;
+        let digest = sent.digest.clone();
+        for (photo, code) in [(&mut refused, "photo_damaged"), (&mut erased, ERASED)] {
+            photo.state = PhotoState::Refused {
+                code: code.to_owned(),
+                message: String::new(),
+            };
+            photos.note(photo).unwrap();
+        }
+        photos.forget(&sent).unwrap();
+        assert!(photos.bytes(&digest).unwrap().is_some());
+
+        // Queued anew, and taken back: as it was.
+        let again = photos.queue(record(1), "photos", PNG, Timestamp(9));
+        photos.take_back(&again.unwrap()).unwrap();
+        assert_eq!(photos.all().unwrap(), [refused.clone(), erased.clone()]);
+        photos.forget(&refused).unwrap();
+        assert_eq!(photos.bytes(&digest).unwrap(), None);
+        let again = photos.queue(record(2), "photos", PNG, Timestamp(9));
+        photos.take_back(&again.unwrap()).unwrap();
+        assert_eq!(photos.all().unwrap(), [erased]);
+        assert_eq!(photos.bytes(&digest).unwrap(), None);
+    }
+
+    #[test]
+    fn what_was_settled_meanwhile_is_not_noted_as_waiting_again() {
+        let (_dir, photos) = queue();
+        let queued = photos.queue(record(1), "photos", PNG, Timestamp(1));
+        let photo = queued.unwrap().photo;
+        photos.forget(&photo).unwrap();
+        photos.note(&photo).unwrap();
+        assert_eq!(photos.all().unwrap(), []);
     }
 }

@@ -41,6 +41,8 @@ pub(crate) fn area() -> AreaCode {
 pub(crate) struct Faults {
     /// The connection is dropped when so many frames, either way, have passed; counts down.
     pub(crate) cut_after: Option<u64>,
+    /// The connection is dropped after the first batch of entries.
+    pub(crate) one_batch: bool,
     /// Every frame is sent twice.
     pub(crate) twice: bool,
     /// Answers to bundle requests break off after so many bytes.
@@ -178,6 +180,11 @@ async fn talk(fake: Arc<Fake>, mut socket: WebSocket) {
         let idle = outgoing.is_empty();
         for frame in outgoing {
             if !send(&fake, &mut socket, &frame).await {
+                return;
+            }
+            if matches!(frame, Down::Batch(_)) && fake.faults().one_batch {
+                // A moment later, or what was sent would be dropped with the connection.
+                tokio::time::sleep(Duration::from_millis(30)).await;
                 return;
             }
         }
