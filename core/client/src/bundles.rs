@@ -1,6 +1,8 @@
 //! Bundles: a scope's records as one file, fetched by ranges, kept sealed while incomplete so that a lost connection
 //! or a killed app goes on where it stopped, and checked by digest before anything of it is used.
 
+use std::collections::BTreeSet;
+
 use doorstep_core::crypto::sm3;
 use doorstep_core::ids::ScopeId;
 use doorstep_core::protocol::frames::BundleOffer;
@@ -41,7 +43,7 @@ pub(crate) async fn fetch(
     if offer.bytes > LARGEST || offer.digest.len() != 32 {
         return Err(ClientError::protocol("bundle too large"));
     }
-    let name = hex::encode(&offer.digest);
+    let name = name(offer);
     let told = |bytes: usize| {
         progress(Progress {
             scope,
@@ -112,14 +114,28 @@ pub(crate) async fn fetch(
     Ok(file)
 }
 
-/// Forgets a bundle that was taken in, and any other that was left behind.
-pub(crate) fn clear(folder: &SealedFolder) -> ClientResult<()> {
+/// The file of a bundle while it is fetched.
+pub(crate) fn name(offer: &BundleOffer) -> String {
+    hex::encode(&offer.digest)
+}
+
+/// Forgets a bundle that was taken in.
+pub(crate) fn remove(folder: &SealedFolder, offer: &BundleOffer) -> ClientResult<()> {
+    folder.remove(&name(offer))
+}
+
+/// Forgets every bundle but these: a newer one was offered, its scope is no longer this device's, or a crash came
+/// after it was taken in. Who is in one may have left or been erased since.
+pub(crate) fn keep(folder: &SealedFolder, fetching: &BTreeSet<String>) -> ClientResult<()> {
     for name in folder.names("")? {
-        folder.remove(&name)?;
+        if !fetching.contains(&name) {
+            folder.remove(&name)?;
+        }
     }
     Ok(())
 }
 
-pub(crate) fn remove(folder: &SealedFolder, offer: &BundleOffer) -> ClientResult<()> {
-    folder.remove(&hex::encode(&offer.digest))
+/// Forgets every bundle.
+pub(crate) fn clear(folder: &SealedFolder) -> ClientResult<()> {
+    keep(folder, &BTreeSet::new())
 }

@@ -1,6 +1,7 @@
 //! One connection from its Hello to its end: the session of `doorstep_core` over a websocket, bundles beside it.
 //! Knows no reconnecting (`run`) and no rule.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -63,6 +64,10 @@ struct Link<'a, S> {
     session: Arc<Mutex<DeviceSession>>,
     token: String,
     fetches: JoinSet<Fetched>,
+    /// The files they write.
+    fetching: BTreeSet<String>,
+    /// Something was taken away that other files of bundles may still hold, or nobody asks for those any longer.
+    stale: bool,
     heard: Instant,
     welcomed: bool,
     /// What the server was last told of what is unsent.
@@ -93,6 +98,8 @@ pub(crate) async fn talk<S: DeviceStore + Send + 'static>(
         session: Arc::new(Mutex::new(session)),
         token,
         fetches: JoinSet::new(),
+        fetching: BTreeSet::new(),
+        stale: false,
         heard: Instant::now(),
         welcomed: false,
         told_unsent: Unsent::default(),
@@ -216,6 +223,7 @@ impl<S: DeviceStore + Send + 'static> Link<'_, S> {
         let frame =
             Down::decode(bytes).map_err(|_| ClientError::protocol("frame can't be read"))?;
         if let Down::Welcome(welcome) = &frame {
+            self.stale |= !self.welcomed || !welcome.dropped.is_empty();
             self.welcomed = true;
             self.shared.tell(Event::Connected {
                 skew_ms: host::now().0 - welcome.time.0,
@@ -256,6 +264,7 @@ impl<S: DeviceStore + Send + 'static> Link<'_, S> {
             .step(move |session, store, now| session.bundle(store, scope, &asked, &file, now))
             .await?;
         bundles::remove(&self.shared.bundles, &offer)?;
+        self.fetching.remove(&bundles::name(&offer));
         Ok(step)
     }
 
@@ -268,6 +277,7 @@ impl<S: DeviceStore + Send + 'static> Link<'_, S> {
 
     fn fetch(&mut self, scope: ScopeId, offer: BundleOffer) {
         let (shared, token) = (self.shared.clone(), self.token.clone());
+        self.fetching.insert(bundles::name(&offer));
         self.fetches.spawn(async move {
             let tell = |progress| shared.tell(Event::Progress(progress));
             let file = bundles::fetch(
@@ -296,6 +306,7 @@ impl<S: DeviceStore + Send + 'static> Link<'_, S> {
                 }
                 Action::States(keys) if keys.is_empty() => {}
                 Action::States(keys) => self.shared.tell(Event::States(keys)),
+                Action::Erased(_) => self.stale = true,
                 Action::Answered { accepted, refused } => {
                     self.report.accepted += accepted as u64;
                     self.report.refused += refused as u64;
@@ -306,6 +317,9 @@ impl<S: DeviceStore + Send + 'static> Link<'_, S> {
                 Action::Wiped => return Ok(Some(End::Wiped)),
                 Action::Bye(bye) => return Ok(Some(End::Bye(bye))),
             }
+        }
+        if std::mem::take(&mut self.stale) {
+            bundles::keep(&self.shared.bundles, &self.fetching)?;
         }
         for push in step.pushes {
             self.socket.send(push.encode())?;

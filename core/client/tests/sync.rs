@@ -5,6 +5,7 @@
 
 mod fake;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use doorstep_client::{Event, Kind};
@@ -172,10 +173,86 @@ async fn a_bundle_goes_on_where_it_broke_off() {
     assert_eq!(names(&two).len(), 62);
     assert_eq!(names(&one), names(&two));
     assert_level(&fake, &two);
-    let left = std::fs::read_dir(two.folder.path().join("bundles"))
-        .unwrap()
-        .count();
-    assert_eq!(left, 0, "nothing of it stays beside the store");
+    let left = bundles(&two);
+    assert!(left.is_empty(), "{left:?} stays beside the store");
+}
+
+/// The names of half-fetched bundles.
+fn bundles(device: &TestDevice) -> Vec<String> {
+    let files = std::fs::read_dir(device.folder.path().join("bundles")).unwrap();
+    files
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect()
+}
+
+/// A server with a bundle, and a second device that holds a part of it.
+async fn half_fetched() -> (Arc<Fake>, TestDevice, TestDevice) {
+    let fake = Fake::start().await;
+    let (one, two) = (fake.device(1), fake.device(2));
+    edits(&one, 60);
+    one.sync_once().await.unwrap();
+    fake.world().make_bundle(10);
+    fake.faults().bundle_bytes = Some(2_000);
+    two.sync_once().await.unwrap_err();
+    fake.faults().bundle_bytes = None;
+    assert_eq!(bundles(&two).len(), 1);
+    (fake, one, two)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bundle_that_is_offered_no_longer_goes() {
+    let (fake, one, two) = half_fetched().await;
+    let before = bundles(&two);
+    edits(&one, 1);
+    one.sync_once().await.unwrap();
+    fake.world().make_bundle(10);
+    fake.faults().bundle_bytes = Some(2_000);
+    two.sync_once().await.unwrap_err();
+    let now = bundles(&two);
+    assert!(now.len() == 1 && now != before, "{before:?} {now:?}");
+    fake.faults().bundle_bytes = None;
+    two.sync_once().await.unwrap();
+    assert_eq!(names(&one), names(&two));
+    assert_eq!(bundles(&two), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bundle_of_a_scope_that_is_withdrawn_goes() {
+    let (fake, _one, two) = half_fetched().await;
+    fake.world().withdrawn = true;
+    two.sync_once().await.unwrap();
+    assert_eq!(bundles(&two), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_erasure_leaves_no_bundle_behind() {
+    let fake = Fake::start().await;
+    let (one, two) = (fake.device(1), fake.device(2));
+    edits(&one, 1);
+    one.sync_once().await.unwrap();
+    let id = names(&one)[0].0;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let mut heard = two.events();
+    let device = two.device.clone();
+    let running =
+        tokio::spawn(async move { device.run(async { stopped.await.unwrap_or(()) }).await });
+    let settled = async { while !matches!(heard.recv().await, Ok(Event::Settled)) {} };
+    tokio::time::timeout(Duration::from_secs(10), settled)
+        .await
+        .expect("it settles");
+    std::fs::write(two.folder.path().join("bundles/left"), b"sealed").unwrap();
+    fake.world().take_away(id, true);
+    fake.news.notify_waiters();
+    let gone = async {
+        while two.record(id).is_ok() || !bundles(&two).is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), gone)
+        .await
+        .expect("all of it goes");
+    stop.send(()).unwrap();
+    running.await.unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

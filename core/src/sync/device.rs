@@ -44,6 +44,8 @@ pub enum Action {
     Changed(Vec<RecordId>),
     /// State under these keys came, changed or was withdrawn: messages, tasks, outcomes, rights.
     States(Vec<String>),
+    /// Of these records and events nothing may stay beside the store: photos, half-fetched bundles.
+    Erased(Vec<RecordId>),
     /// An envelope was answered: how many items were accepted (or here already) and how many refused.
     Answered {
         /// Accepted or duplicate.
@@ -306,10 +308,12 @@ impl DeviceSession {
                 self.waited = all_wait.then_some(now);
                 let settled = replay::settle(store, &self.who, pushed, now)?;
                 self.unechoed += settled.merged;
-                Ok(vec![
+                let mut actions = vec![
                     Action::Answered { accepted, refused },
                     Action::Changed(settled.changed),
-                ])
+                ];
+                actions.extend(erased(settled.erased));
+                Ok(actions)
             }
             Down::Presence(present) => Ok(vec![Action::Present(present)]),
             Down::Wipe => {
@@ -425,6 +429,7 @@ impl DeviceSession {
         let done = incoming::apply(store, batch.scope, to, batch, repair, past)?;
         self.unechoed = self.unechoed.saturating_sub(done.own);
         let mut actions = vec![Action::Changed(done.changed), Action::States(done.states)];
+        actions.extend(erased(done.erased));
         if !done.left.is_empty() {
             actions.push(Action::Send(Up::Purged(Purged {
                 scope: batch.scope,
@@ -535,6 +540,11 @@ fn shown(changed: Vec<RecordId>) -> Vec<Action> {
     } else {
         vec![Action::Changed(changed)]
     }
+}
+
+/// What is kept of these beside the store goes, if there are any.
+fn erased(records: Vec<RecordId>) -> Option<Action> {
+    (!records.is_empty()).then_some(Action::Erased(records))
 }
 
 /// What each confirmed record of a scope adds to its digest.

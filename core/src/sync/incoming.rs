@@ -18,6 +18,8 @@ pub(super) struct Done {
     pub(super) changed: Vec<RecordId>,
     /// Records that left the scope.
     pub(super) left: Vec<RecordId>,
+    /// Records and events that were erased, and events that told of them.
+    pub(super) erased: Vec<RecordId>,
     /// Keys of state that came or was withdrawn.
     pub(super) states: Vec<String>,
     /// How many of the device's own changes came back.
@@ -99,6 +101,7 @@ pub(super) fn apply<S: DeviceStore>(
     let mut done = Done {
         changed: Vec::new(),
         left: Vec::new(),
+        erased: erased.iter().copied().collect(),
         states: write
             .states
             .iter()
@@ -108,6 +111,8 @@ pub(super) fn apply<S: DeviceStore>(
         complete: false,
         holes: 0,
     };
+    let traces = write.purge_events.iter().copied();
+    done.erased.extend(traces.map(RecordId::from));
     let loading = loading_key(scope);
     if let Some(json) = store.state(&loading)? {
         done.complete = json.parse().is_ok_and(|end: u64| to >= end);

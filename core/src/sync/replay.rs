@@ -21,6 +21,8 @@ pub(super) struct Settled {
     pub(super) changed: Vec<RecordId>,
     /// Changes merged by it, events not counted.
     pub(super) merged: usize,
+    /// Events that were not taken because they tell of someone erased.
+    pub(super) erased: Vec<RecordId>,
 }
 
 /// Takes the answer to an envelope.
@@ -59,7 +61,14 @@ pub(super) fn settle<S: DeviceStore>(
             }
             Outcome::Duplicate => batch.unqueue.push(*id),
             Outcome::Waiting => {} // no longer in an envelope, so it goes up again
-            Outcome::Refused(refusal) => refuse(&mut batch, &mut mend, found, refusal, now),
+            Outcome::Refused(refusal) => {
+                if let Item::Event(event) = &found.item
+                    && refusal.code == Refusal::ERASED
+                {
+                    done.erased.push(event.id.into());
+                }
+                refuse(&mut batch, &mut mend, found, refusal, now);
+            }
         }
     }
     let others = envelopes.iter().filter(|other| other.seq != pushed.seq);

@@ -158,6 +158,7 @@ impl Phone {
                 }
                 Action::Changed(_)
                 | Action::States(_)
+                | Action::Erased(_)
                 | Action::Answered { .. }
                 | Action::Present(_) => {}
             }

@@ -158,6 +158,14 @@ impl World {
         self.push(Entry::State(state), None, None);
     }
 
+    /// A record leaves the area, or is erased.
+    pub(crate) fn take_away(&mut self, record: RecordId, erased: bool) {
+        let heads = self.heads.remove(&record).unwrap();
+        self.digest = self.digest.minus(ScopeDigest::of_record(record, &heads));
+        let entry = if erased { Entry::Erase } else { Entry::Leave };
+        self.push(entry(record), None, None);
+    }
+
     /// What this connection has not been sent yet, with a checkpoint at the end.
     pub(crate) fn batches(&self, session: &mut ServerSession, device: DeviceId) -> Vec<Down> {
         let scope = ScopeId::Area(area());
@@ -204,7 +212,9 @@ impl World {
     fn whole(&self) -> Vec<WholeEntry> {
         let mut records: BTreeMap<RecordId, WholeEntry> = BTreeMap::new();
         for logged in &self.log {
-            if let Entry::Put(put) = &logged.entry {
+            if let Entry::Put(put) = &logged.entry
+                && self.heads.contains_key(&put.record)
+            {
                 let whole = records.entry(put.record).or_insert_with(|| WholeEntry {
                     record: put.record,
                     record_type: put.record_type.clone(),

@@ -111,7 +111,9 @@ fn of_what_tells_of_someone_erased_nothing_stays() {
     phone.create(1, "王小明");
     let visit = record_visit(&mut phone, 41);
     phone.push().unwrap();
-    answer(&mut phone, 1, vec![refused(Refusal::ERASED); 2]);
+    let actions = answer(&mut phone, 1, vec![refused(Refusal::ERASED); 2]);
+    let photos_of = Action::Erased(vec![visit.into()]);
+    assert!(actions.contains(&photos_of), "{actions:?}");
     assert_eq!(phone.store.record(record_id(1)).unwrap(), None);
     assert_eq!(phone.store.event(visit).unwrap(), None);
     assert_eq!(phone.store.unsent().unwrap().items, 0);

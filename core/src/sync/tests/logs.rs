@@ -1,5 +1,7 @@
 //! Entries of a scope's log: they come in order, twice, in pieces, and the record and the digest stay right.
 
+use std::collections::BTreeSet;
+
 use super::{Phone, at, everything, identity, other_scope, record_id, scope, sends};
 use crate::crdt::chunk;
 use crate::envelope::Item;
@@ -391,7 +393,7 @@ fn an_erased_record_takes_every_trace_with_it() {
 
     // The record, a visit that was erased by its own name, and a visit that comes in the same batch.
     let erased_visit = RecordId::from_bytes([43; 16]);
-    phone.batch(
+    let actions = phone.batch(
         scope(),
         4,
         7,
@@ -400,6 +402,15 @@ fn an_erased_record_takes_every_trace_with_it() {
             Entry::Erase(record_id(1)),
             Entry::Erase(erased_visit),
         ],
+    );
+    let of_erased = actions.iter().find_map(|action| match action {
+        Action::Erased(records) => Some(records.iter().copied().collect::<BTreeSet<_>>()),
+        _ => None,
+    });
+    let visits = [41, 43].map(|n| RecordId::from_bytes([n; 16]));
+    assert_eq!(
+        of_erased.expect("photos go, too"),
+        BTreeSet::from([record_id(1), visits[0], visits[1]])
     );
     let held = |n: u8| {
         let event = phone.store.event(EventId::from_bytes([n; 16])).unwrap();
