@@ -2,6 +2,7 @@
 //! without a connection. Knows no screen and no rule of records (`doorstep_core` has those).
 
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -121,6 +122,8 @@ pub(crate) struct Shared<S> {
     pub(crate) open_record: watch::Sender<Option<RecordId>>,
     pub(crate) bundles: SealedFolder,
     pub(crate) photos: Photos,
+    /// Everything was sent, answered and received, as the last connection had it: what is not here is not for here.
+    pub(crate) level: AtomicBool,
     /// One sync at a time.
     pub(crate) syncing: tokio::sync::Mutex<()>,
 }
@@ -164,6 +167,7 @@ impl<S: DeviceStore + Send + 'static> Device<S> {
             open_record: watch::channel(None).0,
             bundles,
             photos,
+            level: AtomicBool::new(false),
             syncing: tokio::sync::Mutex::new(()),
         };
         Ok(Self {

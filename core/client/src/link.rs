@@ -2,6 +2,7 @@
 //! Knows no reconnecting (`run`) and no rule.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -306,7 +307,10 @@ impl<S: DeviceStore + Send + 'static> Link<'_, S> {
                 }
                 Action::States(keys) if keys.is_empty() => {}
                 Action::States(keys) => self.shared.tell(Event::States(keys)),
-                Action::Erased(_) => self.stale = true,
+                Action::Erased(records) => {
+                    self.stale = true;
+                    self.shared.forget_photos_of(&records)?;
+                }
                 Action::Answered { accepted, refused } => {
                     self.report.accepted += accepted as u64;
                     self.report.refused += refused as u64;
@@ -321,6 +325,7 @@ impl<S: DeviceStore + Send + 'static> Link<'_, S> {
         if std::mem::take(&mut self.stale) {
             bundles::keep(&self.shared.bundles, &self.fetching)?;
         }
+        self.shared.level.store(step.settled, Ordering::Relaxed);
         for push in step.pushes {
             self.socket.send(push.encode())?;
         }

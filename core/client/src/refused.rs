@@ -120,6 +120,11 @@ fn view(item: RefusedItem) -> Refused {
     }
 }
 
+/// Whether a refusal says that the record is no longer for this device, whatever was put.
+pub(crate) fn is_taken_away(code: &str) -> bool {
+    matches!(code, "out_of_scope" | "erased" | "old_epoch")
+}
+
 /// What to do about a refusal. A code that this version does not know is one of a wrong value.
 fn advice(code: &str) -> &'static str {
     match code {

@@ -201,6 +201,100 @@ async fn the_same_photo_goes_up_for_each_record() {
     assert_eq!(files(&one), 0);
 }
 
+/// The code of each photo of a record that was refused, `None` of one that waits.
+fn codes(device: &TestDevice, record: RecordId) -> Vec<Option<String>> {
+    let photos = device.photos().unwrap().into_iter();
+    photos
+        .filter(|photo| photo.record == record)
+        .map(|photo| match photo.state {
+            PhotoState::Refused { code, .. } => Some(code),
+            PhotoState::Waiting { .. } => None,
+        })
+        .collect()
+}
+
+/// Syncs until the server's patience with unknown records is over.
+async fn until_refused(device: &TestDevice) {
+    for _ in 0..25 {
+        let files = files(device);
+        if device.sync_once().await.unwrap().photos_refused > 0 {
+            return;
+        }
+        assert_eq!(files, 2, "it waits with its bytes");
+    }
+    panic!("it is never refused");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn photos_of_someone_erased_go_at_once() {
+    let fake = Fake::start().await;
+    let one = fake.device(1);
+    let [id, other] = ["何晓梅", "林朝霞"].map(|name| {
+        let id = one.create("resident", area(), resident(name));
+        id.unwrap()
+    });
+    let shared = one.add_photo(id, "portrait", &photo(1, 900)).unwrap();
+    let damaged = one.add_photo(id, "photos", &photo(2, 900)).unwrap();
+    one.add_photo(other, "photos", &photo(1, 900)).unwrap();
+    let mut visit: Fields = [("purpose", "01"), ("mode", "01"), ("result", "01")]
+        .map(|(key, value)| (key.to_owned(), value.into()))
+        .into();
+    visit.insert("resident".to_owned(), id.to_string().into());
+    visit.insert("at".to_owned(), Value::Int(1_700_000_000_000));
+    let of_visit = [("photos".to_owned(), photo(3, 900))];
+    let visit = one
+        .record_event_with_photos("visit", area(), visit, &of_visit)
+        .unwrap();
+    let of_visit = blob::digest(&of_visit[0].1);
+    let not_yet = |digest: &String| (digest.clone(), StatusCode::NOT_FOUND, "not_found");
+    fake.uploads.lock().unwrap().refuse = vec![
+        not_yet(&shared),
+        not_yet(&of_visit),
+        (damaged, StatusCode::UNPROCESSABLE_ENTITY, "photo_damaged"),
+    ];
+    assert_eq!(one.sync_once().await.unwrap().photos_refused, 1);
+    assert_eq!(files(&one), 3 + 4, "bytes and notes");
+
+    fake.world().take_away(id, true);
+    one.sync_once().await.unwrap();
+    let erased = Some("record_erased".to_owned());
+    assert_eq!(codes(&one, id), [erased.clone(), erased.clone()]);
+    assert_eq!(codes(&one, visit.into()), [erased], "it tells of them");
+    assert_eq!(codes(&one, other), [None], "the other record's waits");
+    assert_eq!(files(&one), 1 + 4, "that one has its bytes");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_photo_of_a_record_that_left_keeps_no_bytes_once_it_is_refused() {
+    let fake = Fake::start().await;
+    let one = fake.device(1);
+    let id = one.create("resident", area(), resident("何晓梅")).unwrap();
+    let digest = one.add_photo(id, "portrait", &photo(1, 900)).unwrap();
+    fake.uploads.lock().unwrap().refuse = vec![(digest, StatusCode::NOT_FOUND, "not_found")];
+    one.sync_once().await.unwrap();
+    fake.world().take_away(id, false);
+    until_refused(&one).await;
+    assert_eq!(codes(&one, id), [Some("not_found".to_owned())]);
+    assert_eq!(files(&one), 1, "its note, to be read");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_photo_refused_with_its_record_is_kept_until_that_is_dismissed() {
+    let fake = Fake::start().await;
+    let one = fake.device(1);
+    let id = one.create("resident", area(), resident("何晓梅")).unwrap();
+    let digest = one.add_photo(id, "portrait", &photo(1, 900)).unwrap();
+    fake.world().refuse.insert(id, "invalid_value");
+    fake.uploads.lock().unwrap().refuse = vec![(digest, StatusCode::NOT_FOUND, "not_found")];
+    until_refused(&one).await;
+    assert!(one.record(id).is_err());
+    assert_eq!(files(&one), 2, "it may be added again");
+    let refused: Vec<u64> = one.refused().unwrap().iter().map(|item| item.id).collect();
+    one.dismiss(&refused).unwrap();
+    one.sync_once().await.unwrap();
+    assert_eq!(files(&one), 1);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_photo_lies_open_in_the_folder() {
     let fake = Fake::start().await;

@@ -45,10 +45,17 @@ struct Upload {
     complete: bool,
 }
 
-/// Sends what waits. One photo's trouble holds up no other; a lost connection ends the pass.
+/// Sends what waits, then forgets what nobody has a use of.
 pub(crate) async fn send_all<S: DeviceStore + Send + 'static>(
     shared: &Arc<Shared<S>>,
 ) -> ClientResult<Sent> {
+    let sent = send_each(shared).await;
+    shared.tidy_photos()?;
+    sent
+}
+
+/// One photo's trouble holds up no other; a lost connection ends the pass.
+async fn send_each<S: DeviceStore + Send + 'static>(shared: &Arc<Shared<S>>) -> ClientResult<Sent> {
     let mut done = Sent::default();
     for mut photo in shared.photos.waiting()? {
         let digest = photo.digest.clone();

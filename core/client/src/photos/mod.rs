@@ -1,6 +1,7 @@
 //! Photos: a lane of their own beside records. What can't be taken is said before it is queued, one that is refused
 //! later holds up no other, and each goes up in chunks and goes on where it stopped.
 
+mod gone;
 mod lane;
 mod queue;
 

@@ -1,6 +1,7 @@
 //! The photos that wait on the device, sealed: the bytes of each once, and a note for each field of a record that it
 //! belongs to, of how far it has come there. The server keeps them so, too: each record's sealed under its own key.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
 
@@ -10,7 +11,7 @@ use doorstep_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
-use crate::error::{ClientError, ClientResult};
+use crate::error::{ClientError, ClientResult, Kind};
 use crate::sealed::{SealedFolder, derive_seal};
 
 /// Ending of a photo's bytes.
@@ -19,6 +20,11 @@ const BYTES: &str = ".photo";
 const NOTE: &str = ".note";
 /// The code of a photo's refusal because its record was erased.
 const ERASED: &str = "record_erased";
+
+/// What is said of a photo whose record was erased, as the server says it.
+pub(crate) fn erased() -> ClientError {
+    ClientError::new(Kind::Refused, ERASED, "这份档案已被彻底删除，照片不再上传")
+}
 
 /// A photo on this device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -206,6 +212,44 @@ impl Photos {
         self.release(digest)
     }
 
+    /// Refuses the photos of records that were erased. Gives those that were still waiting.
+    pub(crate) fn erased(&self, records: &[RecordId]) -> ClientResult<Vec<Photo>> {
+        let _held = self.hold();
+        let mut photos = self.all()?;
+        photos.retain(|photo| records.contains(&photo.record));
+        let said = erased();
+        for photo in &photos {
+            let state = PhotoState::Refused {
+                code: said.code.to_string(),
+                message: said.message.clone(),
+            };
+            let refused = Photo {
+                state,
+                ..photo.clone()
+            };
+            self.write(&self.name(photo), &refused)?;
+            self.release(&photo.digest)?;
+        }
+        photos.retain(Photo::waits);
+        Ok(photos)
+    }
+
+    /// Removes bytes of photos that were refused where nobody `has_use` of their record, and what a crash left without a
+    /// note.
+    pub(crate) fn tidy(
+        &self,
+        has_use: impl Fn(RecordId) -> ClientResult<bool>,
+    ) -> ClientResult<()> {
+        let _held = self.hold();
+        let needed = self.needed(|photo| Ok(photo.waits() || has_use(photo.record)?))?;
+        for digest in self.folder.names(BYTES)? {
+            if !needed.contains(&digest) {
+                self.folder.remove(&format!("{digest}{BYTES}"))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Removes everything.
     pub(crate) fn wipe(&self) -> ClientResult<()> {
         let _held = self.hold();
@@ -240,19 +284,32 @@ impl Photos {
         self.release(&photo.digest)
     }
 
-    /// Removes a photo's bytes when no note needs them. One that can't be read may.
+    /// Removes a photo's bytes when no note needs them.
     fn release(&self, digest: &str) -> ClientResult<()> {
-        for stem in self.folder.names(NOTE)? {
-            if !stem.starts_with(digest) {
-                continue;
-            }
-            match self.read(&format!("{stem}{NOTE}")) {
-                Ok(Some(photo)) if photo.needs_bytes() => return Ok(()),
-                Ok(_) => {}
-                Err(_) => return Ok(()),
-            }
+        if self.needed(|_| Ok(true))?.contains(digest) {
+            return Ok(());
         }
         self.folder.remove(&format!("{digest}{BYTES}"))
+    }
+
+    /// The digests of which some note may need the bytes. One that can't be read may.
+    fn needed(
+        &self,
+        needs: impl Fn(&Photo) -> ClientResult<bool>,
+    ) -> ClientResult<BTreeSet<String>> {
+        let mut needed = BTreeSet::new();
+        for stem in self.folder.names(NOTE)? {
+            let may_need = match self.read(&format!("{stem}{NOTE}")) {
+                Ok(Some(photo)) => photo.needs_bytes() && needs(&photo)?,
+                Ok(None) => false,
+                Err(_) => true,
+            };
+            if may_need {
+                let digest = stem.split('.').next().unwrap_or_default();
+                needed.insert(digest.to_owned());
+            }
+        }
+        Ok(needed)
     }
 }
 

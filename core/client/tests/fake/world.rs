@@ -9,7 +9,7 @@ use doorstep_core::envelope::{Item, SignedEnvelope};
 use doorstep_core::ids::{ChangeHash, DeviceId, RecordId, ScopeId};
 use doorstep_core::protocol::digest::{ScopeDigest, heads_after};
 use doorstep_core::protocol::frames::{
-    Batch, BundleOffer, Cursor, Down, Entry, EventEntry, Heads, Outcome, Purged, PutEntry,
+    Batch, BundleOffer, Cursor, Down, Entry, EventEntry, Heads, Outcome, Purged, PutEntry, Refusal,
     StateEntry, Unsent, WholeEntry,
 };
 use doorstep_core::sync::server::{Allowed, ServerSession};
@@ -36,6 +36,8 @@ pub(crate) struct World {
     pub(crate) presence: Vec<Option<RecordId>>,
     /// The area is no longer one that anybody may hold.
     pub(crate) withdrawn: bool,
+    /// The records of which every change is refused, and with which code.
+    pub(crate) refuse: BTreeMap<RecordId, &'static str>,
     /// Items accepted more than once: must stay empty.
     pub(crate) doubled: Vec<ChangeHash>,
     log: Vec<Logged>,
@@ -112,6 +114,9 @@ impl World {
                 return Outcome::Accepted;
             }
         };
+        if let Some(code) = self.refuse.get(&item.record) {
+            return Outcome::Refused(Refusal::new(code, "不收"));
+        }
         let (change, hash) = chunk::decode(&item.bytes).unwrap();
         if self.known.contains(&hash) {
             return Outcome::Duplicate;
