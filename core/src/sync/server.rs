@@ -33,6 +33,8 @@ pub enum Demand {
     Unsent(Unsent),
     /// The window of this scope has opened: send on from its cursor.
     Resume(ScopeId),
+    /// Do nothing: what the frame says is noted.
+    Noted,
     /// Send this and close.
     End(Bye),
 }
@@ -62,6 +64,13 @@ struct Position {
     stored: u64,
     /// The log's end when a device began the scope; 0 for one that had some of it.
     begun_at: u64,
+}
+
+impl Position {
+    /// Whether the device may be sent more before it has stored what it was sent.
+    fn is_open(&self) -> bool {
+        self.sent - self.stored < WINDOW_ENTRIES
+    }
 }
 
 impl ServerSession {
@@ -97,12 +106,22 @@ impl ServerSession {
             Up::Heads(heads) => Demand::Repair(heads),
             Up::Presence(record) => Demand::Presence(record),
             Up::Unsent(unsent) => Demand::Unsent(unsent),
-            Up::Stored(scope, seq) => {
-                if let Some(at) = self.scopes.get_mut(&scope) {
-                    at.stored = at.stored.max(seq.min(at.sent));
-                }
-                Demand::Resume(scope)
-            }
+            Up::Stored(scope, seq) => self.stored(scope, seq),
+        }
+    }
+
+    /// A device that has stored something is sent more only if its window was closed: whatever came while it was open
+    /// was sent when it came.
+    fn stored(&mut self, scope: ScopeId, seq: u64) -> Demand {
+        let Some(at) = self.scopes.get_mut(&scope) else {
+            return Demand::Noted;
+        };
+        let was_open = at.is_open();
+        at.stored = at.stored.max(seq.min(at.sent));
+        if at.is_open() && !was_open {
+            Demand::Resume(scope)
+        } else {
+            Demand::Noted
         }
     }
 
@@ -236,7 +255,7 @@ impl ServerSession {
     #[must_use]
     pub fn next_after(&self, scope: ScopeId) -> Option<u64> {
         let at = self.scopes.get(&scope)?;
-        (at.sent - at.stored < WINDOW_ENTRIES).then_some(at.sent)
+        at.is_open().then_some(at.sent)
     }
 
     /// Whether the device is still being sent what was there when it began the scope. It may have made some of that
@@ -262,5 +281,49 @@ fn protocol_error(message: &str) -> Bye {
         code: "protocol".to_owned(),
         message: message.to_owned(),
         retry_after_ms: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::DeviceId;
+
+    #[test]
+    fn stored_asks_for_more_only_when_it_opens_the_window() {
+        let scope = ScopeId::Common;
+        let hello = Hello {
+            version: protocol::VERSION,
+            token: Vec::new(),
+            device: DeviceId::from_bytes([1; 16]),
+            scopes: Vec::new(),
+        };
+        let end = Cursor {
+            seq: 3 * WINDOW_ENTRIES,
+            ..Cursor::default()
+        };
+        let allowed = [Allowed {
+            scope,
+            end,
+            bundle: None,
+        }];
+        let mut session = ServerSession::new();
+        session.receive(&Up::Hello(hello.clone()).encode());
+        session.welcome(&hello, &allowed, 1, Timestamp(0));
+        let says =
+            |session: &mut ServerSession, seq| session.receive(&Up::Stored(scope, seq).encode());
+        session.sent(scope, WINDOW_ENTRIES - 1);
+        for seq in [0, 7, 7, 9] {
+            assert_eq!(says(&mut session, seq), Demand::Noted, "it was open");
+        }
+        session.sent(scope, WINDOW_ENTRIES + 9);
+        assert_eq!(says(&mut session, 9), Demand::Noted, "it stays closed");
+        assert_eq!(says(&mut session, 10), Demand::Resume(scope));
+        for seq in [10, u64::MAX, u64::MAX] {
+            assert_eq!(says(&mut session, seq), Demand::Noted, "{seq}");
+        }
+        let elsewhere = ScopeId::User(crate::ids::UserId::from_bytes([2; 16]));
+        let said = session.receive(&Up::Stored(elsewhere, 1).encode());
+        assert_eq!(said, Demand::Noted, "it follows no such scope");
     }
 }

@@ -1,5 +1,5 @@
-//! How much one device may send: items and bytes, items that are refused, envelopes that were answered before. All that
-//! is generous for honest work; who floods is told to come again later, and loses nothing, for what is not taken stays on
+//! How much one device may send: items and bytes, items that are refused, envelopes that were answered before; and how
+//! many repairs it may ask for, over however many connections. All that is generous for honest work; who floods is told to come again later, and loses nothing, for what is not taken stays on
 //! the device. Counts live in this node's memory: a device may spend as much on every node, and a restart forgives.
 //! Knows no frame and no database.
 
@@ -20,6 +20,11 @@ const ONE_REFUSED_OF: f64 = 5.0;
 /// Envelopes answered before that raise an alarm when they come again within about an hour. A line that loses every
 /// answer has its device send up to four again at each of its connections, so a few are nothing.
 pub(super) const REPLAYS: u32 = 200;
+/// Repairs that a device may ask for at once: each reads a whole scope. As many are forgiven in a minute.
+const REPAIRS: u32 = 30;
+/// And for each area that it follows, where that is more: when its register was lost each is repaired, and some again.
+const REPAIRS_OF_AREA: u32 = 2;
+const MINUTE: Duration = Duration::from_secs(60);
 /// What is spent is forgiven at this pace: all of it in an hour.
 const HOUR: Duration = Duration::from_secs(3_600);
 /// Who is over may go on when this part of the quota is spent.
@@ -33,6 +38,7 @@ const SENT_ITEMS: usize = 0;
 const SENT_BYTES: usize = 1;
 const REFUSED: usize = 2;
 const REPLAYED: usize = 3;
+const REPAIRED: usize = 4;
 
 /// A device has sent too much.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -65,7 +71,7 @@ struct Devices {
 #[derive(Debug)]
 struct Spent {
     at: Instant,
-    parts: [f64; 4],
+    parts: [f64; 5],
     told: Option<Instant>,
 }
 
@@ -144,6 +150,24 @@ impl Quotas {
         })
     }
 
+    /// A device that follows so many areas asks for a repair.
+    ///
+    /// # Errors
+    /// When it has asked for too many: after what time it may go on.
+    pub(super) fn repair(&self, device: DeviceId, areas: usize) -> Result<(), Duration> {
+        let areas = u32::try_from(areas).unwrap_or(u32::MAX);
+        let most = REPAIRS.max(REPAIRS_OF_AREA.saturating_mul(areas));
+        let an_hour = f64::from(REPAIRS) * (HOUR.as_secs_f64() / MINUTE.as_secs_f64());
+        self.with(device, |spent| {
+            let repairs = &mut spent.parts[REPAIRED];
+            if (*repairs * an_hour).round() >= f64::from(most) {
+                return Err(MINUTE);
+            }
+            *repairs += 1.0 / an_hour;
+            Ok(())
+        })
+    }
+
     fn with<T>(&self, device: DeviceId, what: impl FnOnce(&mut Spent) -> T) -> T {
         let now = Instant::now();
         let mut devices = self
@@ -160,7 +184,7 @@ impl Quotas {
         }
         let spent = devices.spent.entry(device).or_insert_with(|| Spent {
             at: now,
-            parts: [0.0; 4],
+            parts: [0.0; 5],
             told: None,
         });
         spent.forgive(now);
@@ -220,6 +244,23 @@ mod tests {
             assert!(!quotas.replayed(DEVICE));
             tokio::time::advance(HOUR / 20).await;
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_device_has_thirty_repairs_or_two_for_each_area_and_thirty_more_each_minute() {
+        let quotas = Quotas::of(ITEMS);
+        let most = |device: u128, areas| {
+            let device = DeviceId(uuid::Uuid::from_u128(device));
+            (0..1_000)
+                .take_while(|_| quotas.repair(device, areas).is_ok())
+                .count()
+        };
+        assert_eq!([most(1, 1), most(2, 60)], [30, 120]);
+        assert_eq!(quotas.repair(DEVICE, 1), Err(MINUTE));
+        // They take nothing from what it may send.
+        quotas.spend(DEVICE, 256, 1).unwrap();
+        tokio::time::advance(MINUTE).await;
+        assert_eq!([most(1, 1), most(2, 60)], [30, 30]);
     }
 
     #[tokio::test(start_paused = true)]

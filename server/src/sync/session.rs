@@ -35,8 +35,6 @@ use crate::state::AppState;
 const STEP: i64 = 2_000;
 /// How many records a repair opens at a time.
 const REPAIR_STEP: usize = 500;
-/// How many repairs a connection is given in a minute: each reads a whole scope.
-const REPAIRS_A_MINUTE: u32 = 30;
 /// How many records a user may open in a second: all who follow the scope hear of each.
 const OPENED_A_SECOND: u32 = 4;
 
@@ -136,7 +134,6 @@ pub(super) struct Session {
     who: Option<SignedIn>,
     /// What it was told to purge, and has not said that it did.
     purging: BTreeSet<ScopeId>,
-    repairs: Pace,
     opened: Pace,
     trail: Arc<Trail>,
 }
@@ -156,7 +153,6 @@ impl Session {
             out,
             who: None,
             purging: BTreeSet::new(),
-            repairs: Pace::of(REPAIRS_A_MINUTE, Duration::from_secs(60)),
             opened: Pace::of(OPENED_A_SECOND, Duration::from_secs(1)),
             trail,
         }
@@ -185,6 +181,7 @@ impl Session {
                 Ok(())
             }
             Demand::Resume(scope) => self.stream(scope).await,
+            Demand::Noted => Ok(()),
             Demand::End(bye) => Err(End::Bye(bye)),
         }
     }

@@ -236,7 +236,7 @@ async fn talk(fake: Arc<Fake>, mut socket: WebSocket) {
                 fake.world().presence.push(record);
                 None
             }
-            Demand::Resume(_) => None,
+            Demand::Resume(_) | Demand::Noted => None,
             Demand::End(bye) => Some(Down::Bye(bye)),
         };
         if let Some(answer) = answer

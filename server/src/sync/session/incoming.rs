@@ -175,7 +175,11 @@ impl Session {
         if !self.machine.scopes().any(|scope| scope == heads.scope) {
             return Ok(());
         }
-        if let Err(wait) = self.repairs.take() {
+        let areas = self
+            .machine
+            .scopes()
+            .filter(|scope| matches!(scope, ScopeId::Area(_)));
+        if let Err(wait) = self.sync.quotas.repair(who.device, areas.count()) {
             return Err(later(
                 "这台设备短时间内要求核对的次数太多，稍后会自动继续，数据都保留在手机上。",
                 wait,

@@ -181,9 +181,11 @@ impl Server {
                 frames: vec![Down::Bye(bye)],
                 close: true,
             },
-            Demand::Purged(_) | Demand::Presence(_) | Demand::Unsent(_) | Demand::Resume(_) => {
-                Reply::default()
-            }
+            Demand::Purged(_)
+            | Demand::Presence(_)
+            | Demand::Unsent(_)
+            | Demand::Resume(_)
+            | Demand::Noted => Reply::default(),
         }
     }
 
