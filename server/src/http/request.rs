@@ -123,7 +123,8 @@ fn given_id(headers: &HeaderMap) -> Option<String> {
 }
 
 /// Where a request comes from: the socket's peer, or behind a proxy the last address it added. Some proxies add it to the
-/// caller's line, some as a line of their own after it: the last of the last line is the proxy's in either case.
+/// caller's line, some as a line of their own after it: the last of the last line is the proxy's in either case. One that
+/// a socket for both gives as IPv6 is the IPv4 address that it is.
 #[must_use]
 pub fn client_address(
     state: &AppState,
@@ -140,15 +141,15 @@ pub fn client_address(
             .rsplit(',')
             .next()?
             .trim()
-            .parse()
+            .parse::<IpAddr>()
             .ok()
     };
     if state.config.behind_proxy
         && let Some(address) = forwarded()
     {
-        return Some(address);
+        return Some(address.to_canonical());
     }
-    peer.map(|ConnectInfo(address)| address.ip())
+    peer.map(|ConnectInfo(address)| address.ip().to_canonical())
 }
 
 #[cfg(test)]

@@ -7,10 +7,10 @@ use chrono::{DateTime, Utc};
 use doorstep_core::crypto::password as stored_form;
 use doorstep_core::ids::UserId;
 use sqlx::PgConnection;
-use tokio::sync::Semaphore;
 
 use super::actor::Actor;
 use super::model::ChangePassword;
+use super::turns::{Caller, TURNS};
 use super::{password, second_factor, sessions, store, totp, tries};
 use crate::database::system_tx;
 use crate::domains::audit::{self, Action, Entry, Trail};
@@ -18,9 +18,6 @@ use crate::domains::users::{self, Account, UserStatus};
 use crate::error::{ApiError, ApiResult, Kind, Problems};
 use crate::random;
 use crate::state::AppState;
-
-/// Password hashes computed at once: guessing must not take every core.
-static HASHING: Semaphore = Semaphore::const_new(2);
 
 /// A password's stored form.
 #[derive(Clone, Debug)]
@@ -55,16 +52,18 @@ pub struct Verified {
 /// Hashes a password under the present rounds.
 ///
 /// # Errors
-/// When the machine fails.
+/// `busy` when too many wait for that; when the machine fails.
 pub async fn hash_password(state: &AppState, password: String) -> ApiResult<Credential> {
     let (salt, rounds) = (random::bytes()?, state.config.sign_in.password_rounds);
-    in_background(move || Credential(stored_form::hash(&password, salt, rounds))).await
+    let turn = TURNS.enter(Caller::Known)?;
+    turn.work(move || Credential(stored_form::hash(&password, salt, rounds)))
+        .await
 }
 
 /// A password for a first sign-in, with its stored form.
 ///
 /// # Errors
-/// When the machine fails.
+/// As [`hash_password`].
 pub async fn temporary_password(state: &AppState) -> ApiResult<(String, Credential)> {
     // No characters that are mistaken for one another when read out.
     const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
@@ -116,19 +115,21 @@ pub async fn handed_out_at(
     Ok(store::handed_out_at(tx, user.0).await?)
 }
 
-/// Checks a proof. Failures are counted by login and by address and written to the audit log; an unknown login
-/// answers, and takes as long, as a wrong password.
+/// Checks a proof. Failures are counted by login, those of strangers also by address, and written to the audit log; an
+/// unknown login answers, and takes as long, as a wrong password.
 ///
 /// # Errors
-/// `wrong_credentials`, `second_factor_required`, `account_locked`, `too_many_tries`, `account_closed`.
+/// `wrong_credentials`, `second_factor_required`, `account_locked`, `too_many_tries`, `account_closed`; `busy` when too
+/// many wait for their password to be checked.
 pub async fn verify(
     state: &AppState,
     trail: &Arc<Trail>,
     action: Action,
+    caller: Caller,
     proof: Proof,
 ) -> ApiResult<Verified> {
     let login = proof.login.trim().to_lowercase();
-    let reserved = tries::reserve(state, trail, action, &login).await?;
+    let (place, reserved) = tries::reserve(state, trail, action, caller, &login).await?;
     let mut tx = system_tx(&state.pool).await?;
     let account = users::service::find_account(&mut tx, &login).await?;
     let credential = match &account {
@@ -141,7 +142,13 @@ pub async fn verify(
         Some((_, credential)) => credential.password.clone(),
         None => nobodys_password(state),
     };
-    let matches = in_background(move || stored_form::verify(&proof.password, &stored)).await?;
+    let checked = place.work(move || stored_form::verify(&proof.password, &stored));
+    let matches = match checked.await {
+        Ok(matches) => matches,
+        Err(error) => {
+            return Err(tries::not_made(state, trail, action, &login, reserved, error).await);
+        }
+    };
     let Some((account, credential)) = known.filter(|_| matches) else {
         return Err(tries::refuse(state, trail, action, &login, None, wrong_credentials()).await);
     };
@@ -202,30 +209,34 @@ pub(super) async fn change_password(
 ) -> ApiResult<()> {
     let action = Action::ChangePassword;
     let current = require_password(state, actor, action, "current", input.current).await?;
-    let mut tx = system_tx(&state.pool).await?;
-    let former = store::lock_credential(&mut tx, actor.user.0).await?;
-    // Someone else has changed it since it was checked.
-    if former.password != current {
-        return Err(wrong_password("current"));
-    }
+    // Hashes wait for their turn: nothing of the database is held meanwhile.
     let count = i64::from(state.config.sign_in.password_history);
+    let mut tx = system_tx(&state.pool).await?;
     let mut earlier =
         store::former_passwords(&mut tx, actor.user.0, count.saturating_sub(1)).await?;
-    earlier.push(current);
+    drop(tx);
+    earlier.push(current.clone());
     let new = input.new.clone();
-    let reused = in_background(move || {
+    let turn = TURNS.enter(Caller::Known)?;
+    let reused = turn.work(move || {
         let mut earlier = earlier.iter();
         earlier.any(|stored| stored_form::verify(&new, stored))
-    })
-    .await?;
+    });
+    let reused = reused.await?;
     let mut problems = Problems::default();
     for problem in password::problems(&input.new, &actor.login) {
         problems.add("new", problem.code, problem.message);
     }
     problems.require(!reused, "new", "reused", "不能使用最近用过的密码，请换一个");
     problems.finish()?;
-    let at = state.clock.now();
     let credential = hash_password(state, input.new).await?;
+    let at = state.clock.now();
+    let mut tx = system_tx(&state.pool).await?;
+    let former = store::lock_credential(&mut tx, actor.user.0).await?;
+    // Someone else has changed it since it was checked.
+    if former.password != current {
+        return Err(wrong_password("current"));
+    }
     store::set_password(&mut tx, actor.user.0, &former, &credential.0, at, false).await?;
     sessions::end_of_user(&mut tx, actor.user, at, Some(actor.session)).await?;
     let entry = Entry::by(actor, at, action).subject("user", actor.user);
@@ -236,7 +247,7 @@ pub(super) async fn change_password(
 /// Checks the caller's own password, for what a moment at an open screen must not be enough for; gives its stored form.
 ///
 /// # Errors
-/// `wrong_password` at the field; `account_locked`, `too_many_tries`.
+/// `wrong_password` at the field; `account_locked`, `busy`.
 pub(super) async fn require_password(
     state: &AppState,
     actor: &Actor,
@@ -244,18 +255,26 @@ pub(super) async fn require_password(
     field: &str,
     password: String,
 ) -> ApiResult<String> {
-    let reserved = tries::reserve(state, &actor.trail, action, &actor.login).await?;
+    let (trail, login) = (&actor.trail, &actor.login);
+    let (place, reserved) = tries::reserve(state, trail, action, Caller::Known, login).await?;
     let mut tx = system_tx(&state.pool).await?;
     let credential = store::credential(&mut tx, actor.user.0).await?;
     drop(tx);
     let stored = credential.ok_or_else(ApiError::unauthenticated)?.password;
     let held = stored.clone();
-    if !in_background(move || stored_form::verify(&password, &held)).await? {
-        let (trail, login, wrong) = (&actor.trail, &actor.login, wrong_password(field));
+    let checked = place.work(move || stored_form::verify(&password, &held));
+    let matches = match checked.await {
+        Ok(matches) => matches,
+        Err(error) => {
+            return Err(tries::not_made(state, trail, action, login, reserved, error).await);
+        }
+    };
+    if !matches {
+        let wrong = wrong_password(field);
         return Err(tries::refuse(state, trail, action, login, Some(actor.user), wrong).await);
     }
     let mut tx = system_tx(&state.pool).await?;
-    tries::give_back(state, &mut tx, &actor.login, reserved).await?;
+    tries::give_back(state, &mut tx, login, reserved).await?;
     tx.commit().await?;
     Ok(stored)
 }
@@ -298,51 +317,4 @@ fn wrong_credentials() -> ApiError {
         "wrong_credentials",
         "登录名或密码不对，请重试",
     )
-}
-
-async fn in_background<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> ApiResult<T> {
-    in_turn(&HASHING, work).await
-}
-
-/// The turn lasts as long as the work, which goes on when the caller hangs up.
-async fn in_turn<T: Send + 'static>(
-    turns: &'static Semaphore,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> ApiResult<T> {
-    let turn = turns.acquire().await.map_err(ApiError::internal)?;
-    let work = move || {
-        let done = work();
-        drop(turn);
-        done
-    };
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(ApiError::internal)
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
-    use super::*;
-
-    #[tokio::test]
-    async fn who_hangs_up_gives_no_turn_back_before_the_work_is_done() {
-        static TURNS: Semaphore = Semaphore::const_new(1);
-        let (goes_on, may_end) = std::sync::mpsc::channel::<()>();
-        let (says, begun) = tokio::sync::oneshot::channel::<()>();
-        let work = in_turn(&TURNS, move || {
-            says.send(()).unwrap();
-            may_end.recv().unwrap();
-        });
-        let hung_up = tokio::select! {
-            _ = work => false,
-            heard = begun => heard.is_ok(),
-        };
-        assert!(hung_up);
-        assert_eq!(TURNS.available_permits(), 0, "the work goes on");
-        goes_on.send(()).unwrap();
-        drop(TURNS.acquire().await.unwrap());
-    }
 }

@@ -13,9 +13,11 @@ mod sessions;
 mod store;
 mod totp;
 mod tries;
+mod turns;
 
 pub use actor::{Actor, scoped_tx};
 pub use credentials::{Credential, Proof, Verified};
 pub use model::SessionOpened;
 #[cfg(feature = "testing")]
 pub(crate) use sessions::hash as token_hash;
+pub use turns::Caller;

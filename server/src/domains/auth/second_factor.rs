@@ -12,6 +12,7 @@ use super::credentials::{self, Proof};
 use super::model::{BeginSecondFactor, Code, RemoveSecondFactor, SecondFactor};
 use super::store::{self, CredentialRow};
 use super::totp;
+use super::turns::Caller;
 use crate::database::system_tx;
 use crate::domains::audit::{self, Action, Entry};
 use crate::error::{ApiError, ApiResult, Kind};
@@ -83,7 +84,8 @@ pub(super) async fn remove(
         password: input.password,
         code: Some(input.code),
     };
-    credentials::verify(state, &actor.trail, Action::RemoveSecondFactor, proof).await?;
+    let action = Action::RemoveSecondFactor;
+    credentials::verify(state, &actor.trail, action, Caller::Known, proof).await?;
     let mut tx = system_tx(&state.pool).await?;
     store::set_totp(&mut tx, actor.user.0, None).await?;
     audit::record(

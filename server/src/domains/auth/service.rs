@@ -15,9 +15,12 @@ pub use super::sessions::{
     note_used, open as open_session, password_of_former, prune, refresh,
 };
 pub use super::tries::{forget_failures, locked_out};
+#[cfg(feature = "testing")]
+pub use super::turns::{occupy_turns, waiting_for_turns};
 
 use super::credentials::Proof;
 use super::model::{SessionOpened, SignIn};
+use super::turns::Caller;
 use crate::database::system_tx;
 use crate::domains::audit::{self, Action, Entry, Trail};
 use crate::error::ApiResult;
@@ -38,6 +41,7 @@ pub(super) async fn sign_in(
         state,
         trail,
         Action::SignIn,
+        Caller::Stranger,
         Proof {
             login,
             password,

@@ -36,7 +36,7 @@ const FORGET_TRIES: &str = "DELETE FROM sign_in_guards WHERE login_token = $1";
 const NOTE_ADDRESS: &str = "INSERT INTO failed_sign_ins (address, at) VALUES ($1, $2) RETURNING id";
 const TRIES_OF_ADDRESS: &str =
     "SELECT count(*) FROM failed_sign_ins WHERE address = $1 AND at > $2";
-const FORGIVE_ADDRESS: &str = "DELETE FROM failed_sign_ins WHERE id = $1";
+const FORGIVE_ADDRESSES: &str = "DELETE FROM failed_sign_ins WHERE id = ANY ($1)";
 
 const OPEN_SESSION: &str = "INSERT INTO sessions (id, token_hash, user_id, device_id, created_at, last_seen_at, \
      expires_at, password_at, address) VALUES ($1, $2, $3, $4, $5, $5, $6, $7, $8)";
@@ -316,8 +316,8 @@ pub(super) async fn note_address(
     Ok((id, count))
 }
 
-pub(super) async fn forgive_address(tx: &mut PgConnection, id: i64) -> sqlx::Result<()> {
-    sqlx::query(FORGIVE_ADDRESS).bind(id).execute(tx).await?;
+pub(super) async fn forgive_addresses(tx: &mut PgConnection, ids: &[i64]) -> sqlx::Result<()> {
+    sqlx::query(FORGIVE_ADDRESSES).bind(ids).execute(tx).await?;
     Ok(())
 }
 

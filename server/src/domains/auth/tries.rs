@@ -1,7 +1,8 @@
-//! Tries to sign in, counted before they are made: by login, whether it exists or not, and by address.
+//! Tries to sign in, counted before they are made: by login, whether it exists or not, and those of strangers by address.
 //! Knows no passwords.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -11,11 +12,17 @@ use sqlx::PgConnection;
 
 use super::credentials::delta;
 use super::store;
+use super::turns::{Caller, Place, TURNS};
 use crate::database::system_tx;
 use crate::domains::audit::{self, Action, Entry, Outcome, Trail};
 use crate::domains::users;
 use crate::error::{ApiError, ApiResult};
 use crate::state::AppState;
+
+/// A network of IPv6 sites may fail so many times as often as one of them.
+const SITES: u32 = 4;
+/// A source with more failures than that waits apart from others.
+const UNDOUBTED: u32 = 3;
 
 /// Lifts the lock of a login.
 ///
@@ -53,25 +60,34 @@ pub async fn locked_out(
 /// A try that was counted before it is made.
 #[derive(Debug)]
 pub(super) struct Reserved {
-    address_row: Option<i64>,
+    address_rows: Vec<i64>,
 }
 
-/// Counts a try by login and by address, and refuses it when either has had too many.
+/// Counts a try by login, and a stranger's by address, and refuses it when either has had too many. Gives where it may
+/// wait for its turn.
 pub(super) async fn reserve(
     state: &AppState,
     trail: &Arc<Trail>,
     action: Action,
+    caller: Caller,
     login: &str,
-) -> ApiResult<Reserved> {
+) -> ApiResult<(Place, Reserved)> {
+    let place = match TURNS.enter(caller) {
+        Ok(place) => place,
+        Err(error) => return Err(shut_out(state, trail, action, error).await),
+    };
     let rules = &state.config.sign_in;
     let now = state.clock.now();
     let mut tx = system_tx(&state.pool).await?;
-    let mut address_row = None;
-    if let Some(address) = trail.address {
+    let mut reserved = Reserved {
+        address_rows: Vec::new(),
+    };
+    let mut doubted = false;
+    let counted = trail.address.filter(|_| caller == Caller::Stranger);
+    for (source, times) in counted.map(sources).into_iter().flatten() {
         let since = now - delta(rules.lockout);
-        let source = audit::network(address).to_string();
         let (id, tries) = store::note_address(&mut tx, &source, now, since).await?;
-        if tries > i64::from(rules.failures_per_address) {
+        if tries > i64::from(rules.failures_per_address) * i64::from(times) {
             // Not counted: the address gets free again even while it keeps trying.
             drop(tx);
             let seconds = rules.lockout.as_secs();
@@ -82,7 +98,8 @@ pub(super) async fn reserve(
             );
             return Err(shut_out(state, trail, action, error).await);
         }
-        address_row = Some(id);
+        doubted |= tries > i64::from(UNDOUBTED * times);
+        reserved.address_rows.push(id);
     }
     let allowed = allowed(state);
     let until = now + delta(rules.lockout);
@@ -100,7 +117,44 @@ pub(super) async fn reserve(
         let error = ApiError::too_many("account_locked", seconds, message);
         return Err(shut_out(state, trail, action, error).await);
     }
-    Ok(Reserved { address_row })
+    if !doubted {
+        return Ok((place, reserved));
+    }
+    match place.apart() {
+        Ok(place) => Ok((place, reserved)),
+        Err(error) => Err(not_made(state, trail, action, login, reserved, error).await),
+    }
+}
+
+/// What a try is counted under, each with how many times as much is allowed to it: its network, and the one of many that
+/// a customer is given, or a hoster's machine.
+fn sources(address: IpAddr) -> Vec<(String, u32)> {
+    let mut sources = vec![(audit::network(address).to_string(), 1)];
+    if let IpAddr::V6(six) = address {
+        let bits = u128::from(six) & (u128::MAX << 80);
+        sources.push((format!("{}/48", Ipv6Addr::from(bits)), SITES));
+    }
+    sources
+}
+
+/// Takes back a try that found no turn; gives the error to answer with.
+pub(super) async fn not_made(
+    state: &AppState,
+    trail: &Arc<Trail>,
+    action: Action,
+    login: &str,
+    reserved: Reserved,
+    error: ApiError,
+) -> ApiError {
+    let taken_back = async {
+        let mut tx = system_tx(&state.pool).await?;
+        give_back(state, &mut tx, login, reserved).await?;
+        Ok(tx.commit().await?)
+    };
+    match taken_back.await {
+        Ok(()) => shut_out(state, trail, action, error).await,
+        Err(failed) => failed,
+    }
 }
 
 /// The try proved everything: the failures before it are forgotten too.
@@ -111,7 +165,7 @@ pub(super) async fn release(
     reserved: Reserved,
 ) -> ApiResult<()> {
     store::forget_tries(tx, login_token(state, login)).await?;
-    forgive_address(tx, reserved).await
+    forgive_addresses(tx, reserved).await
 }
 
 /// The try was no failure, but proved the password alone: the failures before it, which may be guesses at the code, stay
@@ -124,12 +178,12 @@ pub(super) async fn give_back(
 ) -> ApiResult<()> {
     let allowed = allowed(state);
     store::return_try(tx, login_token(state, login), allowed).await?;
-    forgive_address(tx, reserved).await
+    forgive_addresses(tx, reserved).await
 }
 
-async fn forgive_address(tx: &mut PgConnection, reserved: Reserved) -> ApiResult<()> {
-    if let Some(id) = reserved.address_row {
-        store::forgive_address(tx, id).await?;
+async fn forgive_addresses(tx: &mut PgConnection, reserved: Reserved) -> ApiResult<()> {
+    if !reserved.address_rows.is_empty() {
+        store::forgive_addresses(tx, &reserved.address_rows).await?;
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use super::store;
 use crate::database::system_tx;
 use crate::domains::audit::{self, Action, Entry, Outcome, Trail};
 use crate::domains::auth::service::{self as auth, NewToken};
-use crate::domains::auth::{Proof, SessionOpened};
+use crate::domains::auth::{Caller, Proof, SessionOpened};
 use crate::domains::users::{self, UserStatus};
 use crate::error::{ApiError, ApiResult, Kind, Problems};
 use crate::random;
@@ -77,7 +77,7 @@ pub(super) async fn enrol(
         password: input.password,
         code: input.code,
     };
-    let verified = auth::verify(state, trail, Action::EnrolDevice, proof).await?;
+    let verified = auth::verify(state, trail, Action::EnrolDevice, Caller::Stranger, proof).await?;
     let user = verified.account.id;
     let at = state.clock.now();
     let id = random::id(state.clock.timestamp(), DeviceId::new)?;
@@ -244,7 +244,8 @@ pub(super) async fn sign_in(
                 password,
                 code: input.code,
             };
-            let verified = auth::verify(state, trail, Action::SignInDevice, proof).await?;
+            let action = Action::SignInDevice;
+            let verified = auth::verify(state, trail, action, Caller::Known, proof).await?;
             (at, verified.must_change_password)
         }
         None => {
