@@ -18,6 +18,7 @@ pub struct FileKeys {
     blind_index: Zeroizing<[u8; 32]>,
     grants: Zeroizing<[u8; 32]>,
     bus: Zeroizing<[u8; 32]>,
+    nonces: Zeroizing<[u8; 32]>,
     server: KeyPair,
 }
 
@@ -50,6 +51,7 @@ impl FileKeys {
             blind_index: derive(b"blind-index"),
             grants: derive(b"grants"),
             bus: derive(b"bus"),
+            nonces: derive(b"nonces"),
             server: KeyPair::from_secret(&signing)
                 .map_err(|error| KeyError::Store(format!("server.key: {error}")))?,
         })
@@ -79,6 +81,7 @@ impl KeyProvider for FileKeys {
             MacPurpose::BlindIndex => &self.blind_index,
             MacPurpose::Grants => &self.grants,
             MacPurpose::Bus => &self.bus,
+            MacPurpose::Nonces => &self.nonces,
         }
     }
 

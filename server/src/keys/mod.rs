@@ -31,6 +31,8 @@ pub enum MacPurpose {
     Grants,
     /// Messages between nodes.
     Bus,
+    /// Nonces that devices sign.
+    Nonces,
 }
 
 /// Holds the root of the key tree. The root itself never leaves it.

@@ -4,5 +4,6 @@
 mod enrolling;
 mod kit;
 mod listing;
+mod nonces;
 mod signing_in;
 mod stopping;

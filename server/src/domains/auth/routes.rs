@@ -50,7 +50,7 @@ pub async fn sign_out(State(state): State<AppState>, actor: Actor) -> ApiResult<
     extensions(("x-access" = json!("public"))),
     responses((status = 200, body = Challenge)))]
 pub async fn issue_challenge(State(state): State<AppState>) -> ApiResult<Json<Challenge>> {
-    Ok(Json(challenges::issue(&state).await?))
+    Ok(Json(challenges::issue(&state)?))
 }
 
 /// The caller and what holds for them now.

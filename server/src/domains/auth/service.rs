@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-pub use super::challenges::answer as answer_challenge;
+pub use super::challenges::{
+    answer as answer_challenge, check as check_answer, take as take_answered,
+};
 pub use super::credentials::{
     account_closed, handed_out_at, hash_password, replace_credential, store_credential,
     temporary_password, verify,

@@ -52,8 +52,8 @@ const END_OF_USER: &str = "UPDATE sessions SET ended_at = $2 WHERE user_id = $1 
 const END_OF_DEVICE: &str =
     "UPDATE sessions SET ended_at = $2 WHERE device_id = $1 AND ended_at IS NULL";
 
-const ISSUE_CHALLENGE: &str = "INSERT INTO challenges (nonce, expires_at) VALUES ($1, $2)";
-const TAKE_CHALLENGE: &str = "DELETE FROM challenges WHERE nonce = $1 RETURNING expires_at";
+const TAKE_CHALLENGE: &str =
+    "INSERT INTO challenges (nonce, expires_at) VALUES ($1, $2) ON CONFLICT (nonce) DO NOTHING";
 
 const PRUNE_CHALLENGES: &str = "DELETE FROM challenges WHERE expires_at < $1";
 const PRUNE_ADDRESSES: &str = "DELETE FROM failed_sign_ins WHERE at < $1";
@@ -438,39 +438,30 @@ pub(super) async fn end_sessions_of_device(
     Ok(())
 }
 
-pub(super) async fn issue_challenge(
-    tx: &mut PgConnection,
-    nonce: &[u8],
-    expires_at: DateTime<Utc>,
-) -> sqlx::Result<()> {
-    sqlx::query(ISSUE_CHALLENGE)
-        .bind(nonce)
-        .bind(expires_at)
-        .execute(tx)
-        .await?;
-    Ok(())
-}
-
-/// Takes the challenge away; gives when it expires or expired.
+/// Keeps a nonce as answered; whether it was not before.
 pub(super) async fn take_challenge(
     tx: &mut PgConnection,
     nonce: &[u8],
-) -> sqlx::Result<Option<DateTime<Utc>>> {
-    sqlx::query_scalar(TAKE_CHALLENGE)
+    expires_at: DateTime<Utc>,
+) -> sqlx::Result<bool> {
+    Ok(sqlx::query(TAKE_CHALLENGE)
         .bind(nonce)
-        .fetch_optional(tx)
-        .await
+        .bind(expires_at)
+        .execute(tx)
+        .await?
+        .rows_affected()
+        == 1)
 }
 
 /// Removes what no longer bears on anything.
 pub(super) async fn prune(
     tx: &mut PgConnection,
-    now: DateTime<Utc>,
+    challenges_before: DateTime<Utc>,
     tries_before: DateTime<Utc>,
     sessions_before: DateTime<Utc>,
 ) -> sqlx::Result<()> {
     sqlx::query(PRUNE_CHALLENGES)
-        .bind(now)
+        .bind(challenges_before)
         .execute(&mut *tx)
         .await?;
     sqlx::query(PRUNE_ADDRESSES)

@@ -57,21 +57,12 @@ pub(super) async fn enrol(
         return Err(ApiError::unauthenticated());
     };
 
-    let mut tx = system_tx(&state.pool).await?;
-    let answered = auth::answer_challenge(
-        state,
-        &mut tx,
-        &key,
-        ENROL,
-        &nonce,
-        key.as_bytes(),
-        &signature,
-    )
-    .await;
-    tx.commit().await?;
-    if let Err(error) = answered {
-        return Err(stranger(state, trail, Action::EnrolDevice, error).await);
-    }
+    // Taken once the password is proved, with the device that comes of it: anybody can make a key and sign with it.
+    let answered = match auth::check_answer(state, &key, ENROL, &nonce, key.as_bytes(), &signature)
+    {
+        Ok(answered) => answered,
+        Err(error) => return Err(stranger(state, trail, Action::EnrolDevice, error).await),
+    };
     let proof = Proof {
         login: input.login,
         password: input.password,
@@ -99,7 +90,11 @@ pub(super) async fn enrol(
         purge_owed_since: None,
     };
     let mut tx = system_tx(&state.pool).await?;
-    let others = match room_for_one(state, &mut tx, user).await {
+    let room = match auth::take_answered(&mut tx, &answered).await {
+        Ok(()) => room_for_one(state, &mut tx, user).await,
+        Err(error) => Err(error),
+    };
+    let others = match room {
         Ok(others) => others,
         Err(error) => {
             drop(tx);
