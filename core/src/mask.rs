@@ -20,7 +20,7 @@ pub fn mask(field: &Field, value: &str) -> String {
         return String::new();
     }
     if let FieldKind::Items(inner) = &field.kind {
-        return item(inner, value);
+        return item(inner, value, |_| true);
     }
     match field.mask {
         Mask::None => value.to_owned(),
@@ -30,6 +30,22 @@ pub fn mask(field: &Field, value: &str) -> String {
         Mask::Address => address(value),
         Mask::Date => date(value),
         Mask::All => HIDDEN.to_owned(),
+    }
+}
+
+/// An item of a keyed list with those of its fields masked that `hides` names; as it is, where it holds none of them,
+/// and so is any other value.
+#[must_use]
+pub fn mask_within(field: &Field, value: &Value, hides: impl Fn(&Field) -> bool) -> Value {
+    let (FieldKind::Items(inner), Value::Text(json)) = (&field.kind, value) else {
+        return value.clone();
+    };
+    let object: Option<BTreeMap<String, Value>> = serde_json::from_str(json).ok();
+    let holds = |name: &String| object.as_ref().is_none_or(|item| item.contains_key(name));
+    if inner.iter().any(|one| hides(one) && holds(&one.name)) {
+        item(inner, json, hides).into()
+    } else {
+        value.clone()
     }
 }
 
@@ -87,7 +103,7 @@ pub fn title(rt: &RecordType, fields: &Fields) -> String {
     parts.join(" ")
 }
 
-fn item(inner: &[Field], json: &str) -> String {
+fn item(inner: &[Field], json: &str, hides: impl Fn(&Field) -> bool) -> String {
     let Ok(object) = serde_json::from_str::<BTreeMap<String, Value>>(json) else {
         return HIDDEN.to_owned();
     };
@@ -96,6 +112,7 @@ fn item(inner: &[Field], json: &str) -> String {
         .filter_map(|(key, value)| {
             let field = inner.iter().find(|f| f.name == key)?;
             let value = match value {
+                value if !hides(field) => value,
                 Value::Text(text) => Value::from(mask(field, &text)),
                 other if field.mask == Mask::All => {
                     Value::from(if other.is_null() { "" } else { HIDDEN })
@@ -233,6 +250,26 @@ mod tests {
             r#"{"name":"王**","phone":"133****0436","relation":"01"}"#
         );
         assert_eq!(masked("resident", "guardians", "not json"), HIDDEN);
+    }
+
+    #[test]
+    fn of_an_item_only_what_is_secret_is_masked_for_who_sees_the_rest() {
+        let guardians = record_type("resident").unwrap().named("guardians").unwrap();
+        let secret = |field: &Field| field.sensitivity == Sensitivity::Secret;
+        let item = r#"{"id_number":"310101197004275621","name":"王小二"}"#.into();
+        assert_eq!(
+            mask_within(guardians, &item, secret),
+            r#"{"id_number":"310101********5621","name":"王小二"}"#.into()
+        );
+        assert_eq!(
+            mask_within(guardians, &"not json".into(), secret),
+            HIDDEN.into()
+        );
+        let without = r#"{"relation":"01","name":"王小二"}"#.into();
+        assert_eq!(mask_within(guardians, &without, secret), without);
+        let phone = record_type("resident").unwrap().named("phone").unwrap();
+        let value = "13329620436".into();
+        assert_eq!(mask_within(phone, &value, |_| true), value, "no item");
     }
 
     #[test]

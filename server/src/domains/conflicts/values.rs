@@ -45,14 +45,12 @@ pub(super) fn shown(field: Option<&Field>, value: &Value, sight: Sight) -> Shown
         };
     };
     let meaning = meaning(field, value);
-    if !sight.hides(field) {
-        return Shown {
-            value: value.clone(),
-            meaning,
-            masked: false,
-        };
-    }
-    let hidden = mask::mask_value(field, value);
+    let hidden = if sight.hides(field) {
+        mask::mask_value(field, value)
+    } else {
+        // An item may hold what is kept more closely than the list that it stands in.
+        mask::mask_within(field, value, |inner| sight.hides(inner))
+    };
     let masked = hidden != *value;
     Shown {
         value: hidden,
