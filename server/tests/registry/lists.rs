@@ -205,7 +205,7 @@ async fn an_absence_is_set_listed_reminded_of_once_and_ended() {
             due["items"].as_array().unwrap().len(),
             &due["items"][0]["expected_return"]
         ),
-        (1, &json!("2026-11-25"))
+        (1, &json!("2026-**-**"))
     );
     assert!(
         kit.get(&kit.next, "/api/away").await["items"]
@@ -354,7 +354,8 @@ async fn former_residents_are_found_by_house_and_area_with_period_and_reason() {
         );
         assert_eq!(
             (&former["residence"]["from"], &former["residence"]["until"]),
-            (&json!("2025-01-01"), &json!("2026-11-01"))
+            (&json!("2025-**-**"), &json!("2026-11-01")),
+            "the day of cancelling is open"
         );
         assert_eq!(former["residence"]["ended_because"], "关系终止");
     }

@@ -10,6 +10,7 @@ mod find;
 mod kit;
 mod ledger;
 mod lists;
+mod masks;
 mod police_photos;
 mod queries;
 mod relations;

@@ -63,10 +63,10 @@ pub struct AwayView {
     pub resident: RecordView,
     /// Reason's code.
     pub reason: Option<String>,
-    /// Since.
-    pub from: Option<NaiveDate>,
-    /// Expected back.
-    pub expected_return: Option<NaiveDate>,
+    /// Since; masked.
+    pub from: Option<String>,
+    /// Expected back; masked. Who is due by a day, `due_by` tells.
+    pub expected_return: Option<String>,
     /// Whether that day is over.
     pub overdue: bool,
 }
@@ -78,17 +78,12 @@ pub(super) fn due(open: &Open) -> Option<NaiveDate> {
 }
 
 fn away_of(open: &Open, today: NaiveDate) -> ApiResult<AwayView> {
-    let date = |key: &str| {
-        open.text(key)
-            .and_then(|text| text.parse::<NaiveDate>().ok())
-    };
-    let expected_return = date("away_expected_return");
     Ok(AwayView {
         resident: open.view(Vec::new())?,
-        reason: open.text("away_reason").map(str::to_owned),
-        from: date("away_from"),
-        expected_return,
-        overdue: expected_return.is_some_and(|day| day < today),
+        reason: open.beside("away_reason"),
+        from: open.beside("away_from"),
+        expected_return: open.beside("away_expected_return"),
+        overdue: due(open).is_some_and(|day| day < today),
     })
 }
 
@@ -117,10 +112,9 @@ pub(super) async fn list(
         let last = rows.len() < usize::try_from(STEP).unwrap_or(usize::MAX);
         filter.after = rows.last().map(|row| row.sealed.id);
         for open in Open::all(state, rows).await? {
-            let away = away_of(&open, today)?;
-            let due = |by: NaiveDate| away.expected_return.is_some_and(|day| day <= by);
-            if query.due_by.is_none_or(due) {
-                found.push(away);
+            let due_by = |by: NaiveDate| due(&open).is_some_and(|day| day <= by);
+            if query.due_by.is_none_or(due_by) {
+                found.push(away_of(&open, today)?);
             }
         }
         if last || found.len() >= wanted {
@@ -243,8 +237,7 @@ pub async fn remind_returns(state: &AppState) -> ApiResult<usize> {
         let last = rows.len() < usize::try_from(STEP).unwrap_or(usize::MAX);
         filter.after = rows.last().map(|row| row.sealed.id);
         for open in Open::all(state, rows).await? {
-            let away = away_of(&open, today)?;
-            if let Some(day) = away.expected_return.filter(|day| *day <= today) {
+            if let Some(day) = due(&open).filter(|day| *day <= today) {
                 reminded += usize::from(remind(state, &open, day).await?);
             }
         }

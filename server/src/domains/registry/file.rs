@@ -142,7 +142,7 @@ async fn linked(
     let named: Vec<(String, Uuid, Option<String>)> = open
         .fields
         .iter()
-        .filter_map(|(key, value)| named(key, value))
+        .filter_map(|(key, value)| named(open, key, value))
         .collect();
     let ids: Vec<Uuid> = named.iter().map(|(_, id, _)| *id).collect();
     if ids.is_empty() {
@@ -166,14 +166,13 @@ async fn linked(
 }
 
 /// The file that an item of `guardians` or `linked_persons` names, with the relation.
-fn named(key: &str, value: &Value) -> Option<(String, Uuid, Option<String>)> {
+fn named(open: &Open, key: &str, value: &Value) -> Option<(String, Uuid, Option<String>)> {
     let (field, _) = split_key(key);
     if !["guardians", "linked_persons"].contains(&field) {
         return None;
     }
-    let item = value.as_text()?;
-    let id = register::named_in(item)?;
-    let item: serde_json::Value = serde_json::from_str(item).ok()?;
+    let id = register::named_in(value.as_text()?)?;
+    let item: serde_json::Value = serde_json::from_str(&open.beside(key)?).ok()?;
     Some((
         field.to_owned(),
         id.0,

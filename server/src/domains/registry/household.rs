@@ -79,7 +79,7 @@ pub struct RegisterQuery {
 pub struct RegisteredPerson {
     /// The person.
     pub resident: RecordView,
-    /// The household.
+    /// The household; masked. The list is searched by the number, which the file shows for a purpose.
     pub household_number: Option<String>,
     /// Relation to its head.
     pub relation: Option<String>,
@@ -147,8 +147,8 @@ async fn person(state: &AppState, row: HouseholderRow) -> ApiResult<RegisteredPe
     );
     Ok(RegisteredPerson {
         resident: open.view(Vec::new())?,
-        household_number: open.text("household_number").map(str::to_owned),
-        relation: open.text("relation_to_head").map(str::to_owned),
+        household_number: open.beside("household_number"),
+        relation: open.beside("relation_to_head"),
         class,
         class_label: class.label(),
     })

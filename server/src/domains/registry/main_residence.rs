@@ -124,7 +124,7 @@ pub(super) async fn compare(
                 .filter(|device| *device != SERVER_DEVICE.0),
             made_at: maker.map(|maker| maker.made_at),
             accepted_at: maker.map(|maker| maker.accepted_at),
-            last_verified: text(&main.fields, "last_verified"),
+            last_verified: view::beside("residence", &main.fields, "last_verified"),
             evidence: elements(&main.fields, "evidence"),
             residence: view::tie(state, main.tie).await?,
         });
@@ -320,13 +320,6 @@ pub async fn move_main_residence(
         fields,
     };
     edit::put(tx, state, who, changes.into_iter().map(put).collect()).await
-}
-
-fn text(fields: &Fields, key: &str) -> Option<String> {
-    fields
-        .get(key)
-        .and_then(doorstep_core::value::Value::as_text)
-        .map(str::to_owned)
 }
 
 fn elements(fields: &Fields, name: &str) -> Vec<String> {

@@ -122,9 +122,9 @@ pub struct TieView {
     pub area: String,
     /// For If-Match.
     pub version: i32,
-    /// From when.
+    /// From when; masked.
     pub from: Option<String>,
-    /// Until when.
+    /// Until when: masked as told; else the day on which it was cancelled.
     pub until: Option<String>,
     /// Why it ended.
     pub ended_because: Option<String>,

@@ -68,7 +68,7 @@ pub(super) async fn of_houses(
             kinds: person.kinds,
             main: person.main,
             away: open.yes("away"),
-            relation: open.text("relation_to_head").map(str::to_owned),
+            relation: open.beside("relation_to_head"),
             same_household,
         });
     }

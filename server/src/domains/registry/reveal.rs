@@ -38,7 +38,7 @@ pub enum Purpose {
 pub struct RevealFields {
     /// Why.
     pub purpose: Purpose,
-    /// Keys or names of fields; all masked ones unless told.
+    /// Keys or names of fields; `addresses`: a resident's addresses and their periods. All masked ones unless told.
     pub fields: Option<Vec<String>>,
 }
 
@@ -51,6 +51,18 @@ pub struct Revealed {
     /// A resident's addresses, by residence.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub addresses: BTreeMap<String, String>,
+    /// From when until when these held, by residence.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub periods: BTreeMap<String, Period>,
+}
+
+/// The days of a residence, as far as they are written.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Period {
+    /// From when.
+    pub from: Option<String>,
+    /// Until when: as told, else the day on which it was cancelled.
+    pub until: Option<String>,
 }
 
 /// The name of the police's photo of a resident, for one who may see secret values where the resident is; none where
@@ -94,17 +106,16 @@ pub(super) async fn reveal(
         problems.require(known, "fields", "unknown_field", "没有这个项目，请检查名称");
     }
     problems.finish()?;
-    let mut addresses = BTreeMap::new();
+    let (mut addresses, mut periods) = (BTreeMap::new(), BTreeMap::new());
     if row.sealed.record_type == "resident" && wanted.iter().any(|name| name == "addresses") {
         for tie in store::ties(&mut tx, &[id.0], true).await? {
             let fields = tie.sealed.fields(&state.keys).await?;
-            let written = || {
-                fields
-                    .get("address")
-                    .and_then(Value::as_text)
-                    .map(str::to_owned)
-            };
-            if let Some(address) = tie.house_address.clone().or_else(written) {
+            let written = |key: &str| fields.get(key).and_then(Value::as_text).map(str::to_owned);
+            let (from, until) = (written("from"), written(view::ends_by(&fields)));
+            if from.is_some() || until.is_some() {
+                periods.insert(tie.sealed.id.to_string(), Period { from, until });
+            }
+            if let Some(address) = tie.house_address.clone().or_else(|| written("address")) {
                 addresses.insert(tie.sealed.id.to_string(), address);
             }
         }
@@ -119,7 +130,7 @@ pub(super) async fn reveal(
         .into_iter()
         .filter(|(key, _)| asked(key))
         .collect();
-    if fields.is_empty() && addresses.is_empty() {
+    if fields.is_empty() && addresses.is_empty() && periods.is_empty() {
         return Err(ApiError::not_found("要查看的内容"));
     }
     // The fields' names, not the keys of their elements: those may tell of the person.
@@ -131,5 +142,9 @@ pub(super) async fn reveal(
     actor.trail.note_detail(
         json!({ "purpose": input.purpose, "fields": shown, "addresses": addresses.len() }),
     );
-    Ok(Revealed { fields, addresses })
+    Ok(Revealed {
+        fields,
+        addresses,
+        periods,
+    })
 }

@@ -29,6 +29,19 @@ pub(super) fn day(at: DateTime<Utc>) -> NaiveDate {
         .unwrap_or_default()
 }
 
+/// A value that has a member of its own beside `fields`: under the same mask as there. Every such member comes through
+/// here, the plain codes too, so that it follows its field's declaration.
+pub(super) fn beside(record_type: &str, fields: &Fields, key: &str) -> Option<String> {
+    let field = records::record_type(record_type)?.field(key)?;
+    Some(mask::mask(field, fields.get(key)?.as_text()?))
+}
+
+/// The field that says until when a residence lasted: as told, else the day on which it was cancelled.
+pub(super) fn ends_by(residence: &Fields) -> &'static str {
+    let told = residence.get("until").and_then(Value::as_text);
+    told.map_or("cancelled_on", |_| "until")
+}
+
 /// The label of a code; the code itself where the table doesn't know it.
 pub(super) fn label(table: &str, code: &str) -> String {
     codes::table(table)
@@ -77,16 +90,12 @@ impl Open {
 
     /// The name of a resident, masked.
     pub(super) fn masked_name(&self) -> String {
-        self.masked("name")
+        self.beside("name").unwrap_or_default()
     }
 
-    fn masked(&self, key: &str) -> String {
-        let field = records::record_type(&self.row.sealed.record_type)
-            .and_then(|declared| declared.field(key));
-        match (field, self.text(key)) {
-            (Some(field), Some(text)) => mask::mask(field, text),
-            _ => String::new(),
-        }
+    /// See [`beside`].
+    pub(super) fn beside(&self, key: &str) -> Option<String> {
+        beside(&self.row.sealed.record_type, &self.fields, key)
     }
 
     /// As callers see it.
@@ -150,31 +159,29 @@ pub(super) async fn ties_by_resident(
 /// A residence as callers see it.
 pub(super) async fn tie(state: &AppState, row: TieRow) -> ApiResult<TieView> {
     let fields = row.sealed.fields(&state.keys).await?;
-    let text = |key: &str| fields.get(key).and_then(Value::as_text).map(str::to_owned);
-    let address = match &row.house_address {
-        Some(address) => Some(address.clone()),
-        None => text("address"),
-    };
+    let shown = |key: &str| beside("residence", &fields, key);
     // A person's address is personal, though a house's alone is not.
-    let masked = declared("residence")?
-        .field("address")
-        .zip(address)
-        .map(|(field, address)| mask::mask(field, &address));
-    let kind = text("kind").unwrap_or_default();
-    let reason = text("cancel_reason").map(|code| label("cancel_reason", &code));
+    let address = match &row.house_address {
+        Some(house) => declared("residence")?
+            .field("address")
+            .map(|field| mask::mask(field, house)),
+        None => shown("address"),
+    };
+    let kind = shown("kind").unwrap_or_default();
+    let reason = shown("cancel_reason").map(|code| label("cancel_reason", &code));
     Ok(TieView {
         id: row.sealed.id,
         resident: row.resident,
         house: row.house,
-        address: masked.unwrap_or_default(),
+        address: address.unwrap_or_default(),
         kind_label: label("residence_kind", &kind),
         kind,
         main: fields.get("main").and_then(Value::as_bool) == Some(true),
         active: row.active,
         area: row.sealed.wrapped.area.to_string(),
         version: row.sealed.version,
-        from: text("from"),
-        until: text("until").or_else(|| text("cancelled_on")),
+        from: shown("from"),
+        until: shown(ends_by(&fields)),
         ended_because: reason.filter(|_| !row.active),
     })
 }
