@@ -19,6 +19,7 @@ pub struct FileKeys {
     grants: Zeroizing<[u8; 32]>,
     bus: Zeroizing<[u8; 32]>,
     nonces: Zeroizing<[u8; 32]>,
+    change_names: Zeroizing<[u8; 32]>,
     server: KeyPair,
 }
 
@@ -52,6 +53,7 @@ impl FileKeys {
             grants: derive(b"grants"),
             bus: derive(b"bus"),
             nonces: derive(b"nonces"),
+            change_names: derive(b"change-names"),
             server: KeyPair::from_secret(&signing)
                 .map_err(|error| KeyError::Store(format!("server.key: {error}")))?,
         })
@@ -82,6 +84,7 @@ impl KeyProvider for FileKeys {
             MacPurpose::Grants => &self.grants,
             MacPurpose::Bus => &self.bus,
             MacPurpose::Nonces => &self.nonces,
+            MacPurpose::ChangeNames => &self.change_names,
         }
     }
 

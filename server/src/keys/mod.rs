@@ -33,6 +33,8 @@ pub enum MacPurpose {
     Bus,
     /// Nonces that devices sign.
     Nonces,
+    /// What changes are called to readers.
+    ChangeNames,
 }
 
 /// Holds the root of the key tree. The root itself never leaves it.

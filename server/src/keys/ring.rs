@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use doorstep_core::crypto::blind::Blinder;
 use doorstep_core::crypto::seal::{self, Place, SealKey};
-use doorstep_core::ids::{AreaCode, RecordId};
+use doorstep_core::crypto::sm3;
+use doorstep_core::ids::{AreaCode, ChangeHash, RecordId};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
@@ -124,6 +125,15 @@ impl KeyRing {
     #[must_use]
     pub fn blind(&self, token: &str) -> i64 {
         self.blinder.token(token)
+    }
+
+    /// What a change is called to readers: one name for it everywhere, that tells nothing of it. Its hash goes only to
+    /// those who see in clear what it is of, devices among them. All else in a change that the server makes can be known
+    /// or tried, so that whoever sees a value masked would find it by hashing what may stand behind the stars.
+    #[must_use]
+    pub fn change_name(&self, hash: ChangeHash) -> String {
+        let key = self.provider.mac_key(MacPurpose::ChangeNames);
+        hex::encode(&sm3::hmac(key, &[&hash.0])[..16])
     }
 
     /// The current key of an area, made on first use.

@@ -7,6 +7,7 @@ mod erasure;
 mod erasure_traces;
 mod files;
 mod find;
+mod guesses;
 mod kit;
 mod ledger;
 mod lists;

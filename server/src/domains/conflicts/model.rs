@@ -141,7 +141,7 @@ pub(super) struct ValueView {
     pub shown: Shown,
     /// The field that it is of, where that is another than the item's.
     pub field_label: Option<String>,
-    /// The change that put it.
+    /// The change that put it, as the record's history names it.
     pub change: String,
     /// Who; none: the server.
     pub user: Option<Uuid>,

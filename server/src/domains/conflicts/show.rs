@@ -25,6 +25,7 @@ use crate::domains::auth::Actor;
 use crate::domains::registry::service::Purpose;
 use crate::domains::{devices, users};
 use crate::error::ApiResult;
+use crate::keys::KeyRing;
 use crate::register::{self, EventAbout, Maker, Opened};
 use crate::state::AppState;
 
@@ -61,6 +62,7 @@ pub(super) async fn show(
     let names = names(state, &case, &makers, &visits).await?;
     let viewer = Viewer {
         actor,
+        keys: &state.keys,
         sight,
         names,
         devices,
@@ -210,6 +212,7 @@ fn photos_of(of: Uuid, record_type: &str, fields: &Fields) -> Option<PhotosOf> {
 
 struct Viewer<'a> {
     actor: &'a Actor,
+    keys: &'a KeyRing,
     sight: Sight,
     names: BTreeMap<UserId, String>,
     devices: BTreeMap<DeviceId, String>,
@@ -255,7 +258,7 @@ impl Viewer<'_> {
                 choice,
                 shown,
                 field_label,
-                change: value.change.to_string(),
+                change: self.keys.change_name(value.change),
                 user: user.map(|id| id.0),
                 user_name: self.name(user),
                 device: maker.map(|maker| maker.device.0),

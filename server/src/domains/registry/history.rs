@@ -47,8 +47,11 @@ pub struct History {
 /// One change.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ChangeView {
-    /// Its name: SHA-256 of its Automerge chunk, hexadecimal.
-    pub hash: String,
+    /// Names it, and tells nothing of what it says.
+    pub id: String,
+    /// SHA-256 of its Automerge chunk, hexadecimal: its name on devices. Only where a purpose was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
     /// The record it was made to, where that is another, which was merged into this one.
     pub merged_from: Option<Uuid>,
     /// Who made it.
@@ -163,7 +166,8 @@ pub(super) async fn show(
     for (merged_from, past) in past {
         let mut registers = Registers::default();
         for change in past {
-            let mut change = replay(&mut registers, declared, change);
+            let id = state.keys.change_name(change.hash);
+            let mut change = replay(&mut registers, declared, id, change);
             if purpose.is_none() {
                 change.mask(declared);
             }
@@ -200,7 +204,12 @@ pub(super) async fn show(
 }
 
 /// Applies a change that was accepted once, and tells what it moved.
-fn replay(registers: &mut Registers, declared: &RecordType, past: PastChange) -> ChangeView {
+fn replay(
+    registers: &mut Registers,
+    declared: &RecordType,
+    id: String,
+    past: PastChange,
+) -> ChangeView {
     let concurrent = past.change.deps != registers.heads();
     let value = |registers: &Registers, key: &str| registers.get(key).cloned().unwrap_or_default();
     let before: Vec<Value> = past
@@ -234,7 +243,8 @@ fn replay(registers: &mut Registers, declared: &RecordType, past: PastChange) ->
         }
     });
     ChangeView {
-        hash: past.hash.to_string(),
+        id,
+        hash: Some(past.hash.to_string()),
         merged_from: None,
         user: past.user.map(|user| user.0),
         user_name: None,
@@ -248,8 +258,9 @@ fn replay(registers: &mut Registers, declared: &RecordType, past: PastChange) ->
 }
 
 impl ChangeView {
-    /// Puts every value under the mask of its field.
+    /// Puts every value under the mask of its field, and leaves out the hash, by which it would be found.
     fn mask(&mut self, declared: &RecordType) {
+        self.hash = None;
         for moved in &mut self.fields {
             for value in [&mut moved.before, &mut moved.put, &mut moved.after] {
                 *value = masked(declared, &moved.field, value);
