@@ -194,6 +194,58 @@ async fn a_visit_that_met_its_people_moves_the_last_verification_and_the_next_on
     );
 }
 
+/// The database read it as a date: one such visit, which any phone could write, took the list from everyone.
+#[tokio::test]
+async fn a_next_visit_on_no_day_of_the_calendar_is_never_due() {
+    let kit = Kit::new().await;
+    let device = kit.server.device(&kit.collector).await.unwrap();
+    let now = kit.server.state.clock.timestamp();
+    let mut expected = Vec::new();
+    for (n, (next_on, is_day)) in (0..).zip([
+        ("1", false),
+        ("2026-02-29", false),
+        ("2024-02-29", true),
+        ("2026-11-24", true),
+        ("0000-01-01", false),
+        ("1900-00-10", false),
+        ("2026-1-1", false),
+        ("2026-11-24x", false),
+    ]) {
+        let house = format!("陕西中路12弄{n}号");
+        let house = kit.house(&house, json!({})).await;
+        let fields = [
+            ("house", house.as_str().into()),
+            ("next_on", next_on.into()),
+        ];
+        kit.visit(&device, &kit.collector, Timestamp(now.0 - n), &fields)
+            .await;
+        if is_day {
+            expected.push((house, next_on));
+        }
+    }
+    let path = |more: &str| format!("/api/visits/due?area={VILLAGE}&by=2026-12-01&limit=1{more}");
+    let mut due = Vec::new();
+    let mut page = kit.get(&kit.supervisor, &path("")).await;
+    loop {
+        let items = page["items"].as_array().unwrap().clone();
+        due.extend(items.iter().map(|item| {
+            let text = |key: &str| item[key].as_str().unwrap().to_owned();
+            (text("record"), text("due_on"))
+        }));
+        let Some(next) = page["next"].as_str() else {
+            break;
+        };
+        page = kit
+            .get(&kit.supervisor, &path(&format!("&cursor={next}")))
+            .await;
+    }
+    let expected: Vec<(String, String)> = expected
+        .into_iter()
+        .map(|(house, day)| (house, day.to_owned()))
+        .collect();
+    assert_eq!(due, expected);
+}
+
 #[tokio::test]
 async fn a_visit_tells_whether_it_was_made_at_the_house_within_the_area_or_elsewhere() {
     let kit = Kit::new().await;
