@@ -3,8 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+use doorstep_core::ids::EventId;
 use doorstep_core::protocol::frames::Outcome;
 use doorstep_core::value::Value;
+use doorstep_server::register::Prepared;
 use doorstep_server::testing::TestServer;
 use doorstep_server::testing::phone::fields;
 
@@ -120,4 +122,70 @@ async fn moves_and_edits_of_the_same_people_at_once_do_not_stand_in_each_others_
     }
     let remark = server.value_of(people[0], "remark").await.unwrap();
     assert_eq!(remark, Some(Value::from("思南路9弄0号")));
+}
+
+/// Neither sees what the other writes, and yet one of them must not be taken.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_id_given_to_a_record_and_to_an_event_at_once_is_given_to_one() {
+    const BOTH: &str = "SELECT (SELECT count(*) FROM records WHERE id = ANY($1)), \
+        (SELECT count(*) FROM events WHERE id = ANY($1))";
+    let server = TestServer::open_city().await.unwrap();
+    let mut one = server.phone(AREA).await.unwrap();
+    let mut two = server.phone("310101002002").await.unwrap();
+    let (resident, item) = two.resident("叶海思", "").unwrap();
+    two.send(&server, vec![item]).await.unwrap();
+    for round in 0..12 {
+        let (record, item) = one.resident("林晓", "").unwrap();
+        let (_, event) = two.visit(resident, "310101002002").unwrap();
+        let Prepared::Event(mut event) = event else {
+            unreachable!()
+        };
+        event.id = EventId(record.0);
+        let event = Prepared::Event(event);
+        let (here, there) = tokio::join!(
+            one.send(&server, vec![item.clone()]),
+            two.send(&server, vec![event.clone()])
+        );
+        // Whoever comes too late for the other's row may fail, and is judged again, as the committer does it.
+        for (phone, item, said) in [(&one, item, here), (&two, event, there)] {
+            if said.is_err() {
+                phone.send(&server, vec![item]).await.unwrap();
+            }
+        }
+        let mut tx = doorstep_server::database::system_tx(&server.state.pool)
+            .await
+            .unwrap();
+        let (records, events): (i64, i64) = sqlx::query_as(BOTH)
+            .bind([record.0].as_slice())
+            .fetch_one(&mut *tx)
+            .await
+            .unwrap();
+        assert_eq!(records + events, 1, "round {round}");
+    }
+}
+
+#[tokio::test]
+async fn an_id_given_twice_in_one_envelope_is_the_firsts() {
+    let server = TestServer::open_city().await.unwrap();
+    let mut phone = server.phone(AREA).await.unwrap();
+    let (resident, item) = phone.resident("叶海思", "").unwrap();
+    phone.send(&server, vec![item]).await.unwrap();
+    for record_first in [true, false] {
+        let (record, item) = phone.resident("林晓", "").unwrap();
+        let (_, event) = phone.visit(resident, AREA).unwrap();
+        let Prepared::Event(mut event) = event else {
+            unreachable!()
+        };
+        event.id = EventId(record.0);
+        let mut items = vec![item, Prepared::Event(event)];
+        if !record_first {
+            items.reverse();
+        }
+        let outcomes = phone.send(&server, items).await.unwrap();
+        assert_eq!(outcomes[0], Outcome::Accepted);
+        assert!(
+            matches!(&outcomes[1], Outcome::Refused(why) if why.code == "id_taken"),
+            "{outcomes:?}"
+        );
+    }
 }

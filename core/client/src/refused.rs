@@ -140,7 +140,7 @@ fn advice(code: &str) -> &'static str {
         "field_not_writable" | "reserved_field" => {
             "这一项不由采集员填写。如确需更正，请写在备注里，或告诉主管。"
         }
-        "sequence_reused" | "forged_actor" => {
+        "sequence_reused" | "forged_actor" | "id_taken" => {
             "请把手机交给管理员检查，检查前不要卸载应用；内容主管也能看到。"
         }
         "unknown_type" | "unknown_field" => "请先更新应用，再重新填写这一项。",

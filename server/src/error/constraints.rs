@@ -65,6 +65,13 @@ pub const CONSTRAINTS: &[Constraint] = &[
         "这台设备已登记过，请直接登录",
     ),
     rule(
+        "register_ids_pkey",
+        Kind::Conflict,
+        "already_there",
+        "",
+        "这份档案已经登记过，请刷新后查看",
+    ),
+    rule(
         "area_keys_pkey",
         Kind::Conflict,
         "key_exists",

@@ -14,7 +14,7 @@ use doorstep_core::value::Value;
 use sqlx::PgConnection;
 use sqlx::types::Uuid;
 
-use super::judging::{self, AcceptedChange, Judgement, KnownEvents};
+use super::judging::{self, AcceptedChange, Judgement, KnownIds};
 use super::load::{self, Locked};
 use super::log::{self, Draft, LogKind, ScopeWrites, Told};
 use super::model::{Prepared, Receipt, Sealed, Submission, Submitter};
@@ -144,10 +144,12 @@ pub async fn apply(
             }
         })
         .collect();
-    let known_events = known_events(tx, &event_ids).await?;
+    let begun = records.iter().filter(|(_, locked)| locked.stored.is_none());
+    let begun: Vec<Uuid> = begun.map(|(id, _)| id.0).collect();
+    let known = known_ids(tx, &event_ids, begun).await?;
 
     let tree = store::areas_among(tx, &judging::areas_named(&submissions)).await?;
-    let mut judgement = Judgement::knowing(gone, tree);
+    let mut judgement = Judgement::knowing(gone, tree, known);
     let mut applied = Applied::default();
     let mut answers = Vec::new();
     let mut answered = answered;
@@ -155,13 +157,8 @@ pub async fn apply(
         let receipt = match answered.check(&submission, &mut judgement) {
             Some(receipt) => receipt,
             None => {
-                let outcomes = judgement.submit(
-                    &submission.who,
-                    submission.items,
-                    &mut records,
-                    &known_events,
-                    stamp,
-                );
+                let outcomes =
+                    judgement.submit(&submission.who, submission.items, &mut records, stamp);
                 let receipt = Receipt {
                     outcomes,
                     ..Receipt::default()
@@ -191,18 +188,31 @@ pub async fn apply(
     Ok(applied)
 }
 
-async fn known_events(tx: &mut PgConnection, ids: &[Uuid]) -> ApiResult<KnownEvents> {
+/// What is known of the ids of events, and of records that are not there yet.
+async fn known_ids(
+    tx: &mut PgConnection,
+    events: &[Uuid],
+    begun: Vec<Uuid>,
+) -> ApiResult<KnownIds> {
+    let mut known = KnownIds::default();
+    let mut ids = begun;
+    ids.extend(events);
     if ids.is_empty() {
-        return Ok(KnownEvents::default());
+        return Ok(known);
     }
-    let taken = store::known_events(tx, ids).await?.into_iter().map(EventId);
-    let refused = store::refused_events(tx, ids).await?.into_iter();
-    Ok(KnownEvents {
-        taken: taken.collect(),
-        refused: refused
-            .map(|row| (EventId(row.record_id), load::again(row)))
-            .collect(),
-    })
+    for (id, is_event) in store::known_ids(tx, &ids, events).await? {
+        if is_event {
+            known.events.insert(EventId(id));
+        } else {
+            known.records.insert(RecordId(id));
+        }
+    }
+    if !events.is_empty() {
+        let refused = store::refused_events(tx, events).await?.into_iter();
+        let again = refused.map(|row| (EventId(row.record_id), load::again(row)));
+        known.refused.extend(again);
+    }
+    Ok(known)
 }
 
 /// The envelopes that were answered before, so that a repeated one gets the same answer.

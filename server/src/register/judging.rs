@@ -3,6 +3,7 @@
 mod before;
 mod bounds;
 mod events;
+mod ids;
 mod places;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,7 +23,8 @@ use sqlx::types::Uuid;
 pub(super) use self::before::refused_names;
 pub(super) use self::bounds::to_weigh;
 use self::bounds::too_large;
-pub(super) use self::events::{KnownEvents, event_time, event_verifies};
+pub(super) use self::events::{event_time, event_verifies};
+pub(super) use self::ids::KnownIds;
 pub(super) use self::places::areas_named;
 use self::places::{made_in, unknown_area};
 use super::ledger::{Moved, Watch};
@@ -46,6 +48,7 @@ pub(super) struct Judgement {
     gone: Gone,
     /// Of the areas that were named, those that there are.
     tree: BTreeSet<AreaCode>,
+    known: KnownIds,
     seen_events: BTreeSet<EventId>,
 }
 
@@ -144,11 +147,13 @@ pub(super) fn wants_history<'a>(
 }
 
 impl Judgement {
-    /// One that knows what is known of the records that are referred to, and which of the areas named there are.
-    pub(super) fn knowing(gone: Gone, tree: BTreeSet<AreaCode>) -> Self {
+    /// One that knows what is known of the records that are referred to, which of the areas named there are, and whose
+    /// the ids are.
+    pub(super) fn knowing(gone: Gone, tree: BTreeSet<AreaCode>, known: KnownIds) -> Self {
         Self {
             gone,
             tree,
+            known,
             ..Self::default()
         }
     }
@@ -159,7 +164,6 @@ impl Judgement {
         who: &Submitter,
         items: Vec<Prepared>,
         records: &mut BTreeMap<RecordId, Locked>,
-        events: &KnownEvents,
         now: Timestamp,
     ) -> Vec<Outcome> {
         let mut outcomes = Vec::with_capacity(items.len());
@@ -171,8 +175,8 @@ impl Judgement {
                     record_type,
                     fields,
                 } => self.put(who, record, record_type, fields, records, now),
-                Prepared::Event(item) => self.event(who, item, events, false, now),
-                Prepared::Taken(item) => self.event(who, item, events, true, now),
+                Prepared::Event(item) => self.event(who, item, false, now),
+                Prepared::Taken(item) => self.event(who, item, true, now),
             };
             outcomes.push(outcome);
         }
@@ -230,6 +234,13 @@ impl Judgement {
                 refused.about = survivor;
             }
             return outcome;
+        }
+        if locked.stored.is_none()
+            && locked.hold.registers.is_empty()
+            && self.is_event(EventId(item.record.0))
+            && change.actor == actor::derive(&who.key, item.record, item.epoch)
+        {
+            return self.id_taken(who, item.record, &item.record_type);
         }
         if change
             .deps

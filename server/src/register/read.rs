@@ -131,12 +131,9 @@ pub async fn log_after(
             _ => {}
         }
     }
-    let named: BTreeSet<Uuid> = rows
-        .iter()
-        .filter_map(|row| row.record_id)
-        .filter(|id| !events.contains(id))
-        .collect();
-    let open = open_records(tx, keys, scope, named).await?;
+    let opened = changes.iter().map(|(record, _)| *record);
+    let opened = opened.chain(whole.iter().copied()).collect();
+    let open = open_records(tx, keys, scope, opened).await?;
     let mut bodies = change_bodies(tx, &open, changes).await?;
     let mut wholes = whole_entries(tx, &open, whole).await?;
     let mut events = event_entries(tx, keys, &events.into_iter().collect::<Vec<_>>()).await?;

@@ -25,7 +25,7 @@ const INSERT_CHANGES: &str = include_str!("sql/insert_changes.sql");
 const DROP_LINKS: &str = "DELETE FROM links WHERE record_id = ANY($1)";
 const INSERT_LINKS: &str = "INSERT INTO links (record_id, field, target) SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[])";
 const AREAS_AMONG: &str = "SELECT code::text FROM areas WHERE code = ANY($1)";
-const KNOWN_EVENTS: &str = "SELECT id FROM events WHERE id = ANY($1)";
+const KNOWN_IDS: &str = include_str!("sql/known_ids.sql");
 const INSERT_EVENTS: &str = include_str!("sql/insert_events.sql");
 const ENVELOPES: &str = include_str!("sql/envelopes.sql");
 const LAST_ENVELOPES: &str = include_str!("sql/last_envelopes.sql");
@@ -306,9 +306,15 @@ pub(super) async fn replace_links(
     Ok(())
 }
 
-pub(super) async fn known_events(tx: &mut PgConnection, ids: &[Uuid]) -> ApiResult<Vec<Uuid>> {
-    Ok(sqlx::query_scalar(KNOWN_EVENTS)
+/// Those of `ids` that are an event's (`true`), and those of `events` that are a record's.
+pub(super) async fn known_ids(
+    tx: &mut PgConnection,
+    ids: &[Uuid],
+    events: &[Uuid],
+) -> ApiResult<Vec<(Uuid, bool)>> {
+    Ok(sqlx::query_as(KNOWN_IDS)
         .bind(ids)
+        .bind(events)
         .fetch_all(tx)
         .await?)
 }

@@ -220,6 +220,19 @@ impl Phone {
         fields: &Fields,
     ) -> anyhow::Result<(RecordId, Prepared)> {
         let id = random::id(doorstep_core::time::Timestamp(self.clock), RecordId::new)?;
+        Ok((id, self.create_as(id, record_type, fields)?))
+    }
+
+    /// The same with an id that no honest phone would choose.
+    ///
+    /// # Errors
+    /// As [`Self::edit`].
+    pub fn create_as(
+        &mut self,
+        id: RecordId,
+        record_type: &str,
+        fields: &Fields,
+    ) -> anyhow::Result<Prepared> {
         let mut fields = fields.clone();
         fields.insert("_type".to_owned(), record_type.into());
         fields.insert("_v".to_owned(), Value::Int(1));
@@ -228,7 +241,7 @@ impl Phone {
             .or_insert_with(|| self.area.to_string().into());
         self.held
             .insert(id, (record_type.to_owned(), Registers::default()));
-        Ok((id, self.edit(id, &fields)?))
+        self.edit(id, &fields)
     }
 
     /// A new resident; without a number, one that has none.

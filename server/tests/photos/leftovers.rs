@@ -22,7 +22,7 @@ async fn rows(kit: &Kit) -> (i64, i64, i64) {
     .unwrap()
 }
 
-async fn erase(kit: &Kit, record: &str) {
+pub(crate) async fn erase(kit: &Kit, record: &str) {
     let path = format!("/api/records/{record}/erase");
     let body = json!({ "ground": "request", "confirm": record });
     let reply = kit.send(&kit.administrator, "POST", &path, body).await;

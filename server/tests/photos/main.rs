@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod altered;
+mod ids;
 mod kit;
 mod leftovers;
 mod reading;

@@ -190,11 +190,13 @@ async fn every_earlier_schema_comes_up_to_date_with_every_row() {
             assert_eq!(is, was, "{table}, from step {step}");
             compared += is.len();
         }
-        // What is found by tokens, which event is about whom, and where an alarm lies, wherever it stood.
+        // What is found by tokens, which event is about whom, where an alarm lies, wherever it stood, and whose ids are
+        // taken.
         for (table, columns) in [
             ("record_tokens", &["record_id", "areas", "tokens"][..]),
             ("event_subjects", &["subject", "event_id"][..]),
             ("alarms", &["id", "area_code"][..]),
+            ("register_ids", &["id"][..]),
         ] {
             let columns: Vec<String> = columns.iter().map(|&name| name.to_owned()).collect();
             same(&mut old, &mut today, table, &columns).await;

@@ -87,6 +87,8 @@ pub(super) struct Scene {
     elsewhere: AreaCode,
     /// A record that the liar may write.
     near: RecordId,
+    /// A visit of the honest device's.
+    visited: EventId,
     /// A record of the other village, and another device's key.
     far: RecordId,
     far_registers: Registers,
@@ -101,6 +103,12 @@ impl Scene {
         liar.sync_once().await?;
         let other = ground.light(&neighbour).await?;
         let far = other.create("resident", ground.elsewhere, resident())?;
+        let mut fields = Fields::from([("at".to_owned(), Value::Int(other.now().0))]);
+        for (key, value) in [("mode", "01"), ("purpose", "01"), ("result", "01")] {
+            fields.insert(key.to_owned(), value.into());
+        }
+        fields.insert("resident".to_owned(), far.to_string().into());
+        let visited = other.record_event("visit", ground.elsewhere, fields)?;
         other.sync_once().await?;
         Ok(Self {
             next: 0,
@@ -109,6 +117,7 @@ impl Scene {
             area: ground.area,
             elsewhere: ground.elsewhere,
             near,
+            visited,
             far,
             far_registers: other.record(far)?.registers,
             honest: other.who().key.clone(),
@@ -163,13 +172,17 @@ impl Scene {
     }
 
     /// A beginning of a record of the liar's.
-    fn beginning(&mut self, area: AreaCode, mut fields: Fields) -> (RecordId, Item) {
+    fn beginning(&mut self, area: AreaCode, fields: Fields) -> (RecordId, Item) {
         let record = self.new_id();
+        (record, self.beginning_as(record, area, fields))
+    }
+
+    fn beginning_as(&self, record: RecordId, area: AreaCode, mut fields: Fields) -> Item {
         fields.insert("_type".to_owned(), "resident".into());
         fields.insert("_v".to_owned(), Value::Int(1));
         fields.insert("_area".to_owned(), area.to_string().into());
         let (_, bytes, _) = Registers::default().change(self.actor(record), self.time(), &fields);
-        (record, change(record, bytes))
+        change(record, bytes)
     }
 }
 
@@ -365,6 +378,28 @@ pub(super) const KINDS: &[Kind] = &[
             Ok(Lie::Items(vec![Item::Event(
                 scene.event(fields, scene.elsewhere),
             )]))
+        },
+    },
+    Kind {
+        name: "visit with a record's id",
+        must: Must::Refuse("id_taken"),
+        tell: |scene| {
+            let fields = visit(scene);
+            let mut event = scene.event(fields, scene.area);
+            event.id = EventId([scene.near, scene.far][scene.any(2)].0);
+            Ok(Lie::Items(vec![Item::Event(event)]))
+        },
+    },
+    Kind {
+        name: "new record with a visit's id",
+        must: Must::Refuse("id_taken"),
+        tell: |scene| {
+            let mut fields = resident();
+            fields.insert("remark".to_owned(), scene.text().into());
+            let record = scene.visited.into();
+            Ok(Lie::Items(vec![
+                scene.beginning_as(record, scene.area, fields),
+            ]))
         },
     },
     Kind {

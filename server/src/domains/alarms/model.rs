@@ -43,6 +43,7 @@ macro_rules! kinds {
 kinds! {
     ForgedActor = "forged_actor", "冒用其他设备的身份提交修改";
     SequenceReused = "sequence_reused", "用同一序号提交了不同的修改";
+    IdTaken = "id_taken", "用已有档案或记录的编号提交了别的内容";
     EnvelopeReused = "envelope_reused", "用同一批次号上传了不同的数据";
     EnvelopeGap = "envelope_gap", "上传批次不连续";
     EnvelopeSignature = "envelope_signature", "上传的数据签名不对";

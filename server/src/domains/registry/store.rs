@@ -15,10 +15,11 @@ const FIND: &str = include_str!("sql/find.sql");
 const FIND_COUNTS: &str = include_str!("sql/find_counts.sql");
 const TIES: &str = include_str!("sql/ties.sql");
 const RECORDS: &str = include_str!("sql/records.sql");
-/// Until the transaction ends nobody else makes a record of this id.
+/// Until the transaction ends nobody else makes a record of this id on the console.
 const CLAIM: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 0))";
-/// Erased ones too: their ids are not given again.
-const EXISTS: &str = "SELECT EXISTS (SELECT FROM records WHERE id = $1)";
+/// Erased ones too: their ids are not given again. Nor are those of events: see `register_ids`.
+const EXISTS: &str = "SELECT EXISTS (SELECT FROM records WHERE id = $1) \
+    OR EXISTS (SELECT FROM events WHERE id = $1)";
 const NOT_ERASED: &str = "SELECT id FROM records WHERE id = ANY($1) AND erased_at IS NULL";
 const LOCK: &str = include_str!("sql/lock.sql");
 const PEOPLE: &str = include_str!("sql/people.sql");
@@ -246,7 +247,7 @@ pub(super) async fn lock_all(tx: &mut PgConnection, ids: &[Uuid]) -> sqlx::Resul
     Ok(())
 }
 
-/// Claims an id for a new record; whether there is or was a record of it. Who sends the same again at the same time
+/// Claims an id for a new record; whether there is or was a record of it, or is an event. Who sends the same again at the same time
 /// waits, and finds it.
 pub(super) async fn is_taken(tx: &mut PgConnection, id: Uuid) -> sqlx::Result<bool> {
     sqlx::query(CLAIM).bind(id).execute(&mut *tx).await?;

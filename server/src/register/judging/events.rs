@@ -1,10 +1,8 @@
 //! One event: a visit, the answer to a check. Knows no record's values.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use doorstep_core::crypto::sm3;
 use doorstep_core::envelope::{EventItem, Item};
-use doorstep_core::ids::{AreaCode, EventId, RecordId};
+use doorstep_core::ids::{AreaCode, RecordId};
 use doorstep_core::projection::subjects;
 use doorstep_core::protocol::codec;
 use doorstep_core::protocol::frames::{Outcome, Refusal};
@@ -19,28 +17,22 @@ use crate::clock;
 use crate::domains::alarms;
 use crate::register::model::{SERVER_DEVICE, Submitter};
 
-/// The events of a group that came before.
-#[derive(Debug, Default)]
-pub(in crate::register) struct KnownEvents {
-    pub(in crate::register) taken: BTreeSet<EventId>,
-    /// And why.
-    pub(in crate::register) refused: BTreeMap<EventId, Refusal>,
-}
-
 impl Judgement {
     pub(super) fn event(
         &mut self,
         who: &Submitter,
         item: EventItem,
-        known: &KnownEvents,
         decided: bool,
         now: Timestamp,
     ) -> Outcome {
-        if known.taken.contains(&item.id) || self.seen_events.contains(&item.id) {
+        if self.is_event(item.id) {
             return Outcome::Duplicate;
         }
+        if self.is_record(item.id.into()) {
+            return self.id_taken(who, item.id.into(), &item.event_type);
+        }
         // Only the supervisor's own decision takes it after all.
-        if let Some(before) = known.refused.get(&item.id).filter(|_| !decided) {
+        if let Some(before) = self.known.refused.get(&item.id).filter(|_| !decided) {
             return Outcome::Refused(before.clone());
         }
         let about: Vec<RecordId> = subjects(&item.event_type, &item.fields).collect();

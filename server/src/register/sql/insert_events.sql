@@ -11,6 +11,8 @@ WITH new AS (
     SELECT id, event_type, area_code, user_id, device_id, happened_at, subjects, facets, wrapped_key, key_version,
         body, $12
     FROM new
+), named AS (
+    INSERT INTO register_ids (id) SELECT id FROM new
 )
 -- By a phone's clock that is ahead nobody is verified until then.
 INSERT INTO event_subjects (subject, happened_at, event_id, event_type, verifies)

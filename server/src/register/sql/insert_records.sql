@@ -1,3 +1,6 @@
+WITH named AS (
+    INSERT INTO register_ids (id) SELECT unnest($1::uuid[])
+)
 INSERT INTO records (id, record_type, area_code, areas, epoch, wrapped_key, key_version, cancelled, heads, state,
     version, facets, updated_by, created_at, updated_at)
 SELECT id, record_type, area_code, areas::text[], epoch, wrapped_key, key_version, cancelled, heads, state,
