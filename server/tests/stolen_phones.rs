@@ -2,6 +2,9 @@
 //! nor through the queue, and none of it is in the way of other phones.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+use doorstep_core::crdt::chunk;
+use doorstep_core::crypto::actor;
+use doorstep_core::envelope::Item;
 use doorstep_core::ids::{RecordId, UserId};
 use doorstep_core::protocol::frames::Outcome;
 use doorstep_core::rights::Role;
@@ -331,4 +334,47 @@ async fn what_would_be_too_long_for_phones_is_kept_for_the_supervisor() {
         .await
         .unwrap();
     assert_eq!(reply.status, 200, "{}", reply.body);
+}
+
+/// What is refused is kept for the supervisor with all that builds on it; what another is said to have made is no part of
+/// that.
+#[tokio::test]
+async fn a_forged_change_is_found_on_top_of_ones_own_refused_one_too() {
+    const LEFT: &str = "SELECT (SELECT count(*) FROM refused_items), \
+        (SELECT coalesce(sum(times), 0)::bigint FROM alarms WHERE code = 'forged_actor')";
+    let server = TestServer::open_city().await.unwrap();
+    let colleague = server.phone(VILLAGE).await.unwrap();
+    let mut phone = server.phone(VILLAGE).await.unwrap();
+    let (resident, item) = phone.resident("王小二", "").unwrap();
+    phone.send(&server, vec![item]).await.unwrap();
+    let refused = phone.edit(resident, &fields(&[("nickname", "小二")]));
+    let on_top = phone.edit(resident, &fields(&[("remark", "搬走了")]));
+    let Prepared::Change {
+        item: mut forged,
+        decoded: Ok((mut change, _)),
+    } = on_top.unwrap()
+    else {
+        unreachable!()
+    };
+    change.actor = actor::derive(&colleague.who.key, resident, 0);
+    forged.bytes = chunk::encode(&change).0;
+    let forged = Prepared::from_item(Item::Change(forged));
+    let codes = |outcomes: Vec<Outcome>| -> Vec<String> {
+        let codes = outcomes.into_iter().map(|outcome| match outcome {
+            Outcome::Refused(why) => why.code,
+            other => format!("{other:?}"),
+        });
+        codes.collect()
+    };
+    // In one envelope, and in the next.
+    let items = vec![refused.unwrap(), forged.clone()];
+    let outcomes = codes(phone.send(&server, items).await.unwrap());
+    assert_eq!(outcomes, ["unknown_field", "forged_actor"]);
+    let outcomes = codes(phone.send(&server, vec![forged]).await.unwrap());
+    assert_eq!(outcomes, ["forged_actor"]);
+    let mut tx = doorstep_server::database::system_tx(&server.state.pool)
+        .await
+        .unwrap();
+    let left: (i64, i64) = sqlx::query_as(LEFT).fetch_one(&mut *tx).await.unwrap();
+    assert_eq!(left, (1, 2));
 }

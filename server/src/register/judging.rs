@@ -246,6 +246,7 @@ impl Judgement {
             .deps
             .iter()
             .any(|dep| locked.refused.contains_key(dep))
+            && change.actor == actor::derive(&who.key, item.record, item.epoch)
         {
             let refusal = Refusal::new(
                 "builds_on_refused",

@@ -349,6 +349,21 @@ pub(super) const KINDS: &[Kind] = &[
         },
     },
     Kind {
+        name: "forged actor, on top of one's own refused change",
+        must: Must::Refuse("forged_actor"),
+        tell: |scene| {
+            let text = scene.text();
+            let refused = scene.honest_change("nickname", text.as_str())?;
+            let (refused, hash) = chunk::encode(&refused);
+            let mut forged = scene.honest_change("remark", text.as_str())?;
+            forged.actor = actor::derive(&scene.honest.public(), scene.near, 0);
+            forged.deps = vec![hash];
+            let items = [refused, chunk::encode(&forged).0];
+            let items = items.map(|bytes| change(scene.near, bytes));
+            Ok(Lie::Items(items.into()))
+        },
+    },
+    Kind {
         name: "record of another village",
         must: Must::Refuse("out_of_scope"),
         tell: |scene| {
