@@ -1,5 +1,7 @@
 //! Imports that broke off: taken up where they stood, and said plainly.
 
+use doorstep_core::ids::ScopeId;
+
 use super::*;
 
 #[tokio::test]
@@ -62,6 +64,63 @@ async fn a_run_that_died_goes_on_where_it_stood() {
         .await
         .unwrap();
     assert_eq!(view["status"], "done");
+}
+
+/// A batch that waits for longer than its lease is still the only one of its rows: whoever takes the import over begins
+/// after it, or not at all.
+#[tokio::test]
+async fn rows_are_written_once_however_long_a_batch_waits() {
+    let server = TestServer::open_city().await.unwrap();
+    let supervisor = server.person(Role::Supervisor, VILLAGE).await.unwrap();
+    let scope = ScopeId::Area(VILLAGE.parse().unwrap()).to_string();
+    let mut other = system_tx(&server.state.pool).await.unwrap();
+    for hold in [
+        "INSERT INTO scopes (scope) VALUES ($1) ON CONFLICT DO NOTHING",
+        "SELECT FROM scopes WHERE scope = $1 FOR UPDATE",
+    ] {
+        let hold = sqlx::query(hold).bind(&scope);
+        hold.execute(&mut *other).await.unwrap();
+    }
+    let people = (1..=250).map(|at| format!("C{at},王小二,男,310101002001,来沪\n"));
+    let people: String = people.collect();
+    let file = format!("社区人员编号,姓名,性别,居村委编码,人员类别\n{people}");
+    let query = format!("type=resident&area={VILLAGE}&then=run");
+    let reply = upload(&server, &supervisor, &query, file).await;
+    let id = reply.body["id"].as_str().unwrap();
+    // The first batch waits for the scope, and its lease runs out.
+    loop {
+        let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted";
+        let waiting: i64 = sqlx::query_scalar(waiting)
+            .fetch_one(&mut *other)
+            .await
+            .unwrap();
+        if waiting > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    server.clock.advance(Duration::from_secs(180));
+    let work = || {
+        let state = server.state.clone();
+        tokio::spawn(async move { imports::service::work(&state).await })
+    };
+    let (one, two) = (work(), work());
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    other.rollback().await.unwrap();
+    one.await.unwrap().unwrap();
+    two.await.unwrap().unwrap();
+    let done = stands(&server, &supervisor, id, "done").await;
+    assert_eq!(done["counts"]["written"], 250, "{done}");
+    assert_eq!(count(&server, "resident").await, 250);
+
+    // No batch was done twice.
+    let mut tx = system_tx(&server.state.pool).await.unwrap();
+    let entries = "SELECT count(*) FROM audit_entries WHERE action = 'write_import_batch'";
+    let entries: i64 = sqlx::query_scalar(entries)
+        .fetch_one(&mut *tx)
+        .await
+        .unwrap();
+    assert_eq!(entries, 2, "200 rows, then 50");
 }
 
 /// A dry run that broke off is said, and leads to another one, not to writing; a run that broke off is gone on with.

@@ -10,8 +10,7 @@ use serde_json::json;
 use super::model::{ImportRow, Written};
 use super::rows::Sealer;
 use super::store;
-use super::work::{LEASE, end};
-use crate::database::system_tx;
+use super::work::{LEASE, end, hold};
 use crate::domains::audit::{self, Action, Entry};
 use crate::domains::registry::service::{cancelled, reason};
 use crate::error::ApiResult;
@@ -21,12 +20,14 @@ use crate::state::AppState;
 const BATCH: i64 = 200;
 
 /// Takes back what is left to take back.
-pub(super) async fn take_back(state: &AppState, import: &ImportRow) -> ApiResult<()> {
+pub(super) async fn take_back(state: &AppState, import: &mut ImportRow) -> ApiResult<()> {
     let sealer = Sealer::of(state, import).await?;
     let by = UserId(import.created_by);
     let mut counts = import.counts.0;
     loop {
-        let mut tx = system_tx(&state.pool).await?;
+        let Some(mut tx) = hold(state, import).await? else {
+            return Ok(());
+        };
         let rows = store::written_rows(&mut tx, import.id, BATCH).await?;
         let Some(last) = rows.last() else { break };
         let at_row = last.row;
@@ -72,6 +73,7 @@ pub(super) async fn take_back(state: &AppState, import: &ImportRow) -> ApiResult
             .detail(json!({ "rows": marks.len(), "changes": applied.changes }));
         audit::record(&mut tx, entry).await?;
         tx.commit().await?;
+        import.version += 1;
         applied.tell(state);
     }
     let text = format!(

@@ -14,6 +14,7 @@ const LIST: &str = include_str!("sql/list.sql");
 const CLAIM: &str = include_str!("sql/claim.sql");
 const BEGIN: &str = "UPDATE imports SET status = $2, at_row = 0, failure = NULL, finished_at = NULL, \
     lease_until = NULL, version = version + 1 WHERE id = $1";
+const HOLD: &str = "SELECT version FROM imports WHERE id = $1 FOR UPDATE";
 const PROGRESS: &str = "UPDATE imports SET at_row = $2, counts = $3, lease_until = $4, version = version + 1 WHERE id = $1";
 const FINISH: &str = "UPDATE imports SET status = $2, failure = $3, finished_at = $4, lease_until = NULL, \
     version = version + 1 WHERE id = $1";
@@ -103,7 +104,7 @@ pub(super) async fn list(
         .await
 }
 
-/// Takes an import under way that nobody works on.
+/// Takes an import under way that nobody works on; its version tells one claim from the next.
 pub(super) async fn claim(
     tx: &mut PgConnection,
     now: DateTime<Utc>,
@@ -120,6 +121,11 @@ pub(super) async fn claim(
 pub(super) async fn begin(tx: &mut PgConnection, id: Uuid, status: &str) -> sqlx::Result<()> {
     sqlx::query(BEGIN).bind(id).bind(status).execute(tx).await?;
     Ok(())
+}
+
+/// Locks an import until the transaction ends, and gives its version.
+pub(super) async fn hold(tx: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<i32>> {
+    sqlx::query_scalar(HOLD).bind(id).fetch_optional(tx).await
 }
 
 pub(super) async fn progress(

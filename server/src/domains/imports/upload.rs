@@ -303,16 +303,19 @@ async fn lock(
 ) -> ApiResult<(crate::database::Tx, ImportRow)> {
     let mut tx = system_tx(&state.pool).await?;
     actor.narrow(&mut tx, Permission::ImportRegister).await?;
-    find_import(&mut tx, actor, id).await?;
+    let require = |row: &ImportRow| match from.contains(&row.status.as_str()) {
+        true => Ok(()),
+        false => Err(ApiError::conflict(
+            "wrong_status",
+            "这次导入现在不能这样办理，请刷新后看它的状态",
+        )),
+    };
+    // Nobody waits for a batch only to be refused.
+    require(&find_import(&mut tx, actor, id).await?)?;
     let row = store::lock(&mut tx, id.0)
         .await?
         .ok_or_else(|| ApiError::not_found("这次导入"))?;
-    if !from.contains(&row.status.as_str()) {
-        return Err(ApiError::conflict(
-            "wrong_status",
-            "这次导入现在不能这样办理，请刷新后看它的状态",
-        ));
-    }
+    require(&row)?;
     Ok((tx, row))
 }
 

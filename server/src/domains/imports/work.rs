@@ -1,6 +1,7 @@
 //! The work on imports, in the background: any node takes one that nobody works on, goes on from its last batch, and
 //! keeps it by a lease that is renewed with each batch. A batch is one transaction: what it wrote, its rows, how far
-//! the work has come, and the audit entry.
+//! the work has come, and the audit entry. It holds the import from its beginning, so that a batch is done once, however
+//! long it waits and whatever the clocks of two nodes say: before all other locks (register::neighbours names those).
 
 use chrono::{DateTime, Duration, Utc};
 use doorstep_core::ids::{RecordId, UserId};
@@ -16,7 +17,7 @@ use super::judge::{Judge, Judged, Write};
 use super::model::{Counts, ImportRow, RowBody, RowProblemView, RowRow, Step, Verdict, Written};
 use super::rows::Sealer;
 use super::store::{self, RowColumns};
-use crate::database::system_tx;
+use crate::database::{Tx, system_tx};
 use crate::domains::audit::{self, Action, Entry};
 use crate::error::{ApiError, ApiResult, Kind};
 use crate::register::{self, Submission, Submitter};
@@ -51,14 +52,14 @@ pub async fn work(state: &AppState) -> ApiResult<()> {
         let mut tx = system_tx(&state.pool).await?;
         let claimed = store::claim(&mut tx, now, now + LEASE).await?;
         tx.commit().await?;
-        let Some(import) = claimed else {
+        let Some(mut import) = claimed else {
             return Ok(());
         };
         let step = Step::of(&import.status).unwrap_or(Step::Undo);
         let ended = match step {
-            Step::Check => check(state, &import).await,
-            Step::Run => run(state, &import).await,
-            Step::Undo => back::take_back(state, &import).await,
+            Step::Check => check(state, &mut import).await,
+            Step::Run => run(state, &mut import).await,
+            Step::Undo => back::take_back(state, &mut import).await,
         };
         match ended {
             Ok(()) => {}
@@ -124,14 +125,16 @@ fn opened(sealer: &Sealer, rows: &[RowRow]) -> ApiResult<Vec<(i32, Vec<String>)>
 
 /// The dry run: a verdict for each row, nothing written. It judges from the first row, since rows are compared with
 /// those before them; a check that broke off begins anew.
-async fn check(state: &AppState, import: &ImportRow) -> ApiResult<()> {
+async fn check(state: &AppState, import: &mut ImportRow) -> ApiResult<()> {
     let sealer = Sealer::of(state, import).await?;
     let meta = sealer.open_meta(import)?;
     let mut judge = judge(import, &meta.heads)?;
     let mut counts = Counts::default();
     let mut after = 0;
     loop {
-        let mut tx = system_tx(&state.pool).await?;
+        let Some(mut tx) = hold(state, import).await? else {
+            return Ok(());
+        };
         let rows = store::rows_after(&mut tx, import.id, after, batch_size(import)).await?;
         let Some(last) = rows.last() else { break };
         after = last.row;
@@ -149,6 +152,7 @@ async fn check(state: &AppState, import: &ImportRow) -> ApiResult<()> {
         store::set_rows(&mut tx, import.id, &columns).await?;
         store::progress(&mut tx, import.id, after, counts, state.clock.now() + LEASE).await?;
         tx.commit().await?;
+        import.version += 1;
     }
     let text = format!(
         "核对完成：{}。还没有写入，请到“数据导入”查看结果，再开始导入。",
@@ -158,7 +162,7 @@ async fn check(state: &AppState, import: &ImportRow) -> ApiResult<()> {
 }
 
 /// Writes the rows, from the first that is not written yet.
-async fn run(state: &AppState, import: &ImportRow) -> ApiResult<()> {
+async fn run(state: &AppState, import: &mut ImportRow) -> ApiResult<()> {
     let sealer = Sealer::of(state, import).await?;
     let meta = sealer.open_meta(import)?;
     let mut judge = judge(import, &meta.heads)?;
@@ -175,7 +179,9 @@ async fn run(state: &AppState, import: &ImportRow) -> ApiResult<()> {
     };
     let mut after = import.at_row;
     loop {
-        let mut tx = system_tx(&state.pool).await?;
+        let Some(mut tx) = hold(state, import).await? else {
+            return Ok(());
+        };
         let rows = store::rows_after(&mut tx, import.id, after, batch_size(import)).await?;
         let Some(last) = rows.last() else { break };
         after = last.row;
@@ -218,11 +224,24 @@ async fn run(state: &AppState, import: &ImportRow) -> ApiResult<()> {
             .area(import.area());
         audit::record(&mut tx, entry.detail(detail)).await?;
         tx.commit().await?;
+        import.version += 1;
         applied.tell(state);
         metrics::counter!("doorstep_import_rows_total").increment(columns.row.len() as u64);
     }
     let text = format!("导入完成：{}。", counts.words());
     end(state, import, "done", "import_done", &text).await
+}
+
+/// Begins a transaction of the work on an import, which holds the import; none where the work is another's by now. Each
+/// claim, batch and step makes a new version: one that stands as it was left is still this worker's.
+pub(super) async fn hold(state: &AppState, import: &ImportRow) -> ApiResult<Option<Tx>> {
+    let mut tx = system_tx(&state.pool).await?;
+    let version = store::hold(&mut tx, import.id).await?;
+    if version == Some(import.version) {
+        return Ok(Some(tx));
+    }
+    tracing::info!(import = %import.id, "the work on an import went on elsewhere");
+    Ok(None)
 }
 
 /// Ends a step, and tells who brought the file in.
@@ -252,7 +271,9 @@ struct End<'a> {
 
 async fn finish(state: &AppState, import: &ImportRow, end: End<'_>) -> ApiResult<()> {
     let now: DateTime<Utc> = state.clock.now();
-    let mut tx = system_tx(&state.pool).await?;
+    let Some(mut tx) = hold(state, import).await? else {
+        return Ok(());
+    };
     store::finish(&mut tx, import.id, end.status, end.failure, now).await?;
     let message = register::message(
         UserId(import.created_by),

@@ -1,5 +1,5 @@
 UPDATE imports
-SET lease_until = $2
+SET lease_until = $2, version = version + 1
 WHERE id = (
     SELECT id
     FROM imports
