@@ -8,6 +8,7 @@ use crate::error::ApiResult;
 
 const FIND_BY_TOKENS: &str = include_str!("sql/find_by_tokens.sql");
 const FIND_BY_ALL_TOKENS: &str = include_str!("sql/find_by_all_tokens.sql");
+const TOKENS_OF: &str = include_str!("sql/tokens_of.sql");
 
 /// Records of a type that carry a row's token, merged ones left out: row, record.
 ///
@@ -62,4 +63,19 @@ pub async fn find_residents_by_names(
         .into_iter()
         .map(|(row, id)| (row, RecordId(id)))
         .collect())
+}
+
+/// The blind tokens that residents among these records are found by.
+///
+/// # Errors
+/// When the database fails.
+pub async fn tokens_of_residents(
+    tx: &mut PgConnection,
+    records: &[RecordId],
+) -> ApiResult<Vec<i64>> {
+    let ids: Vec<Uuid> = records.iter().map(|id| id.0).collect();
+    Ok(sqlx::query_scalar(TOKENS_OF)
+        .bind(ids)
+        .fetch_all(tx)
+        .await?)
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod broken;
+mod erased;
 mod files;
 
 use std::path::Path;

@@ -5,6 +5,7 @@
 //! What a row means is core's (`records::import_map`); what is written goes through the register.
 
 mod back;
+mod forget;
 mod judge;
 mod list;
 mod match_house;

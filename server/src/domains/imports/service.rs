@@ -1,3 +1,4 @@
-//! What jobs may ask of imports.
+//! What jobs and other domains may ask of imports.
 
+pub use super::forget::{forget, read_numbers};
 pub use super::work::work;

@@ -22,6 +22,10 @@ const SET_META: &str =
     "UPDATE imports SET meta = $2, status = 'uploaded', version = version + 1 WHERE id = $1";
 const SAME_FILE: &str = "SELECT id FROM imports WHERE digest = $1 AND area_code = $2 AND record_type = $3 \
     AND id <> $4 AND created_at <= $5 ORDER BY created_at DESC LIMIT 1";
+const UNREAD: &str = include_str!("sql/unread.sql");
+const UNREAD_ROWS: &str = include_str!("sql/unread_rows.sql");
+const SET_NUMBERS: &str = include_str!("sql/set_numbers.sql");
+const FORGET: &str = include_str!("sql/forget.sql");
 const ROWS_AFTER: &str = include_str!("sql/rows_after.sql");
 const ROWS_OF: &str = include_str!("sql/rows_of.sql");
 const WRITTEN_ROWS: &str = include_str!("sql/written_rows.sql");
@@ -65,17 +69,36 @@ pub(super) async fn create(tx: &mut PgConnection, new: &NewImport<'_>) -> sqlx::
     Ok(())
 }
 
+/// A row to be kept.
+#[derive(Debug)]
+pub(super) struct NewRow {
+    pub(super) row: i32,
+    pub(super) body: Vec<u8>,
+    /// The certificates' numbers among its cells, as blind tokens.
+    pub(super) numbers: Vec<i64>,
+}
+
+/// Arrays of numbers as literals: an array of arrays would have to be a square.
+fn literals<'a>(rows: impl Iterator<Item = &'a Vec<i64>>) -> Vec<String> {
+    let literal = |numbers: &Vec<i64>| {
+        let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+        format!("{{{}}}", numbers.join(","))
+    };
+    rows.map(literal).collect()
+}
+
 pub(super) async fn insert_rows(
     tx: &mut PgConnection,
     import: Uuid,
     area: &str,
-    rows: &[(i32, Vec<u8>)],
+    rows: &[NewRow],
 ) -> sqlx::Result<()> {
     sqlx::query(INSERT_ROWS)
         .bind(import)
         .bind(area)
-        .bind(rows.iter().map(|row| row.0).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.1.clone()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.row).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.body.clone()).collect::<Vec<_>>())
+        .bind(literals(rows.iter().map(|row| &row.numbers)))
         .execute(tx)
         .await?;
     Ok(())
@@ -199,6 +222,53 @@ pub(super) async fn rows_after(
         .bind(most)
         .fetch_all(tx)
         .await
+}
+
+/// An import with rows whose numbers were not read.
+pub(super) async fn unread(tx: &mut PgConnection) -> sqlx::Result<Option<ImportRow>> {
+    sqlx::query_as(UNREAD).fetch_optional(tx).await
+}
+
+/// Rows of an import whose numbers were not read.
+pub(super) async fn unread_rows(
+    tx: &mut PgConnection,
+    import: Uuid,
+    most: i64,
+) -> sqlx::Result<Vec<RowRow>> {
+    sqlx::query_as(UNREAD_ROWS)
+        .bind(import)
+        .bind(most)
+        .fetch_all(tx)
+        .await
+}
+
+/// Keeps the numbers of rows.
+pub(super) async fn set_numbers(
+    tx: &mut PgConnection,
+    import: Uuid,
+    rows: &[(i32, Vec<i64>)],
+) -> sqlx::Result<()> {
+    sqlx::query(SET_NUMBERS)
+        .bind(import)
+        .bind(rows.iter().map(|row| row.0).collect::<Vec<_>>())
+        .bind(literals(rows.iter().map(|row| &row.1)))
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// Destroys the rows that tell of records.
+pub(super) async fn forget(
+    tx: &mut PgConnection,
+    records: &[Uuid],
+    numbers: &[i64],
+) -> sqlx::Result<()> {
+    sqlx::query(FORGET)
+        .bind(records)
+        .bind(numbers)
+        .execute(tx)
+        .await?;
+    Ok(())
 }
 
 /// Rows for showing.

@@ -4,6 +4,9 @@ use doorstep_core::address;
 use doorstep_core::search;
 use doorstep_core::value::{Fields, Value};
 
+/// Digits that a certificate's number has at least.
+const FEWEST_DIGITS: usize = 5;
+
 fn of(record_type: &str, key: &str, value: &Value, kind: &str) -> Vec<String> {
     let fields = Fields::from([(key.to_owned(), value.clone())]);
     search::tokens(record_type, &fields)
@@ -26,6 +29,15 @@ pub(super) fn number(key: &str, fields: &Fields) -> Vec<String> {
         .get(key)
         .map(|value| of("resident", key, value, "id:"))
         .unwrap_or_default()
+}
+
+/// Of a cell that may be a certificate's number, whatever it stands for: most are not.
+pub(super) fn number_in(cell: &str) -> Vec<String> {
+    let digits = cell.chars().filter(|c| c.is_numeric()).count();
+    if digits < FEWEST_DIGITS {
+        return Vec::new();
+    }
+    of("resident", "id_number", &cell.into(), "id:")
 }
 
 /// Of a name, all of which a person of that name has: its pairs of characters, which are rarer than single ones.

@@ -16,8 +16,8 @@ use tokio::sync::Semaphore;
 use super::list::{find_import, view};
 use super::model::{ImportRow, ImportView, Meta, Options, RowBody, SetMapping, Step, UploadQuery};
 use super::rows::Sealer;
-use super::store::{self, NewImport};
-use super::{table, work};
+use super::store::{self, NewImport, NewRow};
+use super::{forget, table, work};
 use crate::database::system_tx;
 use crate::domains::audit::{self, Action, Entry};
 use crate::domains::auth::Actor;
@@ -90,7 +90,7 @@ pub(super) async fn upload(
     }
     let id = random::id(state.clock.timestamp(), ImportId::new)?;
     let (sealer, wrapped) = Sealer::new(state, id, area).await?;
-    let rows = seal_rows(&sealer, table.rows)?;
+    let rows = seal_rows(state, &sealer, table.rows)?;
     let mut tx = system_tx(&state.pool).await?;
     actor.narrow(&mut tx, Permission::ImportRegister).await?;
     let new = NewImport {
@@ -151,14 +151,20 @@ fn file_name(name: Option<&str>) -> String {
         .collect()
 }
 
-fn seal_rows(sealer: &Sealer, rows: Vec<(i32, Vec<String>)>) -> ApiResult<Vec<(i32, Vec<u8>)>> {
+fn seal_rows(
+    state: &AppState,
+    sealer: &Sealer,
+    rows: Vec<(i32, Vec<String>)>,
+) -> ApiResult<Vec<NewRow>> {
     rows.into_iter()
         .map(|(row, cells)| {
+            let numbers = forget::numbers(&state.keys, &cells);
             let body = RowBody {
                 cells,
                 ..RowBody::default()
             };
-            Ok((row, sealer.seal_row(row, &body)?))
+            let body = sealer.seal_row(row, &body)?;
+            Ok(NewRow { row, body, numbers })
         })
         .collect()
 }

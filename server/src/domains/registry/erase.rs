@@ -16,7 +16,7 @@ use super::{reminders, store};
 use crate::database::{Tx, system_tx};
 use crate::domains::audit::{self, Action, Entry};
 use crate::domains::auth::Actor;
-use crate::domains::{checks, photos, police_photos};
+use crate::domains::{checks, imports, photos, police_photos};
 use crate::error::{ApiError, ApiResult, Kind, Problems};
 use crate::register::{self, Told};
 use crate::state::AppState;
@@ -73,6 +73,7 @@ pub(super) async fn erase(
     );
     problems.finish()?;
     register::read_refused(state).await?;
+    imports::service::read_numbers(state).await?;
     let (mut tx, person, records) = hold(state, id).await?;
     let rows = store::records(&mut tx, &person).await?;
     let row = rows
@@ -107,13 +108,15 @@ pub(super) async fn erase(
     })
 }
 
-/// Erases records, with whatever else tells of them: events, reminders, open checks, photos. Gives how many scopes'
+/// Erases records, with whatever else tells of them: events, reminders, open checks, photos, rows of files. Gives how many scopes'
 /// devices are to purge, and what goes to those online.
 async fn destroy(
     tx: &mut PgConnection,
     state: &AppState,
     records: &[RecordId],
 ) -> ApiResult<(usize, Told)> {
+    // Numbers that rows of files are found by go with the records.
+    let numbers = register::tokens_of_residents(tx, records).await?;
     let register::Erasure { events, mut told } = register::erase(tx, state, records).await?;
     let scopes = told.scopes();
     told.add(reminders::withdraw(tx, state, records).await?);
@@ -122,6 +125,7 @@ async fn destroy(
     let events = events.into_iter().map(RecordId::from);
     let gone: Vec<RecordId> = records.iter().copied().chain(events).collect();
     photos::service::forget(tx, state, &gone).await?;
+    imports::service::forget(tx, records, &numbers).await?;
     Ok((scopes, told))
 }
 
@@ -180,6 +184,7 @@ fn require_right(actor: &Actor, row: &RecordRow, all: &[RecordRow]) -> ApiResult
 pub async fn erase_again(state: &AppState, records: &[RecordId]) -> ApiResult<u64> {
     let mut again = 0;
     register::read_refused(state).await?;
+    imports::service::read_numbers(state).await?;
     for some in records.chunks(AGAIN_AT_ONCE) {
         let mut tx = system_tx(&state.pool).await?;
         let mut ids: Vec<Uuid> = some.iter().map(|id| id.0).collect();

@@ -6,7 +6,5 @@ WITH tokens AS (
     DELETE FROM field_changes WHERE record_id = ANY($1)
 ), moves AS (
     DELETE FROM address_changes WHERE resident = ANY($1)
-), rows AS (
-    DELETE FROM import_rows WHERE record_id = ANY($1) OR duplicate_of = ANY($1)
 )
 DELETE FROM changes WHERE record_id = ANY($1)
