@@ -19,6 +19,28 @@ pub async fn find_by_tokens(
     record_type: &str,
     wanted: &[(i32, i64)],
 ) -> ApiResult<Vec<(i32, RecordId)>> {
+    by_tokens(tx, record_type, wanted, false).await
+}
+
+/// Records of a type that carry a row's token and were merged into others: row, record. Where these chains end is what
+/// [`super::survivors`] says.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find_merged_by_tokens(
+    tx: &mut PgConnection,
+    record_type: &str,
+    wanted: &[(i32, i64)],
+) -> ApiResult<Vec<(i32, RecordId)>> {
+    by_tokens(tx, record_type, wanted, true).await
+}
+
+async fn by_tokens(
+    tx: &mut PgConnection,
+    record_type: &str,
+    wanted: &[(i32, i64)],
+    merged: bool,
+) -> ApiResult<Vec<(i32, RecordId)>> {
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
@@ -27,6 +49,7 @@ pub async fn find_by_tokens(
         .bind(rows)
         .bind(tokens)
         .bind(record_type)
+        .bind(merged)
         .fetch_all(tx)
         .await?;
     Ok(found

@@ -36,7 +36,9 @@ pub use apply::{Applied, DUE, apply, commit};
 pub use conflicts::suspect_duplicates;
 pub use erase::{Erasure, erase};
 pub use filters::{filter_token, named_in};
-pub use find::{find_by_tokens, find_residents_by_names, tokens_of_residents};
+pub use find::{
+    find_by_tokens, find_merged_by_tokens, find_residents_by_names, tokens_of_residents,
+};
 pub use holder::{Holder, holder, keep};
 pub use log::{LogSlice, Told, append_states};
 pub use message::{About, message};

@@ -5,6 +5,7 @@
 mod broken;
 mod erased;
 mod files;
+mod merged;
 
 use std::path::Path;
 use std::time::{Duration, Instant};

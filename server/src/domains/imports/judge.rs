@@ -211,6 +211,15 @@ impl Judge {
                 judged.record = Some(id);
                 self.compare(state, &reading, id, area, found, &mut judged)?;
             }
+            Match::Merged(id) => {
+                judged.duplicate_of = Some(id);
+                judged.verdict = Verdict::Duplicate;
+                judged.problems.push(RowProblemView::of_row(
+                    "merged_record",
+                    "这个编号的档案已并入另一份档案，这一行没有导入；如并非同一人（同一处），请先撤销合并",
+                    Severity::Warning,
+                ));
+            }
             Match::Like(id) => {
                 judged.duplicate_of = Some(id);
                 judged.verdict = Verdict::Duplicate;

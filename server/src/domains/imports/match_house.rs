@@ -13,6 +13,8 @@ pub(super) enum Match {
     None,
     /// It is this record.
     Same(RecordId),
+    /// Its source's number was that of a record which is part of this one by now.
+    Merged(RecordId),
     /// It is likely this record, and a person should look.
     Like(RecordId),
 }

@@ -21,6 +21,9 @@ pub(super) struct Found {
     pub(super) fields: BTreeMap<RecordId, Fields>,
     /// Records by row.
     near: BTreeMap<i32, BTreeSet<RecordId>>,
+    /// By row, what was merged away of records that carry its source's number, and into which.
+    merged: BTreeMap<i32, BTreeSet<RecordId>>,
+    survivors: BTreeMap<RecordId, RecordId>,
     /// Houses by row.
     houses: BTreeMap<i32, BTreeSet<RecordId>>,
     /// Residences by resident.
@@ -37,16 +40,15 @@ impl Judge {
     ) -> ApiResult<Found> {
         let is_resident = self.declared.name == "resident";
         let mut wanted = Wanted::default();
+        let mut sources = Wanted::default();
         let mut houses = Wanted::default();
         let mut names: Vec<(i32, Vec<i64>)> = Vec::new();
         let blind = |token: &String| state.keys.blind(token);
         for reading in readings {
             let (at, fields) = (reading.number, &reading.row.fields);
-            wanted.add(
-                at,
-                tokens::code(&self.declared.name, "community_id", fields),
-                blind,
-            );
+            let source = tokens::code(&self.declared.name, "community_id", fields);
+            sources.add(at, source.clone(), blind);
+            wanted.add(at, source, blind);
             if is_resident {
                 for key in NUMBERS {
                     wanted.add(at, tokens::number(key, fields), blind);
@@ -70,6 +72,11 @@ impl Judge {
         for (row, id) in register::find_residents_by_names(tx, &self.area, &names).await? {
             near.entry(row).or_default().insert(id);
         }
+        let kind = &self.declared.name;
+        let merged = by_row(register::find_merged_by_tokens(tx, kind, &sources.0).await?);
+        let aliases: Vec<RecordId> = merged.values().flatten().copied().collect();
+        let survivors = register::survivors(tx, &aliases).await?.into_iter();
+        let survivors = survivors.map(|(alias, survivor, _)| (alias, survivor));
         let houses = by_row(register::find_by_tokens(tx, "house", &houses.0).await?);
         let residents: Vec<RecordId> = if is_resident {
             let ids: BTreeSet<RecordId> = near.values().flatten().copied().collect();
@@ -83,6 +90,7 @@ impl Judge {
         }
         let ids: BTreeSet<RecordId> = near
             .values()
+            .chain(merged.values())
             .chain(houses.values())
             .flatten()
             .chain(residences.values().flatten())
@@ -108,6 +116,8 @@ impl Judge {
             records,
             fields,
             near,
+            merged,
+            survivors: survivors.collect(),
             houses,
             residences,
         })
@@ -115,6 +125,22 @@ impl Judge {
 
     pub(super) fn holds(&self, record: &Opened) -> bool {
         record.areas.iter().any(|area| self.area.contains(area))
+    }
+
+    /// The record that a row's own one was merged into: whoever merged them has decided that they are one.
+    fn merged_into(&self, reading: &Reading, found: &Found) -> Option<RecordId> {
+        let source = text(&reading.row.fields, "community_id")?;
+        let carries = |id: &&RecordId| {
+            let held = found
+                .fields
+                .get(id)
+                .and_then(|held| text(held, "community_id"));
+            // Another community counts for itself.
+            let is_here = found.records.get(id).is_some_and(|alias| self.holds(alias));
+            held == Some(source) && is_here
+        };
+        let aliases = found.merged.get(&reading.number)?;
+        found.survivors.get(aliases.iter().find(carries)?).copied()
     }
 
     /// The record that a row is, or is like.
@@ -144,6 +170,12 @@ impl Judge {
                 .map(|record| (*record, fields_of(record)))
                 .collect();
             match_house::house(&reading.row.fields, &near)
+        };
+        let matched = match matched {
+            Match::Like(_) | Match::None => self
+                .merged_into(reading, found)
+                .map_or(matched, Match::Merged),
+            _ => matched,
         };
         match matched {
             // Another community's record is not this file's to change.
