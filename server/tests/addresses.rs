@@ -6,14 +6,19 @@ mod device;
 use device::SimDevice;
 use doorstep_core::standard_address::{self, StandardAddress};
 use doorstep_core::store::DeviceStore;
+use doorstep_server::database::system_tx;
 use doorstep_server::domains::addresses::{AddressReport, service};
 use doorstep_server::testing::TestServer;
 use doorstep_server::testing::city::{OTHER_VILLAGE, VILLAGE};
 
 /// A file of the police's: code, village, address, state.
 fn file(rows: &[(&str, &str, &str, &str)]) -> Vec<u8> {
+    dated(rows, "20260105080240")
+}
+
+fn dated(rows: &[(&str, &str, &str, &str)], updated_at: &str) -> Vec<u8> {
     let rows = rows.iter().map(|(code, area, address, state)| {
-        format!("{code}|{area}||||||{address}|||{state}|20260105080240\r\n")
+        format!("{code}|{area}||||||{address}|||{state}|{updated_at}\r\n")
     });
     let text: String = rows.collect();
     encoding_rs::GB18030.encode(&text).0.into_owned()
@@ -71,6 +76,7 @@ async fn the_address_base_comes_to_the_phones_of_its_areas_and_follows_the_file(
         changed: 1,
         moved: 1,
         withdrawn: 1,
+        older: 0,
     };
     assert_eq!(report, expected);
     device.sync().await;
@@ -101,6 +107,54 @@ async fn the_address_base_comes_to_the_phones_of_its_areas_and_follows_the_file(
     let found = ask(typed).await;
     assert_eq!(codes(&found), ["2"]);
     assert_eq!(found["items"][0]["nearness"], "same");
+}
+
+/// A file that comes late: what a newer one said stays, what it alone says is taken.
+#[tokio::test]
+async fn an_older_file_changes_nothing_that_a_newer_one_said() {
+    let server = TestServer::open_city().await.unwrap();
+    let import = async |rows: &[(&str, &str, &str, &str)], month: &str| {
+        let file = dated(rows, &format!("2026{month}05080240"));
+        service::import(&server.state, &file, false).await.unwrap()
+    };
+    let old = [
+        ("1", VILLAGE, "陕西中路12弄28号1702室", "1"),
+        ("2", VILLAGE, "陕西中路12弄28号301室", "1"),
+        ("3", VILLAGE, "陕西中路12弄30号101室", "1"),
+        ("5", OTHER_VILLAGE, "永嘉路5弄6号202室", "1"),
+    ];
+    let new = [
+        ("1", VILLAGE, "陕西中路12弄28号1702室", "0"),
+        ("2", VILLAGE, "陕西中路12弄28号302室", "1"),
+        ("3", OTHER_VILLAGE, "陕西中路12弄30号101室", "1"),
+        ("4", OTHER_VILLAGE, "永嘉路5弄6号201室", "0"),
+    ];
+    import(&old[..3], "10").await;
+    let report = import(&new, "11").await;
+    assert_eq!((report.changed, report.moved, report.withdrawn), (1, 1, 1));
+    let states = async || {
+        let mut tx = system_tx(&server.state.pool).await.unwrap();
+        let states = "SELECT scope, key, json FROM states WHERE key LIKE 'address/%' AND json <> '' ORDER BY key";
+        let states: Vec<(String, String, String)> =
+            sqlx::query_as(states).fetch_all(&mut *tx).await.unwrap();
+        states
+    };
+    let before = states().await;
+
+    let late = import(&old, "10").await;
+    let expected = AddressReport {
+        rows: 4,
+        added: 1,
+        older: 3,
+        ..AddressReport::default()
+    };
+    assert_eq!(late, expected);
+    let mut after = states().await;
+    after.retain(|(_, key, _)| key != "address/5");
+    assert_eq!(after, before);
+    // What was never in force is not so by an older file.
+    let late = import(&[("4", OTHER_VILLAGE, "永嘉路5弄6号201室", "1")], "10").await;
+    assert_eq!((late.added, late.older), (0, 1));
 }
 
 #[tokio::test]

@@ -55,6 +55,7 @@ pub(crate) async fn run(command: AddressesCommand, json: bool) -> Outcome {
         ("修改".to_owned(), report.changed.to_string()),
         ("改变区划".to_owned(), report.moved.to_string()),
         ("停用".to_owned(), report.withdrawn.to_string()),
+        ("较旧，未采用".to_owned(), report.older.to_string()),
     ]);
     Ok(())
 }

@@ -16,6 +16,8 @@ pub struct AddressReport {
     pub moved: usize,
     /// Addresses that are withdrawn.
     pub withdrawn: usize,
+    /// Rows that were passed over, since a newer one of their address came before.
+    pub older: usize,
 }
 
 /// Which addresses to list.

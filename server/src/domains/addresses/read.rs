@@ -16,6 +16,9 @@ const CODE: usize = 0;
 const AREA: usize = 1;
 const ADDRESS: usize = 7;
 const STATE: usize = 10;
+const UPDATED_AT: usize = 11;
+/// Digits of a time: year to second.
+const TIME_DIGITS: usize = 14;
 /// The state of an address that is in force; the others are withdrawn.
 const IN_FORCE: &str = "1";
 /// The longest code and address, in characters, as houses may have them.
@@ -27,6 +30,8 @@ pub(super) struct Row {
     pub(super) area: AreaCode,
     pub(super) address: String,
     pub(super) in_force: bool,
+    /// When the police last changed it, 14 digits from year to second; none where the file does not say.
+    pub(super) updated_at: Option<String>,
 }
 
 /// Reads a file, by code. Every wrong row is named with its line.
@@ -81,10 +86,16 @@ fn row(cells: &[&str]) -> Result<(String, Row), (&'static str, &'static str)> {
     if area.level() != AreaLevel::Village {
         return Err(("area", "应为居委会或村委会的区划代码"));
     }
+    let updated_at = cells[UPDATED_AT];
+    let is_time = updated_at.len() == TIME_DIGITS && updated_at.bytes().all(|b| b.is_ascii_digit());
+    if !updated_at.is_empty() && !is_time {
+        return Err(("updated_at", "更新时间应为 14 位数字（年月日时分秒）"));
+    }
     let row = Row {
         area,
         address: address.to_owned(),
         in_force: cells[STATE] == IN_FORCE,
+        updated_at: is_time.then(|| updated_at.to_owned()),
     };
     Ok((code.to_owned(), row))
 }
@@ -109,6 +120,7 @@ mod tests {
         assert_eq!(one.area.as_str(), "310101002001");
         assert!(one.address.ends_with("12弄28号1702室"), "{}", one.address);
         assert!(one.in_force);
+        assert_eq!(one.updated_at.as_deref(), Some("20261112102417"));
     }
 
     #[test]
@@ -123,6 +135,7 @@ mod tests {
             "5|310101000000||||||顺昌路1号|||1|",
             "6|310101002001|||||||||1|",
             good,
+            "8|310101002001||||||顺昌路1号|||1|2026-01-05",
         ]);
         let error = read(&bad).unwrap_err();
         let found: Vec<(&str, &str)> = error
@@ -137,6 +150,7 @@ mod tests {
             ("lines/5", "area"),
             ("lines/6", "address"),
             ("lines/7", "twice"),
+            ("lines/8", "updated_at"),
         ];
         assert_eq!(found, expected);
         assert_eq!(read(b"").unwrap_err().fields[0].code, "empty");

@@ -28,12 +28,12 @@ const MOST: i64 = 100_000;
 type NewState = (ScopeId, StateEntry);
 
 /// Brings a file of the police's in: whole or not at all, and the same file again changes nothing. Addresses that the file
-/// does not name stay as they are.
+/// does not name stay as they are, and so do those of which a newer row came before.
 ///
 /// # Errors
 /// When rows are wrong or name no village in force (all are named), or the database fails.
 pub async fn import(state: &AppState, bytes: &[u8], dry_run: bool) -> ApiResult<AddressReport> {
-    let rows = read::read(bytes)?;
+    let mut rows = read::read(bytes)?;
     let mut tx = system_tx(&state.pool).await?;
     store::lock(&mut tx).await?;
     let areas: BTreeSet<&AreaCode> = rows.values().map(|row| &row.area).collect();
@@ -54,10 +54,23 @@ pub async fn import(state: &AppState, bytes: &[u8], dry_run: bool) -> ApiResult<
         let scope = scope.parse().map_err(ApiError::internal)?;
         present.insert(key, (scope, json));
     }
-    let (report, told) = compare(rows, &present);
-    if dry_run || told.is_empty() {
+    let read = rows.len();
+    let codes: Vec<String> = rows.keys().cloned().collect();
+    let times = store::times(&mut tx, &codes).await?;
+    let times = pass_over(&mut rows, &times.into_iter().collect());
+    let older = read - rows.len();
+    let (report, mut told) = compare(rows, &present);
+    let report = AddressReport {
+        rows: read,
+        older,
+        ..report
+    };
+    if dry_run || (told.is_empty() && times.is_empty()) {
         return Ok(report);
     }
+    store::set_times(&mut tx, &times).await?;
+    // Scopes are locked until the commit: step after step in the one order in which everybody locks them.
+    told.sort_by_key(|(scope, _)| *scope);
     let now = state.clock.now();
     let mut sent = register::Told::default();
     for step in told.chunks(STEP) {
@@ -68,6 +81,22 @@ pub async fn import(state: &AppState, bytes: &[u8], dry_run: bool) -> ApiResult<
     tx.commit().await?;
     sent.to(&state.hub);
     Ok(report)
+}
+
+/// Takes out the rows of which a newer one came before, and gives the times of those that tell something newer.
+fn pass_over(
+    rows: &mut BTreeMap<String, Row>,
+    known: &BTreeMap<String, String>,
+) -> Vec<(String, String)> {
+    rows.retain(|code, row| {
+        let (held, said) = (known.get(code), row.updated_at.as_ref());
+        held.zip(said).is_none_or(|(held, said)| said >= held)
+    });
+    let newer = rows.iter().filter_map(|(code, row)| {
+        let said = row.updated_at.as_ref()?;
+        (known.get(code) != Some(said)).then(|| (code.clone(), said.clone()))
+    });
+    newer.collect()
 }
 
 /// What must be told for the states to become what the file says.
