@@ -331,9 +331,15 @@ impl Seat {
         }
     }
 
+    /// Whether a newer connection has this one's place.
+    #[must_use]
+    pub fn is_replaced(&self) -> bool {
+        self.inbox.is_replaced()
+    }
+
     /// Waits until a newer connection takes this one's place. Giving up waiting loses nothing.
     pub async fn replaced(&self) {
-        while !self.inbox.is_replaced() {
+        while !self.is_replaced() {
             self.inbox.came.notified().await;
         }
     }

@@ -408,7 +408,10 @@ impl Session {
     /// Tells the device what it may hold from now on: what it may no longer, it purges.
     async fn follow_rights(&mut self) -> Result<(), End> {
         let tx = system_tx(&self.state.pool).await.map_err(ApiError::from)?;
-        let (welcome, starts) = self.welcome(tx, None, true).await?;
+        // What the device holds since a newer connection began, this one does not know: that it has nothing to purge is
+        // not for it to say.
+        let knows = !self.seat.is_replaced();
+        let (welcome, starts) = self.welcome(tx, None, knows).await?;
         if !welcome.scopes.is_empty() || !welcome.dropped.is_empty() {
             self.send(Down::Welcome(welcome).encode().into()).await?;
         }
