@@ -187,7 +187,7 @@ fn id_of(thing: &Value) -> anyhow::Result<String> {
 }
 
 /// A small picture.
-fn picture() -> anyhow::Result<Vec<u8>> {
+pub(super) fn picture() -> anyhow::Result<Vec<u8>> {
     let mut out = Cursor::new(Vec::new());
     let picture = image::RgbImage::from_pixel(40, 30, image::Rgb([9, 99, 199]));
     picture.write_to(&mut out, image::ImageFormat::Jpeg)?;

@@ -1,65 +1,85 @@
 //! Payloads in every parameter of every route, and in every text of every JSON body, found in the API's own description.
-//! Each place is given right company, so that the payload is what is judged. Reading with them changes no row anywhere;
-//! writing with them loses none.
+//! Each request is asked as it stands first, and must be done: else what refuses a payload may be something else. What a
+//! request uses up is made anew. Reading with payloads changes no row anywhere; writing with them loses none.
 
-use anyhow::Context;
-use doorstep_core::rights::Permission;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use doorstep_client::Device;
+use doorstep_core::store::memory::MemoryStore;
 use futures_util::{StreamExt, stream};
-use reqwest::Method;
-use serde_json::{Map, Value, json};
+use reqwest::{Method, RequestBuilder};
+use serde_json::Value;
 
 use super::super::furnished::Furnished;
+use super::super::ground::Ground;
 use super::super::{Figures, Options};
+use super::described::{self, Body, Place, Request};
+use super::fresh::{self, Fresh, Thing};
+use super::right::{self, NEVER, Right};
 use super::{counts, sound};
-use crate::town::Api;
 
 /// Requests under way at a time.
 const TOGETHER: usize = 6;
-/// Endless, or the end of the session that asks.
-const LEFT_OUT: [&str; 2] = ["stream_notices", "sign_out"];
+/// Payloads of a place in the short form.
+const SOME: usize = 5;
+/// The same where passwords are worked on.
+const FEW: usize = 2;
+/// The parameter that says where a page begins.
+const CURSOR: &str = "cursor";
+/// How long the server may do by itself what requests left it to do.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Nothing changed for so long: it is done.
+const STILL: Duration = Duration::from_secs(1);
 
-/// Where a payload goes.
-#[derive(Clone, Debug)]
-enum Place {
-    Path(String),
-    Query(String),
-    /// A text of the body, by its pointer (RFC 6901); the whole body with it in place of the text.
-    Body(String),
-}
-
-/// One request that waits for a payload.
-#[derive(Clone, Debug)]
-struct Ask {
-    name: String,
-    method: Method,
-    path: String,
-    api: Api,
-    query: Vec<(String, String)>,
-    body: Option<Value>,
-    place: Place,
+/// What was answered, and whether the request was done.
+struct Answer {
+    status: u16,
+    text: String,
+    done: bool,
 }
 
 /// Gives what was done in words.
 pub(super) async fn play(
     options: &Options,
     furnished: &Furnished,
+    device: Device<MemoryStore>,
     payloads: &[String],
     figures: &mut Figures,
 ) -> anyhow::Result<String> {
-    let asks = asks(furnished).await?;
-    let places = asks.len();
-    let (reads, writes): (Vec<Ask>, Vec<Ask>) =
-        asks.into_iter().partition(|ask| ask.method == Method::GET);
-    let before = counts(&furnished.ground).await?;
-    let mut requests = all(options, &reads, payloads, figures).await;
-    let after = counts(&furnished.ground).await?;
+    let ground = &furnished.ground;
+    let fresh = Fresh::new(furnished, device);
+    let right = Right::of(furnished, fresh.live().await?).await?;
+    let requests = described::requests(furnished, &right).await?;
+    let (mut reads, writes): (Vec<_>, Vec<_>) = requests
+        .into_iter()
+        .partition(|one| one.method == Method::GET);
+    // What the writes make is what the lists turn pages of.
+    as_they_stand(&writes, &fresh, figures).await;
+    for request in &mut reads {
+        turn_page(request).await?;
+    }
+    as_they_stand(&reads, &fresh, figures).await;
+    for (name, why) in NEVER {
+        let known = reads.iter().chain(&writes).any(|one| one.name == name);
+        ensure!(
+            known,
+            "there is no {name}, which is said to be never done: {why}"
+        );
+    }
+    let before = settled(ground).await?;
+    let (mut requests, mut takers) = all(options, &reads, payloads, &fresh, figures).await;
+    let after = counts(ground).await?;
     figures.fault(if before == after {
         Ok(())
     } else {
         Err(format!("reading changed rows: {before:?} {after:?}"))
     });
-    requests += all(options, &writes, payloads, figures).await;
-    let last = counts(&furnished.ground).await?;
+    let (more, others) = all(options, &writes, payloads, &fresh, figures).await;
+    requests += more;
+    takers.extend(others);
+    let last = counts(ground).await?;
     for (table, rows) in &after {
         let left = last.get(table).copied();
         // What waited to be done may be done by now.
@@ -71,53 +91,216 @@ pub(super) async fn play(
             Err(format!("{table} had {rows} rows, and has {left:?}"))
         });
     }
-    Ok(format!("{requests} requests to {places} places of the API"))
+    let places: usize = reads
+        .iter()
+        .chain(&writes)
+        .map(|one| one.places.len())
+        .sum();
+    let (taken, refused) = (takers.len(), places - takers.len());
+    ensure!(taken > 0 && refused > 0, "{taken} places took payloads");
+    Ok(format!(
+        "{requests} requests to {places} places of the API, where right ones are done: \
+         {taken} took payloads, {refused} refused all of theirs"
+    ))
+}
+
+/// Asks each without a payload: it is done, or stands in the list of those that can't be.
+async fn as_they_stand(requests: &[Request], fresh: &Fresh<'_>, figures: &mut Figures) {
+    let asked = stream::iter(requests).map(|request| async move {
+        let never = NEVER.iter().find(|(name, _)| *name == request.name);
+        let answer = ask(request, None, fresh)
+            .await
+            .map_err(|error| format!("{error:#}"));
+        match (answer, never) {
+            (Err(why), _) => Err(why),
+            (Ok(answer), Some((_, why))) if answer.done => Err(format!("is done after all: {why}")),
+            (Ok(answer), None) if !answer.done => Err(format!(
+                "isn't done as it stands: {} {}",
+                answer.status, answer.text
+            )),
+            _ => Ok(()),
+        }
+        .map_err(|why| format!("{}: {why}", request.name))
+    });
+    let mut asked = asked.buffer_unordered(TOGETHER);
+    while let Some(said) = asked.next().await {
+        figures.fault(said);
+    }
 }
 
 /// Every place with every payload; in the short form each payload is in some places and each place has some payloads.
-async fn all(options: &Options, asks: &[Ask], payloads: &[String], figures: &mut Figures) -> u64 {
-    let each = if options.short { 5 } else { payloads.len() };
+/// Gives how many requests that were, and the places where one was taken.
+async fn all(
+    options: &Options,
+    requests: &[Request],
+    payloads: &[String],
+    fresh: &Fresh<'_>,
+    figures: &mut Figures,
+) -> (u64, BTreeSet<String>) {
+    let places = requests
+        .iter()
+        .flat_map(|one| one.places.iter().map(move |place| (one, place)));
     let mut work = Vec::new();
-    for (at, ask) in asks.iter().enumerate() {
-        for turn in 0..each {
-            work.push((ask, &payloads[(at * each + turn) % payloads.len()]));
-        }
+    let mut next = payloads.iter().cycle();
+    for (request, place) in places {
+        let each = match fresh::kind(&request.name) {
+            _ if !options.short => payloads.len(),
+            Some(kind) if fresh::costs_passwords(kind) => {
+                // A payload is no secret: one shows that.
+                if request.is_anew(place) { 1 } else { FEW }
+            }
+            _ => SOME,
+        };
+        work.extend(
+            next.by_ref()
+                .take(each)
+                .map(|payload| (request, place, payload)),
+        );
     }
-    let requests = work.len() as u64;
-    let said = stream::iter(work).map(|(ask, payload)| async move {
-        one(ask, payload)
-            .await
-            .map_err(|why| format!("{} {:?} {payload:?}: {why}", ask.name, ask.place))
+    let count = work.len() as u64;
+    let asked = stream::iter(work).map(|(request, place, payload)| async move {
+        let what = format!("{} {place:?}", request.name);
+        let said = match ask(request, Some((place, payload)), fresh).await {
+            Err(error) => Err(format!("{error:#}")),
+            Ok(answer) => judged(payload, &answer).map(|()| answer.done),
+        };
+        (what, payload, said)
     });
-    let mut said = said.buffer_unordered(TOGETHER);
-    while let Some(said) = said.next().await {
-        figures.fault(said);
+    let mut asked = asked.buffer_unordered(TOGETHER);
+    let mut takers = BTreeSet::new();
+    while let Some((what, payload, said)) = asked.next().await {
+        figures.fault(match said {
+            Ok(done) => {
+                if done {
+                    takers.insert(what);
+                }
+                Ok(())
+            }
+            Err(why) => Err(format!("{what} {payload:?}: {why}")),
+        });
     }
-    requests
+    (count, takers)
 }
 
-async fn one(ask: &Ask, payload: &str) -> Result<(), String> {
-    let (mut path, mut query, mut body) = (ask.path.clone(), ask.query.clone(), ask.body.clone());
-    match &ask.place {
-        Place::Path(name) => path = path.replace(&format!("{{{name}}}"), &escaped(payload)),
-        Place::Query(name) => query.push((name.clone(), payload.to_owned())),
-        Place::Body(pointer) => {
-            if let Some(text) = body.as_mut().and_then(|body| body.pointer_mut(pointer)) {
+fn judged(payload: &str, answer: &Answer) -> Result<(), String> {
+    if answer.status == 429 {
+        return Err(format!("the payload was not looked at: {}", answer.text));
+    }
+    sound(payload, answer.status, &answer.text)
+}
+
+/// Rows, once the server has done what it does by itself.
+async fn settled(ground: &Ground) -> anyhow::Result<BTreeMap<String, i64>> {
+    let started = Instant::now();
+    let mut before = counts(ground).await?;
+    loop {
+        tokio::time::sleep(STILL).await;
+        let now = counts(ground).await?;
+        if now == before {
+            return Ok(now);
+        }
+        ensure!(started.elapsed() < PATIENCE, "rows change by themselves");
+        before = now;
+    }
+}
+
+/// Gives a request for a further page the place where the first ends.
+async fn turn_page(request: &mut Request) -> anyhow::Result<()> {
+    let Some(at) = request.query.iter().position(|(name, _)| name == CURSOR) else {
+        return Ok(());
+    };
+    let mut query = request.query.clone();
+    query[at] = ("limit".to_owned(), "1".to_owned());
+    let mut path = request.path.clone();
+    for (name, id) in &request.ids {
+        path = path.replace(&format!("{{{name}}}"), id);
+    }
+    let with = |asked: RequestBuilder| asked.query(&query);
+    let (_, text) = request.api.ask(Method::GET, &path, with).await?;
+    let page: Value = serde_json::from_str(&text).unwrap_or_default();
+    if let Some(next) = page["next"].as_str() {
+        next.clone_into(&mut request.query[at].1);
+    }
+    Ok(())
+}
+
+/// Asks as it stands, or with a payload in one of its places.
+async fn ask(
+    request: &Request,
+    with: Option<(&Place, &str)>,
+    fresh: &Fresh<'_>,
+) -> anyhow::Result<Answer> {
+    let kind = fresh::kind(&request.name);
+    let thing = match kind {
+        Some(kind) => fresh.take(kind).await?,
+        None => Thing::default(),
+    };
+    let mut path = request.path.clone();
+    for (name, value) in &request.ids {
+        let value = match with {
+            Some((Place::Path(at), payload)) if at == name => payload,
+            _ => thing.fill(value),
+        };
+        path = path.replace(&format!("{{{name}}}"), &escaped(value));
+    }
+    let value_of = |(name, value): &(String, String)| match with {
+        Some((Place::Query(at), payload)) if at == name => (name.clone(), payload.to_owned()),
+        _ => (name.clone(), thing.fill(value).to_owned()),
+    };
+    let query: Vec<(String, String)> = request.query.iter().map(value_of).collect();
+    let mut body = request.body.clone();
+    match &mut body {
+        Some(Body::Json(body)) => {
+            fill(body, &thing);
+            if let Some((Place::Body(pointer), payload)) = with
+                && let Some(text) = body.pointer_mut(pointer)
+            {
                 *text = payload.into();
             }
         }
+        Some(Body::File(bytes)) => {
+            if let Some(file) = thing.file() {
+                *bytes = file;
+            }
+        }
+        None => {}
     }
-    let answer = ask.api.ask(ask.method.clone(), &path, |mut request| {
-        if ask.method != Method::GET {
-            request = request.header("if-match", "*");
-        }
-        if let Some(body) = &body {
-            request = request.json(body);
-        }
-        request.query(&query)
-    });
-    let (status, text) = answer.await.map_err(|error| format!("{error:#}"))?;
-    sound(payload, status, &text)
+    let own = thing.api.as_ref().filter(|_| request.own);
+    let answer = own
+        .unwrap_or(&request.api)
+        .ask(request.method.clone(), &path, |mut asked| {
+            if request.method != Method::GET {
+                asked = asked.header("if-match", "*");
+            }
+            asked = match &body {
+                Some(Body::Json(body)) => asked.json(body),
+                Some(Body::File(bytes)) => asked.body(bytes.clone()),
+                None => asked,
+            };
+            asked.query(&query)
+        });
+    let (status, text) = answer.await?;
+    let done = right::is_done(&request.operation, status, &text);
+    if let Some(kind) = kind {
+        let sent = match &body {
+            Some(Body::Json(body)) => body,
+            _ => &Value::Null,
+        };
+        fresh
+            .leave(kind, thing, &request.operation, status, sent, &text)
+            .await;
+    }
+    Ok(Answer { status, text, done })
+}
+
+/// Puts things where they are named.
+fn fill(value: &mut Value, thing: &Thing) {
+    match value {
+        Value::String(text) => *value = thing.value(text),
+        Value::Array(items) => items.iter_mut().for_each(|item| fill(item, thing)),
+        Value::Object(map) => map.values_mut().for_each(|inner| fill(inner, thing)),
+        _ => {}
+    }
 }
 
 /// As one segment of a path, dots too: `..` would be a way, not a name.
@@ -130,231 +313,4 @@ fn escaped(text: &str) -> String {
         }
     };
     text.bytes().map(hex).collect()
-}
-
-/// Every place of the description, each asked by who may.
-async fn asks(furnished: &Furnished) -> anyhow::Result<Vec<Ask>> {
-    let nobody = Api::new(furnished.ground.server.url());
-    let document = nobody.get("/api/openapi.json").await?;
-    let describe = Described {
-        document: &document,
-        furnished,
-    };
-    let mut asks = Vec::new();
-    for (path, item) in document["paths"].as_object().context("no paths")? {
-        for (method, operation) in item.as_object().context("no operations")? {
-            let name = operation["operationId"].as_str().unwrap_or_default();
-            if LEFT_OUT.contains(&name) {
-                continue;
-            }
-            let access = operation["x-access"].as_str().unwrap_or_default();
-            let api = match (access, access.parse::<Permission>()) {
-                ("public", _) => nobody.clone(),
-                (_, Ok(permission)) => furnished
-                    .people
-                    .iter()
-                    .find(|(role, _)| role.may(permission))
-                    .with_context(|| format!("nobody may {name}"))?
-                    .1
-                    .api
-                    .clone(),
-                _ => furnished.ground.collector.api.clone(),
-            };
-            let method: Method = method.to_uppercase().parse()?;
-            asks.extend(describe.places(name, method, path, operation, &api));
-        }
-    }
-    Ok(asks)
-}
-
-struct Described<'a> {
-    document: &'a Value,
-    furnished: &'a Furnished,
-}
-
-impl Described<'_> {
-    fn places(
-        &self,
-        name: &str,
-        method: Method,
-        path: &str,
-        operation: &Value,
-        api: &Api,
-    ) -> Vec<Ask> {
-        let parameters = operation["parameters"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default();
-        let named = |at: &str| {
-            let at = at.to_owned();
-            let here = parameters
-                .iter()
-                .filter(move |one| one["in"] == at.as_str());
-            here.map(|one| {
-                (
-                    one["name"].as_str().unwrap_or_default().to_owned(),
-                    one.clone(),
-                )
-            })
-            .collect::<Vec<_>>()
-        };
-        let text = |name: &str, parameter: &Value| match self.sample(name, &parameter["schema"]) {
-            Value::String(text) => text,
-            other => other.to_string(),
-        };
-        let content = &operation["requestBody"]["content"];
-        let schema = &content["application/json"]["schema"];
-        let bodies = if schema.is_object() {
-            self.samples("", schema)
-        } else {
-            Vec::new()
-        };
-        let ask = |place: Place, body: Option<&Value>| {
-            let mut full = path.to_owned();
-            for (name, parameter) in named("path") {
-                if !matches!(&place, Place::Path(here) if *here == name) {
-                    full = full.replace(&format!("{{{name}}}"), &text(&name, &parameter));
-                }
-            }
-            let company = named("query")
-                .into_iter()
-                .filter(|(name, parameter)| {
-                    parameter["required"] == true
-                        && !matches!(&place, Place::Query(here) if here == name)
-                })
-                .map(|(name, parameter)| (name.clone(), text(&name, &parameter)))
-                .collect();
-            Ask {
-                name: name.to_owned(),
-                method: method.clone(),
-                path: full,
-                api: api.clone(),
-                query: company,
-                body: body.cloned(),
-                place,
-            }
-        };
-        let first = bodies.first();
-        let mut asks = Vec::new();
-        for (name, _) in named("path") {
-            asks.push(ask(Place::Path(name), first));
-        }
-        for (name, _) in named("query") {
-            asks.push(ask(Place::Query(name), first));
-        }
-        for body in &bodies {
-            let mut texts = Vec::new();
-            pointers(body, "", &mut texts);
-            asks.extend(
-                texts
-                    .into_iter()
-                    .map(|text| ask(Place::Body(text), Some(body))),
-            );
-        }
-        asks
-    }
-
-    /// A value of a schema, with real ids where the name says whose.
-    fn sample(&self, name: &str, schema: &Value) -> Value {
-        let mut all = self.samples(name, schema);
-        if all.is_empty() {
-            Value::Null
-        } else {
-            all.swap_remove(0)
-        }
-    }
-
-    /// The same, one for each alternative.
-    fn samples(&self, name: &str, schema: &Value) -> Vec<Value> {
-        if let Some(reference) = schema["$ref"].as_str() {
-            let target = self.document.pointer(reference.trim_start_matches('#'));
-            return target.map_or_else(Vec::new, |target| self.samples(name, target));
-        }
-        if name == "fields" {
-            // A record's, by key: these are residents'; of another type they are refused by name.
-            return vec![json!({
-                "name": "林朝霞", "sex": "2", "population_kind": "01", "remark": "x", "address": "永嘉路5弄6号",
-            })];
-        }
-        if let Some(real) = self.furnished.things.get(name) {
-            return real
-                .iter()
-                .take(1)
-                .map(|real| real.as_str().into())
-                .collect();
-        }
-        if let Some(listed) = schema["enum"].as_array() {
-            return listed.iter().take(1).cloned().collect();
-        }
-        for either in ["oneOf", "anyOf"] {
-            if let Some(parts) = schema[either].as_array() {
-                return parts
-                    .iter()
-                    .filter(|part| part["type"] != "null")
-                    .flat_map(|part| self.samples(name, part))
-                    .collect();
-            }
-        }
-        if let Some(parts) = schema["allOf"].as_array() {
-            let mut all = vec![Map::new()];
-            for part in parts {
-                let more = self.samples(name, part);
-                all = all
-                    .iter()
-                    .flat_map(|one| {
-                        more.iter().filter_map(Value::as_object).map(|more| {
-                            one.iter()
-                                .chain(more)
-                                .map(|(k, v)| (k.clone(), v.clone()))
-                                .collect()
-                        })
-                    })
-                    .collect();
-            }
-            return all.into_iter().map(Value::Object).collect();
-        }
-        let kind = match &schema["type"] {
-            Value::Array(kinds) => kinds
-                .iter()
-                .find(|kind| *kind != "null")
-                .and_then(Value::as_str),
-            kind => kind.as_str(),
-        };
-        vec![match kind {
-            Some("object") => {
-                let properties = schema["properties"].as_object().into_iter().flatten();
-                let filled =
-                    properties.map(|(name, inner)| (name.clone(), self.sample(name, inner)));
-                Value::Object(filled.collect())
-            }
-            Some("array") => json!([self.sample(name, &schema["items"])]),
-            Some("integer" | "number") => 1.into(),
-            Some("boolean") => false.into(),
-            _ => match schema["format"].as_str() {
-                Some("uuid") => "01900000-0000-7000-8000-000000000000".into(),
-                Some("date") => "2026-11-28".into(),
-                Some("date-time") => "2026-12-28T00:00:00Z".into(),
-                _ => "x".into(),
-            },
-        }]
-    }
-}
-
-/// Where the texts of a value are.
-fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
-    match value {
-        Value::String(_) => found.push(at.to_owned()),
-        Value::Array(items) => {
-            for (number, item) in items.iter().enumerate() {
-                pointers(item, &format!("{at}/{number}"), found);
-            }
-        }
-        Value::Object(map) => {
-            for (key, inner) in map {
-                let key = key.replace('~', "~0").replace('/', "~1");
-                pointers(inner, &format!("{at}/{key}"), found);
-            }
-        }
-        _ => {}
-    }
 }

@@ -4,8 +4,11 @@
 //! list is tests/fixtures/payloads.json.
 
 mod api;
+mod described;
 mod device;
 mod files;
+mod fresh;
+mod right;
 
 use std::collections::BTreeMap;
 
@@ -37,9 +40,11 @@ pub(super) async fn play(options: &Options) -> anyhow::Result<Figures> {
     let payloads = all()?;
     let mut furnished = Furnished::open(&options.program).await?;
     let mut figures = Figures::default();
+    let collector = furnished.ground.collector.clone();
+    let device = furnished.ground.light(&collector).await?;
     let on_devices = device::play(options, &mut furnished.ground, &payloads, &mut figures).await?;
     let in_files = files::play(options, &furnished.ground, &payloads, &mut figures).await?;
-    let asked = api::play(options, &furnished, &payloads, &mut figures).await?;
+    let asked = api::play(options, &furnished, device, &payloads, &mut figures).await?;
     figures.fault(furnished.ground.is_sound().await);
     figures.note = format!(
         "{} payloads; {on_devices}; {in_files}; {asked}",
