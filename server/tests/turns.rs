@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use doorstep_core::rights::Role;
 use doorstep_server::domains::auth::service::{occupy_turns, waiting_for_turns};
-use doorstep_server::testing::TestServer;
 use doorstep_server::testing::city::VILLAGE;
+use doorstep_server::testing::{Person, Reply, TestServer};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -158,20 +158,20 @@ async fn a_network_of_sites_is_a_source_too_and_an_address_has_one_form() {
     assert_eq!(shut_out, [20 - 12, 0]);
 }
 
+async fn change(server: &TestServer, person: &Person, new: &str) -> anyhow::Result<Reply> {
+    let body = json!({ "current": person.password, "new": new });
+    let path = "/api/auth/password";
+    server
+        .send("POST", path, Some(&person.token), Some(body))
+        .await
+}
+
 #[tokio::test]
 async fn who_changes_a_password_holds_nothing_while_it_waits() {
     let mut server = TestServer::open_city().await.unwrap();
     let person = server.person(Role::Collector, VILLAGE).await.unwrap();
     server.narrow_to(1).await.unwrap();
-    let change = |new: &str| {
-        let body = json!({ "current": person.password, "new": new });
-        server.send(
-            "POST",
-            "/api/auth/password",
-            Some(&person.token),
-            Some(body),
-        )
-    };
+    let change = |new| change(&server, &person, new);
     let first = occupy_turns().await.unwrap();
     let (reply, ()) = tokio::join!(change("Quiet-Harbour-5"), async {
         until_waiting((1, 0)).await;
@@ -198,15 +198,7 @@ async fn who_changes_a_password_holds_nothing_while_it_waits() {
 async fn of_two_changes_of_a_password_one_is_made() {
     let server = TestServer::open_city().await.unwrap();
     let person = server.person(Role::Collector, VILLAGE).await.unwrap();
-    let change = |new: &str| {
-        let body = json!({ "current": person.password, "new": new });
-        server.send(
-            "POST",
-            "/api/auth/password",
-            Some(&person.token),
-            Some(body),
-        )
-    };
+    let change = |new| change(&server, &person, new);
     let turns = occupy_turns().await.unwrap();
     let (one, two, ()) = tokio::join!(
         change("Quiet-Harbour-5"),

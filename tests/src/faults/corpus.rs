@@ -62,14 +62,7 @@ impl Corpus {
         let area: AreaCode = "310101002001".parse()?;
         let (changes, registers) = history(&key, record)?;
         let bytes: Vec<Vec<u8>> = changes.iter().map(|(bytes, ..)| bytes.clone()).collect();
-        let item = |bytes: &Vec<u8>| {
-            Item::Change(ChangeItem {
-                record,
-                record_type: "resident".to_owned(),
-                epoch: 0,
-                bytes: bytes.clone(),
-            })
-        };
+        let item = |bytes: &Vec<u8>| item(record, bytes.clone());
         let event = EventEntry {
             id: EventId::from_bytes([9; 16]),
             event_type: "visit".to_owned(),
@@ -192,6 +185,16 @@ impl Corpus {
             registers,
         })
     }
+}
+
+/// A resident's change as it is sent.
+pub(super) fn item(record: RecordId, bytes: Vec<u8>) -> Item {
+    Item::Change(ChangeItem {
+        record,
+        record_type: "resident".to_owned(),
+        epoch: 0,
+        bytes,
+    })
 }
 
 /// What Automerge saves of a record after each of its changes.

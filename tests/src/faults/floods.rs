@@ -6,7 +6,7 @@ use anyhow::ensure;
 use doorstep_client::Device;
 use doorstep_core::crdt::{Registers, chunk};
 use doorstep_core::crypto::actor;
-use doorstep_core::envelope::{ChangeItem, Item, MAX_ITEMS};
+use doorstep_core::envelope::{Item, MAX_ITEMS};
 use doorstep_core::ids::{AreaCode, ChangeHash, RecordId};
 use doorstep_core::protocol::frames::Outcome;
 use doorstep_core::store::memory::MemoryStore;
@@ -14,6 +14,7 @@ use doorstep_core::value::{Fields, Value};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
+use super::corpus::item;
 use super::ground::{Ground, marking, resident};
 use super::honest::Honest;
 use super::malformed::grown;
@@ -164,15 +165,6 @@ fn beginning(area: AreaCode) -> Fields {
     fields.insert("_v".to_owned(), Value::Int(1));
     fields.insert("_area".to_owned(), area.to_string().into());
     fields
-}
-
-fn item(record: RecordId, bytes: Vec<u8>) -> Item {
-    Item::Change(ChangeItem {
-        record,
-        record_type: "resident".to_owned(),
-        epoch: 0,
-        bytes,
-    })
 }
 
 /// Records with fifteen edits each.

@@ -8,7 +8,7 @@ use doorstep_client::Device;
 use doorstep_core::crdt::chunk;
 use doorstep_core::crypto::actor;
 use doorstep_core::crypto::sm2::KeyPair;
-use doorstep_core::envelope::{ChangeItem, Envelope, Item, MAX_ITEMS, SignedEnvelope, VERSION};
+use doorstep_core::envelope::{Envelope, Item, MAX_ITEMS, SignedEnvelope, VERSION};
 use doorstep_core::ids::{RecordId, ScopeId};
 use doorstep_core::protocol::codec::{self, CodecError};
 use doorstep_core::protocol::frames::{Cursor, Down, Outcome, Up};
@@ -19,7 +19,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use tokio::time::error::Elapsed;
 
-use super::corpus::{Corpus, history, saved};
+use super::corpus::{Corpus, history, item, saved};
 use super::crashers;
 use super::ground::Ground;
 use super::honest::Honest;
@@ -169,15 +169,6 @@ impl Mutants<'_> {
         }
         Ok(merged)
     }
-}
-
-fn item(record: RecordId, bytes: Vec<u8>) -> Item {
-    Item::Change(ChangeItem {
-        record,
-        record_type: "resident".to_owned(),
-        epoch: 0,
-        bytes,
-    })
 }
 
 /// What may be merged of a mutated change: one that is still whole, and of the device that signed it.
