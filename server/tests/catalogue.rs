@@ -224,12 +224,13 @@ const WALLED: &str = "SELECT relname::text FROM pg_class AS held WHERE relrowsec
         AND qual NOT LIKE '%area_patterns()%')";
 
 /// Ids that are not a record's, by the names of their columns. Who did something ends in `_by`.
-const NO_RECORDS: [&str; 8] = [
+const NO_RECORDS: [&str; 9] = [
     "answer",
     "assignee",
     "device_id",
     "event_id",
     "id",
+    "import_id",
     "owner",
     "request_id",
     "user_id",

@@ -46,11 +46,13 @@ async fn an_erased_person_is_in_no_row_of_a_file_any_more() {
     let found = rows(&server, &supervisor, &checked).await;
     assert_eq!(verdicts(&found), ["new", "duplicate", "error", "new"]);
     let mut tx = system_tx(&server.state.pool).await.unwrap();
-    sqlx::query("UPDATE import_rows SET numbers = NULL WHERE import_id = $1")
-        .bind(Uuid::parse_str(id).unwrap())
-        .execute(&mut *tx)
-        .await
-        .unwrap();
+    for forgets in [
+        "UPDATE import_rows SET numbers_kept = false WHERE import_id = $1",
+        "DELETE FROM import_row_numbers WHERE import_id = $1",
+    ] {
+        let forgotten = sqlx::query(forgets).bind(Uuid::parse_str(id).unwrap());
+        forgotten.execute(&mut *tx).await.unwrap();
+    }
     tx.commit().await.unwrap();
     // Only uploaded.
     let query = format!("type=resident&area={VILLAGE}");

@@ -111,7 +111,12 @@ async fn of_refused(tx: &mut PgConnection, state: &AppState, case: &Case) -> Api
             }
         }
     }
-    let named: Vec<RecordId> = named.into_iter().collect();
+    // Of whom was merged away the survivor counts, as when it was refused.
+    let mut named: Vec<RecordId> = named.into_iter().collect();
+    for (alias, survivor, _) in register::survivors(tx, &named).await? {
+        named.retain(|id| *id != alias);
+        named.push(survivor);
+    }
     let named = register::open(tx, &state.keys, &named).await?;
     places.extend(named.into_values().map(|record| record.areas));
     let reach = |areas| Reach(Permission::WriteRegister, areas);

@@ -1,9 +1,17 @@
 -- Rows that tell of these records: of which they came or which they fit; without a record, by the numbers of certificates;
--- and without a record, what says the same as one of these.
-WITH RECURSIVE about AS (
-    SELECT import_id, row
-    FROM import_rows
-    WHERE record_id = ANY($1) OR duplicate_of = ANY($1) OR (record_id IS NULL AND numbers && $2)
+-- and without a record, what says the same as one of these. Each looked for by itself: as "one of these or one of those"
+-- all rows of all files would be looked at.
+WITH RECURSIVE told AS (
+    SELECT import_id, row FROM import_rows WHERE record_id = ANY($1)
+    UNION
+    SELECT import_id, row FROM import_rows WHERE duplicate_of = ANY($1)
+    UNION
+    SELECT held.import_id, held.row
+    FROM import_row_numbers AS kept
+    JOIN import_rows AS held ON held.import_id = kept.import_id AND held.row = kept.row
+    WHERE kept.number = ANY($2) AND held.record_id IS NULL
+), about AS (
+    SELECT import_id, row FROM told
     UNION
     SELECT again.import_id, again.row
     FROM about

@@ -4,7 +4,7 @@ FROM imports
 WHERE id = (
     SELECT import_id
     FROM import_rows
-    WHERE numbers IS NULL AND record_id IS NULL
+    WHERE NOT numbers_kept AND record_id IS NULL
     ORDER BY import_id
     LIMIT 1
 )
