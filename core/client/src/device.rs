@@ -18,10 +18,10 @@ use serde::Serialize;
 use tokio::sync::{Notify, broadcast, watch};
 
 use crate::counters::{Counters, Totals};
-use crate::error::{ClientError, ClientResult, Kind};
+use crate::error::{ClientError, ClientResult};
 use crate::events::Event;
 use crate::host;
-use crate::login::{Login, Session};
+use crate::login::{Login, Session, WIPE_ORDERED};
 use crate::photos::Photos;
 use crate::sealed::{SealedFolder, derive_seal};
 
@@ -192,16 +192,13 @@ impl<S: DeviceStore + Send + 'static> Device<S> {
     /// # Errors
     /// `wiped`; `offline`; what the server says; the storage's.
     pub async fn sign_in(&self, password: &str, code: Option<&str>) -> ClientResult<Session> {
-        let signed = self.shared.login.sign_in(password, code).await;
-        if signed
-            .as_ref()
-            .is_err_and(|error| error.kind == Kind::Wiped)
-        {
-            // The files are gone; what is open of them still shows.
-            self.shared.store().wipe().map_err(ClientError::storage)?;
-            self.shared.tell(Event::Wiped);
+        match self.shared.login.prove(password, code).await {
+            Err(error) if error.code == WIPE_ORDERED => {
+                self.shared.store().wipe().map_err(ClientError::storage)?;
+                Err(self.shared.wiped().await)
+            }
+            signed => signed,
         }
-        signed
     }
 
     /// Bytes and frames so far.

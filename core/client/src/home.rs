@@ -371,6 +371,10 @@ impl Inner {
     /// The keys go first: what is left of the folder after that opens with nothing.
     fn forget(&self, user: UserId) -> ClientResult<()> {
         self.change(|accounts| accounts.retain(|entry| entry.user != user))?;
+        self.empty(user)
+    }
+
+    fn empty(&self, user: UserId) -> ClientResult<()> {
         match std::fs::remove_dir_all(self.folder.join("users").join(user.to_string())) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(ClientError::storage(error))
@@ -448,6 +452,10 @@ impl Keeper for FolderKeeper {
         let mut account = self.home.account(self.user)?;
         account.token = token.map(str::to_owned);
         self.home.keep(self.user, &account)
+    }
+
+    fn emptied(&self) -> ClientResult<()> {
+        self.home.empty(self.user)
     }
 
     fn wiped(&self) -> ClientResult<()> {

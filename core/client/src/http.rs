@@ -265,7 +265,8 @@ impl Http {
             StatusCode::UNAUTHORIZED => Kind::SignIn,
             StatusCode::UNPROCESSABLE_ENTITY | StatusCode::BAD_REQUEST => Kind::Invalid,
             StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => Kind::Offline,
-            _ if status.is_server_error() => Kind::Offline,
+            // Whoever answers in the server's place is not asked what it thinks of this.
+            _ if status.is_server_error() || status.is_redirection() => Kind::Offline,
             _ => Kind::Refused,
         };
         let body = self.body(response, LONGEST_JSON).await.unwrap_or_default();

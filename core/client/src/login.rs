@@ -2,6 +2,7 @@
 //! Knows no file: who keeps the token is told of a new one.
 
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use doorstep_core::crypto::sm2::KeyPair;
 use doorstep_core::ids::{AreaCode, DeviceId, UserId};
@@ -10,7 +11,9 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::backoff::Backoff;
 use crate::error::{ClientError, ClientResult, Kind};
+use crate::host;
 use crate::http::Http;
 use crate::routes;
 
@@ -148,6 +151,11 @@ pub trait Keeper: Send + Sync {
     /// # Errors
     /// The storage's.
     fn token(&self, token: Option<&str>) -> ClientResult<()>;
+    /// Everything of this user's goes but the keys.
+    ///
+    /// # Errors
+    /// The storage's.
+    fn emptied(&self) -> ClientResult<()>;
     /// Everything of this user's was wiped: keys and folder go too.
     ///
     /// # Errors
@@ -155,6 +163,10 @@ pub trait Keeper: Send + Sync {
     fn wiped(&self) -> ClientResult<()>;
 }
 
+/// How often, and after which waits, the server is told of a wiping where no whole device is open.
+const TRIES: u32 = 3;
+const WAIT_LEAST: Duration = Duration::from_secs(1);
+const WAIT_MOST: Duration = Duration::from_secs(4);
 /// What the server answers to the key of a device that is to be wiped.
 pub(crate) const WIPE_ORDERED: &str = "device_wiped";
 
@@ -164,6 +176,9 @@ pub struct KeepNothing;
 
 impl Keeper for KeepNothing {
     fn token(&self, _: Option<&str>) -> ClientResult<()> {
+        Ok(())
+    }
+    fn emptied(&self) -> ClientResult<()> {
         Ok(())
     }
     fn wiped(&self) -> ClientResult<()> {
@@ -234,21 +249,23 @@ impl Login {
     /// # Errors
     /// `wiped`; `offline`; what the server says.
     pub async fn sign_in(&self, password: &str, code: Option<&str>) -> ClientResult<Session> {
-        let signed = sign_in(&self.http, &self.who, Proof::Password(password, code)).await;
-        match signed {
+        match self.prove(password, code).await {
             Err(error) if error.code == WIPE_ORDERED => {
+                self.keeper.emptied()?;
+                self.say_wiped(&mut Backoff::new(WAIT_LEAST, WAIT_MOST), TRIES)
+                    .await;
                 self.wiped()?;
-                if let Err(error) = self.confirm_wiped().await {
-                    tracing::warn!(code = %error.code, "the server was not told of the wiping");
-                }
                 Err(ClientError::wiped())
             }
-            signed => {
-                let session = signed?;
-                self.take(&session)?;
-                Ok(session)
-            }
+            signed => signed,
         }
+    }
+
+    /// Signs in with the password, and does nothing about an order to wipe.
+    pub(crate) async fn prove(&self, password: &str, code: Option<&str>) -> ClientResult<Session> {
+        let session = sign_in(&self.http, &self.who, Proof::Password(password, code)).await?;
+        self.take(&session)?;
+        Ok(session)
     }
 
     /// Renews an ended session by the device's key and its last token.
@@ -305,11 +322,26 @@ impl Login {
             .await
     }
 
-    /// Tells the server that nothing of the user's is left on this device. No session is needed: the key proves it.
-    ///
-    /// # Errors
-    /// `offline`; what the server says.
-    pub(crate) async fn confirm_wiped(&self) -> ClientResult<()> {
+    /// Tells the server that nothing of the user's is left on this device. The key that proves who says so is about to
+    /// go, so it is tried some times.
+    pub(crate) async fn say_wiped(&self, backoff: &mut Backoff, tries: u32) {
+        for left in (0..tries.max(1)).rev() {
+            match self.confirm_wiped().await {
+                Ok(()) => return,
+                Err(error) if error.kind == Kind::Offline && left > 0 => {
+                    let chance = host::random().map_or(0, u32::from_be_bytes);
+                    tokio::time::sleep(backoff.next(chance)).await;
+                }
+                Err(error) => {
+                    tracing::warn!(code = %error.code, "the server was not told of the wiping");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// No session is needed: the key proves it.
+    async fn confirm_wiped(&self) -> ClientResult<()> {
         let (nonce, signature) =
             answer(&self.http, &self.who.key, WIPED, self.who.device.as_bytes()).await?;
         let body = json!({ "device": self.who.device, "nonce": nonce, "signature": signature });

@@ -172,34 +172,17 @@ impl Tries {
 
 impl<S: DeviceStore> Shared<S> {
     /// The store has been wiped by the session; what lies beside it goes too, the server is told, and then the keys go.
-    async fn wiped(&self) -> ClientError {
+    pub(crate) async fn wiped(&self) -> ClientError {
         let cleared = crate::bundles::clear(&self.bundles).and_then(|()| self.photos.wipe());
-        let told = match &cleared {
-            Ok(()) => self.confirm_wiped().await,
-            Err(_) => Ok(()),
-        };
-        if let Err(error) = told {
-            tracing::warn!(code = %error.code, "the server was not told of the wiping");
+        if cleared.is_ok() {
+            let (least, most) = (self.options.backoff_least, self.options.backoff_most);
+            let mut backoff = Backoff::new(least, most);
+            self.login.say_wiped(&mut backoff, self.options.tries).await;
         }
         if let Err(error) = cleared.and_then(|()| self.login.wiped()) {
             tracing::error!(code = %error.code, "wiping left files behind");
         }
         self.tell(Event::Wiped);
         ClientError::wiped()
-    }
-
-    /// The key that proves who says so is about to go, so it is tried some times.
-    async fn confirm_wiped(&self) -> ClientResult<()> {
-        let mut backoff = Backoff::new(self.options.backoff_least, self.options.backoff_most);
-        for _ in 1..self.options.tries {
-            match self.login.confirm_wiped().await {
-                Err(error) if error.kind == Kind::Offline => {
-                    let chance = host::random().map_or(0, u32::from_be_bytes);
-                    tokio::time::sleep(backoff.next(chance)).await;
-                }
-                said => return said,
-            }
-        }
-        self.login.confirm_wiped().await
     }
 }

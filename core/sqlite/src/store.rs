@@ -396,11 +396,8 @@ impl DeviceStore for SqliteStore {
         self.behind.set(false);
         self.register = file::empty(register::STEPS)?;
         self.outbox = file::empty(outbox::STEPS)?;
-        match std::fs::remove_dir_all(&self.folder) {
-            // Whoever keeps the keys took it away with them.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            removed => Ok(removed?),
-        }
+        std::fs::remove_dir_all(&self.folder)?;
+        Ok(())
     }
 }
 

@@ -2,6 +2,7 @@
 //! with checksums and signatures put right, while an honest device works beside it. Knows no decoder (`malformed`).
 
 use std::panic::catch_unwind;
+use std::time::Duration;
 
 use anyhow::ensure;
 use doorstep_client::Device;
@@ -30,6 +31,8 @@ use crate::sim::oracle::{self, Document};
 use crate::town::tap::{Tap, seal};
 
 /// Changes of a device that were merged.
+/// How long the answer to a sound frame may take.
+const SILENCE: Duration = Duration::from_secs(30);
 const MERGED: &str = "SELECT count(*) FROM changes WHERE device_id = $1";
 
 /// The row `malformed-live`.
@@ -301,8 +304,10 @@ impl<'a> Frames<'a> {
         if tap.send_bytes(bytes).await.is_ok() {
             tap.send(sound).await.ok();
         }
+        let until = tokio::time::Instant::now() + SILENCE;
         loop {
-            match tap.next().await {
+            // What others write comes meanwhile: it is no answer.
+            match tokio::time::timeout_at(until, tap.next()).await? {
                 Ok(Down::Pushed(pushed)) if pushed.refused.is_none() && pushed.seq == *seq => {
                     self.answered += 1;
                     return Ok(true);

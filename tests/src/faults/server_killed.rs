@@ -20,7 +20,7 @@ const BACK_WITHIN: Duration = Duration::from_secs(30);
 /// How many times as many kills there are at most as are to hit an upload.
 const TRIES: u64 = 3;
 /// And at least so many: of few, chance may let most come too late.
-const LEAST_TRIES: u64 = 12;
+const LEAST_TRIES: u64 = 30;
 /// How long an upload may take to come so far.
 const PATIENCE: Duration = Duration::from_secs(60);
 

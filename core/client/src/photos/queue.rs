@@ -166,6 +166,10 @@ impl Photos {
         match self.read(&name)? {
             Some(held) if held.waits() => {
                 self.write(&name, photo)?;
+                // One that waits needs its bytes.
+                if photo.waits() {
+                    return Ok(());
+                }
                 self.release(&photo.digest)
             }
             _ => Ok(()),

@@ -153,7 +153,7 @@ impl Fresh<'_> {
         }
         if let Some(secret) = &thing.factor {
             let (_, taken) = thing.steps;
-            let step = (chrono::Utc::now().timestamp() / 30 - 1).max(taken + 1);
+            let step = (chrono::Utc::now().timestamp() / 30).max(taken + 1);
             thing.steps = (step, taken);
             thing.values.insert("code", code(secret, step)?);
         }
