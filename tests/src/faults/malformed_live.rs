@@ -30,9 +30,9 @@ use super::{Figures, Options};
 use crate::sim::oracle::{self, Document};
 use crate::town::tap::{Tap, seal};
 
-/// Changes of a device that were merged.
 /// How long the answer to a sound frame may take.
 const SILENCE: Duration = Duration::from_secs(30);
+/// Changes of a device that were merged.
 const MERGED: &str = "SELECT count(*) FROM changes WHERE device_id = $1";
 
 /// The row `malformed-live`.
